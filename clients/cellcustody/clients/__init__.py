@@ -1,0 +1,1 @@
+"""The clients of cellcustody: sites, auditors and regulators, their signers, outbox and command line."""
