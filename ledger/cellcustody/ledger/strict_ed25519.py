@@ -126,4 +126,6 @@ def verify_ed25519(public_key: bytes, signature: bytes, message: bytes) -> None:
     try:
         key.verify(signature, message)
     except InvalidSignature as refusal:
-        raise SignatureInvalidError("the signature does not fit the key and the bytes", public_key=public_key) from refusal
+        raise SignatureInvalidError(
+            "the signature does not fit the key and the bytes", public_key=public_key
+        ) from refusal
