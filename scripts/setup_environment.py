@@ -23,12 +23,12 @@ NEWER_PYTHONS = ("python3.11", "python3.12", "python3.13", "python3.14")
 PROTO_TOOLS = ["grpcio-tools", "mypy-protobuf", "buf-bin", "setuptools"]  # Versions: constraints-proto.txt.
 ENVIRONMENTS = {
     ".venv": ["-c", "constraints.txt", "-e", ".[dev]"],
-    ".venv-proto": ["-c", "constraints-proto.txt"] + PROTO_TOOLS,  # noqa: RUF005 - old interpreters read this file.
+    ".venv-proto": ["-c", "constraints-proto.txt"] + PROTO_TOOLS,
 }
 
 
-def has_working_python(python):
-    """Tell whether `python` runs, is new enough, and can create environments with pip in them."""
+def has_working_python(python: str) -> bool:
+    """Returns whether `python` runs, is new enough, and can create environments that have pip."""
     probe = "import sys, venv, ensurepip; sys.exit(0 if sys.version_info >= {} else 1)".format(PYTHON_VERSION_MIN)
     try:
         return subprocess.call([python, "-c", probe], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) == 0
@@ -36,8 +36,8 @@ def has_working_python(python):
         return False
 
 
-def find_python():
-    """Return the interpreter to build the environment with, or leave with a message that says what is missing."""
+def find_python() -> str:
+    """Returns the interpreter to build the environment with, or leaves with a message that says what is missing."""
     candidates = [sys.executable] + [shutil.which(name) for name in NEWER_PYTHONS]
     for candidate in candidates:
         if candidate and has_working_python(candidate):
@@ -50,8 +50,8 @@ def find_python():
     )
 
 
-def main(folder):
-    """Create the environment `folder` if need be, install what it is for, and write its stamp."""
+def main(folder: str) -> None:
+    """Creates the environment `folder` if need be, installs what it is for, and writes its stamp."""
     root = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
     environment = os.path.join(root, folder)
     python = os.path.join(environment, "bin", "python")
