@@ -1,0 +1,1 @@
+"""The log: Merkle tree, tiles, signed notes, checkpoints, proofs and witness policy (design, section 6). No I/O."""
