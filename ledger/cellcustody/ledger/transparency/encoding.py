@@ -11,7 +11,7 @@ import binascii
 import re
 from typing import Final
 
-__all__ = ["HASH_SIZE_BYTES", "UINT64_MAX", "decode_base64", "decode_decimal", "encode_base64"]
+__all__ = ["HASH_SIZE_BYTES", "UINT64_MAX", "decode_base64", "decode_decimal", "encode_base64", "is_utf8"]
 
 HASH_SIZE_BYTES: Final = 32  # SHA-256, the only hash of the log.
 UINT64_MAX: Final = 2**64 - 1  # Tree sizes are uint64 in the message that ML-DSA-44 signs.
@@ -49,3 +49,12 @@ def decode_decimal(text: str) -> int:
     if number > UINT64_MAX:
         raise ValueError("the number does not fit in 64 bits")
     return number
+
+
+def is_utf8(text: str) -> bool:
+    """Whether a text can be written as UTF-8: a Python string may hold lone surrogates, which cannot."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True

@@ -43,8 +43,9 @@ TILE_WIDTH: Final = 256  # 2 ** TILE_HEIGHT, fixed by tlog-tiles.
 TILE_LEVEL_MAX: Final = 63  # The specification's bound on <L>; 2^64 leaves fill 8 levels.
 BUNDLE_ENTRY_SIZE_MAX_BYTES: Final = 65_535  # What a 2-byte length can say.
 
+# At most seven groups: 21 digits hold every 64-bit index.
 _PATH: Final = re.compile(
-    r"tile/(?P<kind>entries|[0-9]{1,2})/(?P<index>(?:x[0-9]{3}/)*[0-9]{3})(?:\.p/(?P<width>[0-9]{1,3}))?"
+    r"tile/(?P<kind>entries|[0-9]{1,2})/(?P<index>(?:x[0-9]{3}/){0,6}[0-9]{3})(?:\.p/(?P<width>[0-9]{1,3}))?"
 )
 
 
