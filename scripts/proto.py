@@ -114,6 +114,15 @@ def check() -> None:
         ]
     if stale:
         raise ProtoError("\n".join([*stale, "run: make proto"]))
+    _load_with_oldest_protobuf(sorted(name for name in present if name.endswith(".py")))
+
+
+def _load_with_oldest_protobuf(files: list[str]) -> None:
+    """Imports every generated module here, where the oldest protobuf that users may run is installed."""
+    names = [file.removesuffix(".py").replace("/", ".") for file in files]
+    script = f"import sys; sys.path.insert(0, {str(PROTO)!r})\n" + "\n".join(f"import {name}" for name in names)
+    if subprocess.run([sys.executable, "-c", script], cwd=ROOT).returncode != 0:
+        raise ProtoError("a generated module does not load with the pinned protobuf")
 
 
 def release() -> None:
