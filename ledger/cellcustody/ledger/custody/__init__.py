@@ -1,0 +1,1 @@
+"""State, rules and evolution of therapies, consignments, lots and sites."""
