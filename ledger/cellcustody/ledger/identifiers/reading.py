@@ -113,7 +113,7 @@ class Reader:
         start = self.position
         for place in range(start, start + count):
             if place >= len(self.text):
-                self.refuse(f"{field} takes {count} characters, and the text ends here", at=place, value="")
+                self.refuse(f"{field} is cut short: the text ends here", at=place, value="")
             if self.text[place] not in alphabet.characters:
                 self.refuse(f"{field} must be {alphabet.description}", at=place, value=self.text[place])
         self.position = start + count

@@ -170,7 +170,7 @@ def _read_structure(reader: Reader) -> ScannedStructure:
     for length in (3, 2):
         structure = _STRUCTURES.get(reader.text[at : at + length])
         if structure is not None:
-            reader.position = at + length
+            reader.position = at + len(structure.DATA_IDENTIFIER)
             return ScannedStructure(offset=at, value=structure.read_from(reader))
     found = reader.text[at : at + 2]
     # The donation number is the one structure whose second identifier character is data too.
