@@ -22,6 +22,7 @@ CHECKS: Final[dict[str, tuple[str, ...]]] = {
     "contract": (PROTO_PYTHON, "scripts/proto.py", "lint"),
     "generated": (PROTO_PYTHON, "scripts/proto.py", "check"),
     "contract-table": (PYTHON, "scripts/contract_table.py"),
+    "vectors": (PYTHON, "scripts/golden_vectors.py"),
 }
 
 
