@@ -2,8 +2,9 @@
 
 from pathlib import Path
 
-import golden_vectors
 import pytest
+
+import golden_vectors
 
 SCRIPT = """
 from pathlib import Path
