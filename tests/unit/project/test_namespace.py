@@ -29,6 +29,12 @@ def test_the_namespace_spans_the_four_folders() -> None:
     assert namespace.__file__ is None
 
 
+def test_every_part_says_that_it_is_typed() -> None:
+    """Type checkers of those who install this read our annotations only where the marker stands."""
+    for part in ("proto/cellcustody/v1", *(f"{name}/cellcustody/{name}" for name in FOLDERS[1:])):
+        assert (ROOT / part / "py.typed").is_file(), part
+
+
 def modules_after(statement: str) -> set[str]:
     """Returns the names of all modules that a fresh interpreter holds after `statement`."""
     script = f"import json, sys\n{statement}\nprint(json.dumps(sorted(sys.modules)))"
