@@ -4,8 +4,9 @@ The rules:
 
 * A folder below tests/vectors that has a `build.py` is made by it alone: the script writes beside itself, from fixed
   inputs, the same bytes on every machine.
-* The check rebuilds in a copy from which all but the scripts was removed, so a vector that no script makes any more, or
-  that somebody edited, is found as well as one that changed with the code.
+* A randomised signature cannot be made again: it is kept in a file `*.signature`, which the script reads, and verifies.
+* The check rebuilds in a copy from which all but scripts and kept signatures was removed, so a vector that no script
+  makes any more, or that somebody edited, is found as well as one that changed with the code.
 """
 
 import os
@@ -19,13 +20,16 @@ from typing import Final
 ROOT: Final = Path(__file__).resolve().parent.parent
 VECTORS: Final = ROOT / "tests/vectors"
 BUILDER: Final = "build.py"
+INPUT_SUFFIXES: Final = frozenset({".py", ".signature"})
 ENVIRONMENT: Final = os.environ | {"PYTHONDONTWRITEBYTECODE": "1"}  # No __pycache__ among the vectors.
 
 
 def content_of(folder: Path) -> dict[str, bytes]:
-    """Returns every file below `folder` by its relative path, scripts excepted."""
+    """Returns every file below `folder` by its relative path, what scripts read excepted."""
     files = (path for path in folder.rglob("*") if path.is_file() and "__pycache__" not in path.parts)
-    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in files if path.suffix != ".py"}
+    return {
+        path.relative_to(folder).as_posix(): path.read_bytes() for path in files if path.suffix not in INPUT_SUFFIXES
+    }
 
 
 def differences(folder: Path) -> list[str]:

@@ -11,15 +11,18 @@ from pathlib import Path
 here = Path(__file__).parent
 (here / "good.bin").write_bytes(b"as made")
 (here / "broken-seal.bin").write_bytes(b"as made too")
+(here / "signed.bin").write_bytes((here / "device.signature").read_bytes() + b" and signed")
 """
 
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """A folder of two vectors with the script that makes them."""
+    """A folder of three vectors, the script that makes them and the signature it reads."""
     vectors = tmp_path / "seals"
     vectors.mkdir()
     (vectors / "build.py").write_text(SCRIPT)
+    (vectors / "device.signature").write_bytes(b"randomised")
+    (vectors / "signed.bin").write_bytes(b"randomised and signed")
     (vectors / "good.bin").write_bytes(b"as made")
     (vectors / "broken-seal.bin").write_bytes(b"as made too")
     return vectors
