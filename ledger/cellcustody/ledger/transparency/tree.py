@@ -35,7 +35,9 @@ from cellcustody.ledger.transparency.tiles import TILE_HEIGHT, TILE_WIDTH, tile_
 __all__ = ["RightEdge", "TileReader", "TileTree", "TileWrite"]
 
 TILES_CACHED_MAX: Final = 256  # A full tile with its inner hashes is about 40 kB of Python objects: 10 MB in all.
-_TILES_FILLED_KEPT_MAX: Final = 8  # Receipts ask for leaves just appended; older full tiles come from the reader.
+_TILES_FILLED_KEPT_MAX: Final = (
+    8  # 2,048 leaves. Receipts ask for leaves just appended; older full tiles come from the reader.
+)
 
 _Rows = list[list[bytes]]  # Row r holds the hashes over 2^r consecutive hashes of a tile; row 0 is the tile.
 
@@ -128,6 +130,8 @@ class RightEdge:
     def resume(cls, reader: TileReader, size: int, *, older: TileTree | None = None) -> RightEdge:
         """Returns the right edge of a stored tree: one tile is read per level, however large the tree.
 
+        The tiles are not trusted by being stored: compare `root()` with the last signed head before growing.
+
         Raises:
             TileContentError: a tile is not of the length that its place demands.
         """
@@ -186,7 +190,8 @@ class RightEdge:
     def extend(self, leaf_hashes: Sequence[bytes]) -> list[TileWrite]:
         """Adds a group of leaves and returns every tile it touched, with its whole new content.
 
-        They come level by level, lowest first, and left to right: the tiles of `tiles_touched`.
+        They come level by level, lowest first, and left to right: the tiles of `tiles_touched`. Several calls may
+        precede one commit as long as they add no more than 2,048 leaves together; one call may add any number.
         """
         while len(self._filled) > _TILES_FILLED_KEPT_MAX:
             del self._filled[next(iter(self._filled))]  # The oldest; never one of this group, not yet stored.
