@@ -82,9 +82,7 @@ class GroupMaker:
             tiles=written,
             links=(StreamLink(stream, CONSIGNMENT),),
             previous_head=self.head,
-            new_head=Head(
-                self.head.size + len(entries), hashlib.sha256(b"".join(hashes)).digest(), self.head.epoch
-            ),
+            new_head=Head(self.head.size + len(entries), hashlib.sha256(b"".join(hashes)).digest(), self.head.epoch),
         )
 
     def moved(self, group: Commit) -> None:

@@ -66,9 +66,7 @@ class TestSqliteStore(StoreConformance):
         store.truncate_log()
         assert log.stat().st_size == 0
 
-    def test_a_failing_disk_stops_the_ledger(
-        self, store: LedgerApplication, maker: GroupMaker, faults: Faults
-    ) -> None:
+    def test_a_failing_disk_stops_the_ledger(self, store: LedgerApplication, maker: GroupMaker, faults: Faults) -> None:
         """An input/output error is never taken for a mere refusal, even where the head seems unmoved."""
 
         def disk_fails() -> None:
@@ -81,9 +79,7 @@ class TestSqliteStore(StoreConformance):
             store.commit(maker.makes("a"))
         self.check_whole(store, maker)
 
-    def test_the_process_environment_is_not_consulted(
-        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
+    def test_the_process_environment_is_not_consulted(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         """Variables that would turn the library elsewhere change nothing."""
         monkeypatch.setenv("PERSISTENCE_MODULE", "eventsourcing.popo")
         monkeypatch.setenv("LEDGER_SQLITE_DBNAME", str(tmp_path / "elsewhere.sqlite3"))

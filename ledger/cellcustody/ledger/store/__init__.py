@@ -29,6 +29,15 @@ from cellcustody.ledger.store.errors import (
     WriterLockedError,
     WriterNotStartedError,
 )
+from cellcustody.ledger.store.journal import HeadJournal, check_head_against_journal
+from cellcustody.ledger.store.keystore import (
+    DisclosureClass,
+    KeyStore,
+    MasterKey,
+    master_key_from_environment,
+    read_master_key,
+    write_new_master_key,
+)
 from cellcustody.ledger.store.model import (
     EMPTY_ROOT,
     Claim,
@@ -46,6 +55,7 @@ from cellcustody.ledger.store.model import (
 )
 from cellcustody.ledger.store.port import LedgerStore
 from cellcustody.ledger.store.sqlite import SqliteLedger, open_sqlite
+from cellcustody.ledger.store.vault import Vault
 
 __all__ = [
     "EMPTY_ROOT",
@@ -54,20 +64,24 @@ __all__ = [
     "Commit",
     "CommitFailedError",
     "CommitOutcomeUnknownError",
+    "DisclosureClass",
     "DurabilityRefusedError",
     "EntryNotFoundError",
     "EntryRecorded",
     "GroupInvalidError",
     "Head",
+    "HeadJournal",
     "HeadMovedError",
     "IdentityMac",
     "JournalCorruptError",
     "JournalInUseError",
     "JournalMissingError",
     "JournalWriteError",
+    "KeyStore",
     "KeyStoreMismatchError",
     "LedgerApplication",
     "LedgerStore",
+    "MasterKey",
     "OperationalFinding",
     "PendingEntry",
     "ShreddedError",
@@ -82,10 +96,15 @@ __all__ = [
     "TileRewrittenError",
     "TileWrite",
     "UnknownTopicError",
+    "Vault",
     "VaultDamagedError",
     "VaultRow",
     "WriterBusyError",
     "WriterLockedError",
     "WriterNotStartedError",
+    "check_head_against_journal",
+    "master_key_from_environment",
     "open_sqlite",
+    "read_master_key",
+    "write_new_master_key",
 ]

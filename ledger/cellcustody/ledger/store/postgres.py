@@ -150,7 +150,12 @@ class PostgresLedgerRecorder(PostgresApplicationRecorder, LedgerRecorder[Cursor]
 
     def settled_head(self) -> Head:
         """Returns the head under the writer lock, on a new connection where the old one is lost."""
-        return self._head_on(self._committing_connection())
+        try:
+            return self._head_on(self._committing_connection())
+        except (psycopg.OperationalError, psycopg.InterfaceError):
+            # The connection died without our noticing. Reading again repeats nothing.
+            self.close_writer()
+            return self._head_on(self._committing_connection())
 
     def is_unique_violation(self, error: Exception) -> bool:
         """Tells whether `error` is PostgreSQL's for a violated unique constraint."""
