@@ -1,6 +1,7 @@
 """The suite that every back end of the store inherits and passes.
 
-After each step the store is read back whole: nothing of a refused group is there, nothing of a committed one is missing.
+After each step the store is read back whole: nothing of a refused group is there, and nothing of a committed one is
+missing.
 """
 
 from __future__ import annotations
@@ -49,7 +50,7 @@ from cellcustody.ledger.store import (
 )
 
 TABLES = ("head", "events", "leaf", "claim", "vault", "identity_mac", "tile", "stream_link")
-STEPS_BEFORE_COMMIT = tuple(f"{when}:{table}" for table in TABLES for when in ("before", "after")) + ("before:commit",)
+STEPS_BEFORE_COMMIT = (*(f"{when}:{table}" for table in TABLES for when in ("before", "after")), "before:commit")
 
 
 class PowerCutError(RuntimeError):

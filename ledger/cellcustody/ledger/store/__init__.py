@@ -5,6 +5,7 @@ psycopg, opens one on a server. Both are a `LedgerStore`.
 """
 
 from cellcustody.ledger.store.application import EntryRecorded, LedgerApplication
+from cellcustody.ledger.store.backup import back_up_sqlite
 from cellcustody.ledger.store.errors import (
     ClaimTakenError,
     CommitFailedError,
@@ -102,6 +103,7 @@ __all__ = [
     "WriterBusyError",
     "WriterLockedError",
     "WriterNotStartedError",
+    "back_up_sqlite",
     "check_head_against_journal",
     "master_key_from_environment",
     "open_sqlite",
