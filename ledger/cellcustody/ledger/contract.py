@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import IntEnum
-from functools import lru_cache
+from functools import cache
 from types import ModuleType
 from typing import Final
 
@@ -136,7 +136,7 @@ def body_type(name: str) -> BodyType | None:
     return BODIES.get(name)
 
 
-@lru_cache(maxsize=None)
+@cache
 def without_shreddable_numbers(name: str) -> frozenset[int]:
     """Returns the field numbers of a body that may be shredded while the ledger runs."""
     body = BODIES[name]
@@ -145,7 +145,7 @@ def without_shreddable_numbers(name: str) -> frozenset[int]:
     )
 
 
-@lru_cache(maxsize=None)
+@cache
 def _shreddable_names(name: str) -> tuple[str, ...]:
     by_number = BODIES[name].descriptor.fields_by_number
     return tuple(by_number[number].name for number in sorted(without_shreddable_numbers(name)))

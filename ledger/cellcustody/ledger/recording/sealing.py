@@ -66,8 +66,7 @@ def _subject_of_person(body_type: BodyType, opening: Opening) -> bytes:
 def encode_openings(openings: Sequence[Opening]) -> bytes:
     """Returns openings as one vault row's plaintext."""
     return b"".join(
-        b"%b%b%b%b" % (o.index.to_bytes(4, "big"), o.salt, len(o.record).to_bytes(4, "big"), o.record)
-        for o in openings
+        b"%b%b%b%b" % (o.index.to_bytes(4, "big"), o.salt, len(o.record).to_bytes(4, "big"), o.record) for o in openings
     )
 
 
