@@ -59,7 +59,7 @@ def parse_wire_form(message_class: type[MessageT], data: bytes) -> MessageT:
     """
     message = _fast_path(message_class, data)
     if message is None:
-        check_exactly(_descriptor(message_class), data)
+        check_exactly(message_class, data)
         message = message_class.FromString(data)
     return message
 
@@ -69,13 +69,13 @@ def fast_path_accepts(message_class: type[Message], data: bytes) -> bool:
     return _fast_path(message_class, data) is not None
 
 
-def check_exactly(descriptor: Descriptor, data: bytes) -> None:
+def check_exactly(message_class: type[Message], data: bytes) -> None:
     """Returns if walking `data` by the rules finds no defect.
 
     Raises:
         WireFormError: at the first defect.
     """
-    _walk(shape_of(descriptor), data, 0, len(data), 1)
+    _walk(shape_of(_descriptor(message_class)), data, 0, len(data), 1)
 
 
 def _descriptor(message_class: type[Message]) -> Descriptor:
