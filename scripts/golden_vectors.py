@@ -26,7 +26,7 @@ ENVIRONMENT: Final = os.environ | {"PYTHONDONTWRITEBYTECODE": "1"}  # No __pycac
 
 def content_of(folder: Path) -> dict[str, bytes]:
     """Returns every file below `folder` by its relative path, what scripts read excepted."""
-    files = (path for path in folder.rglob("*") if path.is_file() and "__pycache__" not in path.parts)
+    files = (path for path in folder.rglob("[!.]*") if path.is_file() and "__pycache__" not in path.parts)
     return {
         path.relative_to(folder).as_posix(): path.read_bytes() for path in files if path.suffix not in INPUT_SUFFIXES
     }
