@@ -1,0 +1,33 @@
+"""Compare quantities exactly, without floats.
+
+The rules:
+
+* Only quantities in the same unit, measured to a number (comparator EQUAL) and within bounds, can be compared.
+* What cannot be compared is unknown, and unknown is never in range.
+"""
+
+from __future__ import annotations
+
+from fractions import Fraction
+
+from cellcustody.v1.common_pb2 import COMPARATOR_EQUAL, Quantity
+
+__all__ = ["EXPONENT_MAX", "amount", "compared"]
+
+EXPONENT_MAX = 30  # No quantity of the field needs more, and 10 ** 2147483647 would stop the ledger.
+
+
+def amount(quantity: Quantity, unit: str) -> Fraction | None:
+    """Returns the exact number in `unit`, or None if the quantity is in another unit, open-ended or out of bounds."""
+    if quantity.unit != unit or quantity.comparator != COMPARATOR_EQUAL or abs(quantity.exponent) > EXPONENT_MAX:
+        return None
+    return Fraction(quantity.mantissa) * Fraction(10) ** quantity.exponent
+
+
+def compared(left: Quantity, right: Quantity) -> int | None:
+    """Returns -1, 0 or 1 as left is less than, equal to or more than right; None if they cannot be compared."""
+    a = amount(left, left.unit)
+    b = amount(right, left.unit)
+    if a is None or b is None:
+        return None
+    return (a > b) - (a < b)
