@@ -1,0 +1,1 @@
+"""The registry: sites, persons, devices, keys, policies and schemas, judged by position in the log. Pure."""

@@ -1,0 +1,174 @@
+"""Judge a signer at ingest: keys and device at this position, then competence for the act.
+
+The rules, in the order they are checked:
+
+1. Every key is enrolled, and the signer's own.
+2. No key is revoked or suspended. A retired one signed before its retirement and arrives within the grace, which is
+   the finding LATE_AFTER_RETIREMENT.
+3. What only the ledger says is signed by its service device with the service key in use, and that device says nothing
+   else.
+4. Authorisations are signed by persons.
+5. The device is the signer's own id (a signer without a registered device) or a device of the signer's site: else the
+   finding DEVICE_UNKNOWN for a fact, a refusal for an authorisation.
+
+Competence (site, role, training, unit) is a matter of findings alone: they are gates, so an authorisation is refused
+for them, and a fact is recorded.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+from cellcustody.ledger.custody.act import Finding
+from cellcustody.ledger.registry.bodies import required_capabilities
+from cellcustody.ledger.registry.errors import (
+    DeviceUnknownError,
+    KeyRetiredError,
+    KeyRevokedError,
+    KeySuspendedError,
+    KeyUnknownError,
+    LedgerOnlyError,
+    PersonNeededError,
+    ServiceKeyNotPermittedError,
+    SignerMismatchError,
+)
+from cellcustody.ledger.registry.records import ROLE_DEVICE, ROLE_LEDGER, ROLE_REGISTRAR, KeyState
+from cellcustody.ledger.registry.state import RegistryState, RegistryView
+from cellcustody.ledger.statements import PayloadType
+
+__all__ = ["LEDGER_KINDS", "Admission", "SignerFacts", "admit_signer", "competence"]
+
+LEDGER_KINDS: Final = frozenset({PayloadType.JUDGEMENT, PayloadType.HEAD_MAP, PayloadType.EXPORT})
+"""What the ledger itself says in its log, under its service key."""
+
+
+@dataclass(frozen=True, slots=True)
+class SignerFacts:
+    """What a header says of its signer; `signed_at` in microseconds since 1970-01-01T00:00:00Z."""
+
+    signer: bytes
+    key_ids: tuple[bytes, ...]
+    device: bytes
+    signed_at: int
+    payload_kind: PayloadType
+    is_authorisation: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Admission:
+    """A signer who may speak here: their site (empty where they have none) and what was found."""
+
+    site: bytes
+    findings: tuple[Finding, ...] = ()
+
+
+def admit_signer(state: RegistryState, facts: SignerFacts, *, position: int, now: int) -> Admission:
+    """Returns the signer's site and the findings of entry; `now` is microseconds since 1970-01-01T00:00:00Z.
+
+    Raises:
+        SignatureRefusedError: a key is unknown, revoked, suspended, retired, not the signer's, or not for this.
+        AuthorisationRefusedError: an authorisation is signed by a device, or on an unknown device.
+    """
+    view = state.as_of(position)
+    found: set[str] = set()
+
+    # (1) and (2): the keys.
+    for key_id in facts.key_ids:
+        if _admit_key(view, facts, key_id, now):
+            found.add("LATE_AFTER_RETIREMENT")
+
+    # (3): The ledger speaks for itself, and nobody else does.
+    founding = view.founding
+    is_service = founding is not None and facts.signer == founding.service_device
+    if facts.payload_kind in LEDGER_KINDS:
+        if not is_service or facts.key_ids != (view.service_key_id,):
+            raise LedgerOnlyError("only the ledger's service key says this", signer=facts.signer)
+        return Admission(b"")
+    if is_service:
+        raise ServiceKeyNotPermittedError("the service key has no capability for any act", signer=facts.signer)
+
+    # (4): Persons permit things; devices do not.
+    if facts.is_authorisation and view.person(facts.signer) is None:
+        raise PersonNeededError("an authorisation is signed by a person", signer=facts.signer)
+
+    # (5): The device it was signed on.
+    site = view.site_of_signer(facts.signer)
+    if facts.device != facts.signer:
+        device = view.device(facts.device)
+        if device is None or device.site is None or device.site != site:
+            if facts.is_authorisation:
+                raise DeviceUnknownError("the device is none of the signer's site", device=facts.device)
+            found.add("DEVICE_UNKNOWN")
+    return Admission(site or b"", _findings(found))
+
+
+def competence(
+    state: RegistryState,
+    *,
+    signer: bytes,
+    body_type: str,
+    role: str,
+    signed_at: int,
+    position: int,
+    unit: str = "",
+) -> tuple[Finding, ...]:
+    """Returns what stands against this signer doing this act in this role.
+
+    `unit` is the unit of the signer's site that the act is done for, empty where it is done for the site as a whole or
+    the body names none. `signed_at` is microseconds since 1970-01-01T00:00:00Z. A co-signature has the body type of
+    the statement it joins.
+    """
+    view = state.as_of(position)
+    found: set[str] = set()
+    site_id = view.site_of_signer(signer)
+    site = view.site(site_id) if site_id else None
+    required = required_capabilities(body_type)
+    if required and (site is None or not required & site.capabilities):
+        found.add("CAPABILITY_MISSING")
+    person = view.person(signer)
+    if person is None:
+        founding = view.founding
+        own = ROLE_LEDGER if founding is not None and signer == founding.service_device else ROLE_DEVICE
+        if role != own:
+            found.add("ROLE_NOT_HELD")
+        return _findings(found)
+    grant = person.grant_of(role)
+    registrars = view.registrars
+    if role == ROLE_REGISTRAR and registrars is not None and signer in registrars.members:
+        pass  # Registrars are named as such; nobody grants them a role.
+    elif grant is None:
+        found.add("ROLE_NOT_HELD")
+    elif grant.trained_until is not None and signed_at > grant.trained_until:
+        found.add("TRAINING_LAPSED")
+    if unit and person.units and unit not in person.units:
+        found.add("UNIT_NOT_HELD")
+    return _findings(found)
+
+
+def _admit_key(view: RegistryView, facts: SignerFacts, key_id: bytes, now: int) -> bool:
+    """Returns whether the key is retired and the statement late, or raises saying why the key cannot sign this."""
+    record = view.key_record(key_id)
+    if record is None:
+        raise KeyUnknownError("a key is not enrolled", key_id=key_id)
+    if record.holder != facts.signer:
+        raise SignerMismatchError("a key is not the signer's", key_id=key_id, signer=facts.signer)
+    standing = view.key(key_id)
+    if standing.state is KeyState.REVOKED:
+        raise KeyRevokedError("a key is revoked", key_id=key_id, since_leaf=standing.since_leaf)
+    if standing.state is KeyState.SUSPENDED:
+        raise KeySuspendedError("a key is suspended", key_id=key_id, since_leaf=standing.since_leaf)
+    if standing.state is not KeyState.RETIRED:
+        return False
+    if not standing.admits_late(facts.signed_at, now):
+        raise KeyRetiredError(
+            "a retired key signed too late, or what it signed came too late",
+            key_id=key_id,
+            retired_signed_at=standing.retired_signed_at,
+            grace_until=standing.grace_until,
+        )
+    return True
+
+
+def _findings(codes: set[str]) -> tuple[Finding, ...]:
+    return tuple(Finding(code) for code in sorted(codes))
