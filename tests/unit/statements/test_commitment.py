@@ -208,3 +208,29 @@ def test_a_seed_is_32_bytes() -> None:
 def test_records_of_another_message_do_not_parse_as_this_one() -> None:
     with pytest.raises(WireFormError):
         partial_body(entry_pb2.Judgement, [Opening(0, bytes(32), b"\x22\x01\xff")])
+
+
+@pytest.mark.parametrize(
+    ("number", "record"),
+    [
+        (17, b"\x8a\x01\x05"),
+        (16, b"\x82"),
+        (1, b"\x0a\x80"),
+        (1, b"\x0a"),
+        (1, b""),
+        (1, b"\x0a\x81\x00\x00"),
+        (1, b"\x0a\x01"),
+    ],
+)
+def test_an_opening_is_one_whole_record(number: int, record: bytes) -> None:
+    """What hashes to the root but is cut short, or longer than it need be, is no opening."""
+    opening = Opening(0, bytes(32), record)
+    with pytest.raises(OpeningInvalidError):
+        verify_openings(Commitment(opening.leaf_hash, (number,)), [opening])
+
+
+@given(st.integers(1, 40), st.integers(0, 300))
+def test_a_record_of_any_length_and_number_is_an_opening(number: int, length: int) -> None:
+    record = encode_varint(number << 3 | 2) + encode_varint(length) + bytes(length)
+    opening = Opening(0, bytes(32), record)
+    assert verify_openings(Commitment(opening.leaf_hash, (number,)), [opening]) == record

@@ -34,7 +34,7 @@ from cellcustody.ledger.statements.errors import (
     WireFormError,
     WireRule,
 )
-from cellcustody.ledger.statements.varints import FIELD_NUMBER_MAX, read_record_end, read_tag
+from cellcustody.ledger.statements.varints import FIELD_NUMBER_MAX, WIRE_LENGTH, read_record_end, read_tag
 from cellcustody.ledger.transparency.merkle import EMPTY_ROOT, root_of
 
 __all__ = [
@@ -240,6 +240,9 @@ def _check_opening(opening: Opening, committed_number: int) -> None:
     if len(opening.salt) != SALT_BYTES:
         raise OpeningInvalidError("a salt has 32 bytes", index=opening.index, length=len(opening.salt))
     record = opening.record
+    tag = committed_number << 3 | WIRE_LENGTH
+    if len(record) > 1 and record[0] == tag < 128 and record[1] == len(record) - 2 < 128:
+        return  # By far the most records: a low field number and a short value, tag and length of one byte each.
     try:
         number, wire_type, at = read_tag(record, 0, len(record))
         _, end = read_record_end(record, at, len(record), wire_type)

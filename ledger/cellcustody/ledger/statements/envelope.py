@@ -21,7 +21,7 @@ from typing import Final
 
 from cellcustody.ledger.statements.errors import (
     EnvelopeMalformedError,
-    IdentifierMalformedError,
+    IdMalformedError,
     KeyUnknownError,
     OversizeError,
     PayloadTypeUnknownError,
@@ -196,7 +196,7 @@ def verify_envelope(envelope: Envelope, key_lookup: KeyLookup) -> tuple[KeyId, .
 def _key_of(signature: EnvelopeSignature, key_lookup: KeyLookup) -> PublicKey:
     try:
         key = key_lookup(key_id_from_text(signature.keyid))
-    except IdentifierMalformedError as refusal:
+    except IdMalformedError as refusal:
         raise KeyUnknownError("a hint is no key id", keyid=signature.keyid) from refusal
     if key is None:
         raise KeyUnknownError("a hint leads to no known key", keyid=signature.keyid)

@@ -2,7 +2,7 @@
 
 MalformedError
 |- PublicKeyMalformedError      PUBLIC_KEY_MALFORMED
-|- IdentifierMalformedError     IDENTIFIER_MALFORMED
+|- IdMalformedError             ID_MALFORMED
 `- DescriptorShapeError         DESCRIPTOR_SHAPE
 FormRefusedError
 |- OversizeError                OVERSIZE
@@ -33,7 +33,7 @@ __all__ = [
     "DescriptorShapeError",
     "EnvelopeMalformedError",
     "HeaderInvalidError",
-    "IdentifierMalformedError",
+    "IdMalformedError",
     "KeyIdsDisagreeError",
     "KeyUnknownError",
     "OpeningInvalidError",
@@ -115,10 +115,10 @@ class PublicKeyMalformedError(MalformedError):
     reason = "PUBLIC_KEY_MALFORMED"
 
 
-class IdentifierMalformedError(MalformedError):
+class IdMalformedError(MalformedError):
     """Raised when an identifier of the format (stream, statement, key) is not in its exact form."""
 
-    reason = "IDENTIFIER_MALFORMED"
+    reason = "ID_MALFORMED"
 
 
 class DescriptorShapeError(MalformedError):

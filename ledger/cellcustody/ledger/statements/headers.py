@@ -20,7 +20,7 @@ from collections.abc import Callable
 from typing import Final
 
 from cellcustody.ledger.statements.envelope import PayloadType
-from cellcustody.ledger.statements.errors import HeaderInvalidError, IdentifierMalformedError
+from cellcustody.ledger.statements.errors import HeaderInvalidError, IdMalformedError
 from cellcustody.ledger.statements.ids import (
     DIGEST_BYTES,
     LEDGER_ID_BYTES,
@@ -123,7 +123,7 @@ def _check_times(header: statement_pb2.Header) -> None:
 def _check_identifier(field: str, value: bytes, check: Callable[[bytes], object]) -> None:
     try:
         check(value)
-    except IdentifierMalformedError as refusal:
+    except IdMalformedError as refusal:
         raise HeaderInvalidError(refusal.message, field=field, value=value) from refusal
 
 

@@ -17,7 +17,7 @@ from collections.abc import Callable
 from enum import IntEnum
 from typing import Final, NewType
 
-from cellcustody.ledger.statements.errors import IdentifierMalformedError
+from cellcustody.ledger.statements.errors import IdMalformedError
 
 __all__ = [
     "DIGEST_BYTES",
@@ -81,17 +81,17 @@ class StreamKind(IntEnum):
 def new_stream_id(kind: StreamKind, random_bytes: RandomBytes) -> StreamId:
     """Returns the id of a stream that is about to be opened, with 16 bytes from `random_bytes`."""
     if kind.has_one_stream:
-        raise IdentifierMalformedError("a stream of this kind is never opened", kind=kind.name)
+        raise IdMalformedError("a stream of this kind is never opened", kind=kind.name)
     drawn = random_bytes(_RANDOM_BYTES)
     if len(drawn) != _RANDOM_BYTES or drawn == _ZERO:
-        raise IdentifierMalformedError("the source of randomness did not give 16 random bytes", drawn=drawn)
+        raise IdMalformedError("the source of randomness did not give 16 random bytes", drawn=drawn)
     return StreamId(bytes((kind,)) + drawn)
 
 
 def single_stream_id(kind: StreamKind) -> StreamId:
     """Returns the id of the one stream of a kind that has only one."""
     if not kind.has_one_stream:
-        raise IdentifierMalformedError("a kind with many streams has no single one", kind=kind.name)
+        raise IdMalformedError("a kind with many streams has no single one", kind=kind.name)
     return StreamId(bytes((kind,)) + _ZERO)
 
 
@@ -99,14 +99,14 @@ def check_stream_id(raw: bytes) -> StreamId:
     """Returns `raw` as a stream id.
 
     Raises:
-        IdentifierMalformedError: it is not 17 bytes, its kind is unknown, or its 16 bytes do not suit the kind.
+        IdMalformedError: it is not 17 bytes, its kind is unknown, or its 16 bytes do not suit the kind.
     """
     if len(raw) != STREAM_ID_BYTES:
-        raise IdentifierMalformedError("a stream id has 17 bytes", length=len(raw))
+        raise IdMalformedError("a stream id has 17 bytes", length=len(raw))
     if not StreamKind.THERAPY <= raw[0] <= StreamKind.LOG:
-        raise IdentifierMalformedError("a stream id begins with a known kind", kind=raw[0])
+        raise IdMalformedError("a stream id begins with a known kind", kind=raw[0])
     if (raw[1:] == _ZERO) != (raw[0] >= StreamKind.REGISTRY):
-        raise IdentifierMalformedError("16 zero bytes belong to the kinds with one stream, and to no other", stream=raw)
+        raise IdMalformedError("16 zero bytes belong to the kinds with one stream, and to no other", stream=raw)
     return StreamId(raw)
 
 
@@ -124,17 +124,17 @@ def key_id_from_text(text: str) -> KeyId:
     """Returns the key id that `text` writes in lower-case hexadecimal, as an envelope's hint does."""
     raw = _from_hex(text)
     if len(raw) != DIGEST_BYTES:
-        raise IdentifierMalformedError("a key id has 32 bytes", length=len(raw))
+        raise IdMalformedError("a key id has 32 bytes", length=len(raw))
     return KeyId(raw)
 
 
 def new_statement_id(unix_milliseconds: int, random_bytes: RandomBytes) -> StatementId:
     """Returns a UUIDv7 of the given Unix time in milliseconds, with 74 bits from `random_bytes`."""
     if not 0 <= unix_milliseconds <= _MILLISECONDS_MAX:
-        raise IdentifierMalformedError("a statement id holds 48 bits of milliseconds", milliseconds=unix_milliseconds)
+        raise IdMalformedError("a statement id holds 48 bits of milliseconds", milliseconds=unix_milliseconds)
     drawn = random_bytes(10)
     if len(drawn) != 10:
-        raise IdentifierMalformedError("the source of randomness did not give ten bytes", length=len(drawn))
+        raise IdMalformedError("the source of randomness did not give ten bytes", length=len(drawn))
     head = bytes((0x70 | drawn[0] & 0x0F, drawn[1], 0x80 | drawn[2] & 0x3F))
     return StatementId(unix_milliseconds.to_bytes(6, "big") + head + drawn[3:])
 
@@ -143,14 +143,14 @@ def check_statement_id(raw: bytes) -> StatementId:
     """Returns `raw` as a statement id.
 
     Raises:
-        IdentifierMalformedError: it is not 16 bytes with UUID version 7 and the variant of RFC 9562.
+        IdMalformedError: it is not 16 bytes with UUID version 7 and the variant of RFC 9562.
     """
     if len(raw) != STATEMENT_ID_BYTES:
-        raise IdentifierMalformedError("a statement id has 16 bytes", length=len(raw))
+        raise IdMalformedError("a statement id has 16 bytes", length=len(raw))
     if raw[6] >> 4 != 7:
-        raise IdentifierMalformedError("a statement id is a UUID of version 7", version=raw[6] >> 4)
+        raise IdMalformedError("a statement id is a UUID of version 7", version=raw[6] >> 4)
     if raw[8] >> 6 != 2:
-        raise IdentifierMalformedError("a statement id has the variant of RFC 9562", variant=raw[8] >> 6)
+        raise IdMalformedError("a statement id has the variant of RFC 9562", variant=raw[8] >> 6)
     return StatementId(raw)
 
 
@@ -160,5 +160,5 @@ def _from_hex(text: str) -> bytes:
     except ValueError:
         raw = b""
     if raw.hex() != text or not text:
-        raise IdentifierMalformedError("an identifier's text form is lower-case hexadecimal", text=text)
+        raise IdMalformedError("an identifier's text form is lower-case hexadecimal", text=text)
     return raw
