@@ -10,6 +10,7 @@ import threading
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import pytest
 from store_groups import (
@@ -351,7 +352,7 @@ class StoreConformance(ABC):
         """A write that would shorten a tile or change a hash in it is fatal and writes nothing."""
         self.commits(store, maker, "a", "b")
         for hashes in (maker.hashes[0], maker.hashes[1] + maker.hashes[0] + leaf_hash_of("c")):
-            group = maker.makes("c", tiles=lambda _, hashes=hashes: (TileWrite(0, 0, hashes),))
+            group = replace(maker.makes("c"), tiles=(TileWrite(0, 0, hashes),))
             with pytest.raises(TileRewrittenError):
                 store.commit(group)
             maker.dropped(group)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from cellcustody.ledger.store import (
     Claim,
@@ -55,10 +55,9 @@ class GroupMaker:
         *names: str,
         stream: bytes = THERAPY,
         claims: Sequence[Claim] = (),
-        tiles: Callable[[list[bytes]], tuple[TileWrite, ...]] | None = None,
     ) -> Commit:
         """Returns a group of one entry for each name, with a vault row, a MAC and a link for each."""
-        entries = []
+        entries: list[PendingEntry] = []
         for name in names:
             sequence = self.sequences.get(stream, 0) + 1
             self.sequences[stream] = sequence
@@ -69,7 +68,6 @@ class GroupMaker:
                 )
             )
         hashes = self.hashes + [entry.leaf_hash for entry in entries]
-        written = tiles(hashes) if tiles else (TileWrite(0, 0, b"".join(hashes)),)
         return Commit(
             entries=tuple(entries),
             claims=tuple(claims) or tuple(Claim("co_signature", id_of(name), digest_of(name)) for name in names),
@@ -79,7 +77,7 @@ class GroupMaker:
                 for number in (CLINICAL, IDENTITY)
             ),
             identity_macs=tuple(IdentityMac(stream, "mrn", digest_of("mac " + name)) for name in names),
-            tiles=written,
+            tiles=(TileWrite(0, 0, b"".join(hashes)),),
             links=(StreamLink(stream, CONSIGNMENT),),
             previous_head=self.head,
             new_head=Head(self.head.size + len(entries), hashlib.sha256(b"".join(hashes)).digest(), self.head.epoch),

@@ -10,6 +10,13 @@ from store_conformance import Faults, StoreConformance
 from store_groups import THERAPY, GroupMaker
 
 from cellcustody.ledger.store import CommitOutcomeUnknownError, DurabilityRefusedError, LedgerApplication, open_sqlite
+from cellcustody.ledger.store.sqlite import LedgerConnectionPool, SqliteLedgerRecorder
+
+
+def connections_of(store: LedgerApplication) -> LedgerConnectionPool:
+    """Returns the pool under the store."""
+    assert isinstance(store.recorder, SqliteLedgerRecorder)
+    return store.recorder.datastore.connections
 
 
 class TestSqliteStore(StoreConformance):
@@ -43,7 +50,7 @@ class TestSqliteStore(StoreConformance):
     def test_every_connection_is_durable(self, store: LedgerApplication, maker: GroupMaker) -> None:
         """The writing and the reading connection both answer synchronous=FULL, WAL and secure_delete."""
         self.commits(store, maker, "a")
-        pool = store.recorder.datastore.connections
+        pool = connections_of(store)
         writer = pool.take_writer()
         pool.put_connection(writer)
         for connection in (writer.raw, pool.reader().raw):
@@ -56,7 +63,7 @@ class TestSqliteStore(StoreConformance):
     def test_a_reading_connection_cannot_write(self, store: LedgerApplication) -> None:
         """Only the one writing connection writes, whatever a reader is asked to run."""
         with pytest.raises(sqlite3.OperationalError, match="readonly"):
-            store.recorder.datastore.connections.reader().raw.execute("DELETE FROM head")
+            connections_of(store).reader().raw.execute("DELETE FROM head")
 
     def test_truncating_empties_the_file(self, store: LedgerApplication, maker: GroupMaker) -> None:
         """The write-ahead log has no bytes left after an erasure."""

@@ -22,6 +22,7 @@ from cellcustody.ledger.store import (
 )
 
 FIRST, SECOND, THIRD = (f"ledger.example\n{size}\nroot\n\n- signature\n".encode() for size in (1, 20, 300))
+SMALL = 4_096  # A journal that is made anew hundreds of times need not be filled with megabytes of zeros.
 ROOT, OTHER_ROOT = bytes([1]) * 32, bytes([2]) * 32
 
 
@@ -31,14 +32,19 @@ def path(tmp_path: Path) -> Path:
 
 
 def written(path: Path, *notes: bytes) -> bytes:
-    with HeadJournal(path) as journal:
+    with HeadJournal(path, bytes_max=SMALL) as journal:
         for note in notes:
             journal.append(note)
     return path.read_bytes()
 
 
+def whole_records(path: Path, *notes: bytes) -> bytes:
+    """Returns the journal's records without the zeros written beforehand for later ones."""
+    return written(path, *notes).rstrip(b"\x00")
+
+
 def last_of(path: Path) -> bytes | None:
-    with HeadJournal(path) as journal:
+    with HeadJournal(path, bytes_max=SMALL) as journal:
         return journal.last()
 
 
@@ -58,27 +64,27 @@ def test_the_last_note_is_found_again(path: Path) -> None:
 
 def test_a_torn_record_is_cut_off_wherever_it_tore(path: Path) -> None:
     """A power cut at any byte of an append leaves the record before it, and the next append follows that."""
-    whole = written(path, FIRST, SECOND)
+    whole = whole_records(path, FIRST, SECOND)
     kept = len(whole) - len(SECOND) - 36
     for end in range(kept, len(whole)):
         path.write_bytes(whole[:end])
         assert last_of(path) == FIRST
-        assert path.stat().st_size == kept
+        assert path.read_bytes().rstrip(b"\x00") == whole[:kept]
         written(path, THIRD)
         assert last_of(path) == THIRD
 
 
 def test_a_record_whose_blocks_were_not_written_is_cut_off(path: Path) -> None:
     """A file that grew without its bytes, zeros or older ones, ends at the record before."""
-    whole = written(path, FIRST)
-    for tail in (bytes(200), b"\xff" * 200, written(path, SECOND)[len(whole) :][:-1] + b"!"):
+    whole = whole_records(path, FIRST)
+    for tail in (bytes(200), b"\xff" * 200, whole_records(path, SECOND)[len(whole) : -1] + b"!"):
         path.write_bytes(whole + tail)
         assert last_of(path) == FIRST
 
 
 def test_every_damaged_bit_before_the_last_record_is_noticed(path: Path) -> None:
     """No torn write damages a record that whole ones follow: the journal refuses to open."""
-    whole = written(path, FIRST, SECOND)
+    whole = whole_records(path, FIRST, SECOND)
     kept = len(whole) - len(SECOND) - 36
     for at in range(kept):
         damaged = bytearray(whole)
@@ -105,7 +111,7 @@ def test_a_grown_journal_is_rotated(path: Path) -> None:
         for size in range(1_000):
             note = f"ledger.example\n{size}\n".encode()
             journal.append(note)
-            assert path.stat().st_size <= 1_000
+            assert path.stat().st_size == 1_000
             assert journal.last() == note
     assert last_of(path) == b"ledger.example\n999\n"
 
@@ -153,15 +159,26 @@ def test_a_full_disk_leaves_a_torn_record(path: Path, monkeypatch: pytest.Monkey
 
 
 def test_an_append_is_on_the_disk_when_it_returns(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each append is one write and one sync, in that order."""
+    """Each append is one write and one sync, in that order, and leaves the file's length as it is."""
     calls: list[str] = []
     write, sync = os.pwrite, os.fdatasync
+
+    def writes(file: int, record: bytes, offset: int) -> int:
+        calls.append("write")
+        return write(file, record, offset)
+
+    def syncs(file: int) -> None:
+        calls.append("sync")
+        sync(file)
+
     with HeadJournal(path) as journal:
-        monkeypatch.setattr(os, "pwrite", lambda *a: (calls.append("write"), write(*a))[1])
-        monkeypatch.setattr(os, "fdatasync", lambda *a: (calls.append("sync"), sync(*a))[1])
+        monkeypatch.setattr(os, "pwrite", writes)
+        monkeypatch.setattr(os, "fdatasync", syncs)
+        size = path.stat().st_size
         journal.append(FIRST)
         journal.append(SECOND)
-    assert calls == ["write", "sync", "write", "sync"]
+        assert calls == ["write", "sync", "write", "sync"]
+        assert path.stat().st_size == size
 
 
 def test_a_note_has_a_limit(path: Path) -> None:
