@@ -83,7 +83,9 @@ def test_the_log_signs_with_both_keys_and_both_verify() -> None:
     assert parse_checkpoint(CHECKPOINT) == Checkpoint(ORIGIN, 7, ROOT)
 
 
-@pytest.mark.parametrize("text", ["", "a\n1\n", "\n\n\n", f"a\n1\n{'A' * 43}=", f"a\n1\n{'A' * 43}=\n\n"])
+@pytest.mark.parametrize(
+    "text", ["", "a\n1\n", "\n\n\n", f"a\n1\n{'A' * 43}=", f"a\n1\n{'A' * 43}=\n\n", f"\ud800\n1\n{'A' * 43}=\n"]
+)
 def test_texts_that_are_no_checkpoint_are_refused(text: str) -> None:
     """Three non-empty lines, each ended by a newline, and no empty line behind them."""
     with pytest.raises(CheckpointMalformedError):
@@ -292,6 +294,12 @@ def test_damage_to_a_receipt_never_crashes(data: st.DataObject) -> None:
     assert rebuilt == damaged
 
 
+def test_the_longest_path_is_accepted() -> None:
+    """A tree of 2^64 leaves has 64 hashes on a path."""
+    path = [bytes([index]) * 32 for index in range(64)]
+    assert parse_log_proof(build_log_proof(5, path, CHECKPOINT)).hashes == tuple(path)
+
+
 def test_out_of_bounds_receipts_are_not_built() -> None:
     """No receipt is written that could not be read."""
     for index, hashes in [(-1, []), (2**64, []), (0, [bytes(31)]), (0, [bytes(32)] * 65)]:
@@ -396,6 +404,22 @@ def test_policies_in_other_forms_are_refused(lines: list[str]) -> None:
     """Each breaks one rule of the format."""
     with pytest.raises(PolicyMalformedError):
         parse_policy(policy_of(*lines))
+
+
+@pytest.mark.parametrize(
+    ("group", "signed", "met"), [("1 w1 w2", "2", True), ("2 w1 w2", "12", True), ("2 w1 w2", "1", False)]
+)
+def test_numeric_thresholds_run_from_one_to_all(group: str, signed: str, met: bool) -> None:
+    """A threshold may be one, all, and what lies between."""
+    policy = parse_policy(policy_of(f"group g {group}", "quorum g"))
+    assert policy.is_met_by(frozenset(f"w{number}".encode() for number in signed)) is met
+
+
+def test_a_policy_beyond_bounds_is_refused() -> None:
+    """A million bytes are enough for any policy."""
+    with pytest.raises(PolicyMalformedError, match="too large"):
+        parse_policy(b"#" * 999_988 + b"\nquorum none\n")
+    parse_policy(b"#" * 999_987 + b"\nquorum none\n")
 
 
 def test_space_comments_and_opaque_names_are_accepted() -> None:

@@ -224,6 +224,9 @@ def test_equal_sizes_need_equal_roots_and_no_proof() -> None:
     """Two trees of one size are one tree."""
     root = root_of(LEAVES[:3])
     verify_consistency(3, 3, root, root, [])
+    verify_consistency(2**64 - 1, 2**64 - 1, root, root, [])
+    with pytest.raises(ConsistencyProofError):
+        verify_consistency(2**64, 2**64, root, root, [])
     for other, proof in [(root_of(LEAVES[:2]), []), (root, [root])]:
         with pytest.raises(ConsistencyProofError):
             verify_consistency(3, 3, root, other, proof)

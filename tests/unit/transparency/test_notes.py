@@ -146,6 +146,17 @@ def test_the_ed25519_cosignature_covers_header_time_and_whole_body() -> None:
     assert cosignature_v1_message(body, 1679315147) == b"cosignature/v1\ntime 1679315147\n" + body.encode()
 
 
+def test_names_in_the_ml_dsa_message_have_up_to_255_bytes() -> None:
+    """Their length is one byte; a longer origin or key name cannot be signed so, and no signature over it verifies."""
+    longest = build_checkpoint_text("o" * 255, 7, ROOT)
+    assert verify_note(sign_note(longest, [LOG_ML_DSA], timestamp_seconds=1), ALL).text == longest
+    too_long = build_checkpoint_text("o" * 256, 7, ROOT)
+    with pytest.raises(VerifierKeyMalformedError):
+        LOG_ML_DSA.sign(too_long, NOW_SECONDS)
+    with pytest.raises(NoteSignatureError):
+        verify_note(format_note(too_long, [LOG_ML_DSA.sign(longest, NOW_SECONDS)]), ALL)
+
+
 def test_ml_dsa_does_not_cover_extension_lines_and_ed25519_does() -> None:
     """An extension line added after signing breaks the plain signature only."""
     changed = TEXT + "added later\n"

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from hashlib import sha512
 from pathlib import Path
 
 import cryptography_vectors
@@ -114,8 +115,19 @@ def test_keys_and_signatures_of_other_lengths_are_refused(size: int) -> None:
     """Nothing but 32 and 64 bytes is looked at."""
     with pytest.raises(PublicKeyUnsafeError):
         check_public_key(b"\x02" * size)
-    with pytest.raises(SignatureInvalidError):
+    with pytest.raises(SignatureInvalidError, match="64 bytes"):
         verify_ed25519(PUBLIC, b"\x02" * (size + 1), b"message")
+
+
+def test_a_signature_that_opens_with_the_neutral_element_is_refused() -> None:
+    """Its maker knows the key and leaves out the nonce; OpenSSL takes it, and it would give the key away."""
+    scalar = int.from_bytes(sha512(bytes(range(32))).digest()[:32], "little")
+    scalar = scalar & (1 << 254) - 8 | 1 << 254
+    challenge = int.from_bytes(sha512(NEUTRAL + PUBLIC + b"message").digest(), "little")
+    signature = NEUTRAL + (challenge * scalar % L).to_bytes(32, "little")
+    Ed25519PublicKey.from_public_bytes(PUBLIC).verify(signature, b"message")
+    with pytest.raises(SignatureInvalidError, match="low order"):
+        verify_ed25519(PUBLIC, signature, b"message")
 
 
 @given(st.binary(max_size=64), st.integers(0, 511))

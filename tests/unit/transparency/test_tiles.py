@@ -256,6 +256,7 @@ def test_leaves_and_sizes_outside_the_tree_are_refused() -> None:
             tree.inclusion_proof(index, 10)
         with pytest.raises(InclusionProofError):
             tree.leaf_hash(index, 10)
+    assert edge.consistency_proof(10) == tree.consistency_proof(10, 10) == []
     for size in (0, 11):
         with pytest.raises(ConsistencyProofError):
             edge.consistency_proof(size)
@@ -269,3 +270,31 @@ def test_the_empty_tree_has_a_root_and_nothing_to_write() -> None:
     assert edge.root() == TileTree(TilesInMemory()).root(0) == EMPTY_ROOT
     assert edge.extend([]) == []
     assert RightEdge.resume(TilesInMemory(), 0).root() == EMPTY_ROOT
+
+
+def test_older_full_tiles_leave_memory_and_come_from_the_reader() -> None:
+    """Memory stays bounded: a receipt for a leaf long past reads its tile, and needs a reader to do so."""
+    edge, stored = grown(8_000, group=200)
+    reads = stored.reads
+    verify_inclusion(7_000, 8_000, LEAVES[7_000], edge.inclusion_proof(7_000), edge.root())
+    assert stored.reads == reads
+    verify_inclusion(5, 8_000, LEAVES[5], edge.inclusion_proof(5), edge.root())
+    assert stored.reads == reads + 1
+    alone = RightEdge()
+    for start in range(0, 8_000, 200):
+        alone.extend(LEAVES[start : start + 200])
+    with pytest.raises(InclusionProofError, match="no reader"):
+        alone.inclusion_proof(5)
+
+
+def test_several_groups_of_one_transaction_are_proved_before_it_commits() -> None:
+    """Two thousand leaves in many calls on one copy need nothing that is not stored yet."""
+    edge, stored = grown(65_000)
+    reads = stored.reads
+    speculative = edge.copy()
+    for start in range(65_000, 66_000, 40):
+        speculative.extend(LEAVES[start : start + 40])
+    root = speculative.root()
+    for index in range(65_000, 66_000, 25):
+        verify_inclusion(index, 66_000, LEAVES[index], speculative.inclusion_proof(index), root)
+    assert stored.reads == reads

@@ -35,9 +35,7 @@ from cellcustody.ledger.transparency.tiles import TILE_HEIGHT, TILE_WIDTH, tile_
 __all__ = ["RightEdge", "TileReader", "TileTree", "TileWrite"]
 
 TILES_CACHED_MAX: Final = 256  # A full tile with its inner hashes is about 40 kB of Python objects: 10 MB in all.
-_TILES_FILLED_KEPT_MAX: Final = (
-    8  # 2,048 leaves. Receipts ask for leaves just appended; older full tiles come from the reader.
-)
+_TILES_FILLED_KEPT_MAX: Final = 16  # More than 2,048 leaves fill; receipts for older ones read their tiles.
 
 _Rows = list[list[bytes]]  # Row r holds the hashes over 2^r consecutive hashes of a tile; row 0 is the tile.
 
