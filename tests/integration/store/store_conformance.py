@@ -40,6 +40,7 @@ from cellcustody.ledger.store import (
     LedgerApplication,
     OperationalFinding,
     StatementPosition,
+    StoreUnavailableError,
     StreamEntry,
     StreamHead,
     TileRewrittenError,
@@ -94,6 +95,10 @@ class StoreConformance(ABC):
     @abstractmethod
     def plant_event(self, topic: str) -> None:
         """Writes an event with that topic into the library's table behind the store's back."""
+
+    @abstractmethod
+    def loses_tables(self) -> None:
+        """Takes the head and the findings away behind the store's back."""
 
     @pytest.fixture
     def faults(self) -> Faults:
@@ -360,6 +365,15 @@ class StoreConformance(ABC):
         self.commits(store, maker, "c")
 
     # Beside the log.
+
+    def test_a_database_that_is_gone_is_said_to_be(self, store: LedgerApplication, maker: GroupMaker) -> None:
+        """Reads, findings and the start of a writer fail within the project's own error tree."""
+        self.commits(store, maker, "a")
+        self.loses_tables()
+        finding = OperationalFinding("SAME_ID_OTHER_DIGEST", id_of("a"), digest_of("forged"), 0)
+        for asks in (store.head, store.start_writer, lambda: store.operational_finding(finding)):
+            with pytest.raises(StoreUnavailableError):
+                asks()
 
     def test_an_operational_finding_is_kept_once_and_beside_the_log(
         self, store: LedgerApplication, maker: GroupMaker

@@ -59,6 +59,9 @@ class TestPostgresStore(StoreConformance):
             (THERAPY.hex(), topic),
         )
 
+    def loses_tables(self) -> None:
+        self.admin.execute("DROP TABLE ledger_test.head, ledger_test.operational_finding")
+
     def test_a_second_writer_is_locked_out(self, store: LedgerApplication, maker: GroupMaker) -> None:
         """While the writer's connection stands, another process cannot take over."""
         self.commits(store, maker, "a")

@@ -47,6 +47,11 @@ class TestSqliteStore(StoreConformance):
             connection.execute("INSERT INTO stored_events VALUES (?, 1, ?, x'00')", (THERAPY.hex(), topic))
         connection.close()
 
+    def loses_tables(self) -> None:
+        connection = sqlite3.connect(self.path)
+        connection.executescript("DROP TABLE head; DROP TABLE operational_finding;")
+        connection.close()
+
     def test_every_connection_is_durable(self, store: LedgerApplication, maker: GroupMaker) -> None:
         """The writing and the reading connection both answer synchronous=FULL, WAL and secure_delete."""
         self.commits(store, maker, "a")

@@ -9,6 +9,7 @@ StoreError
 |- WriterBusyError             another thread is committing; there is exactly one writing thread
 |- WriterLockedError           another process holds the writer lock
 |- DurabilityRefusedError      a connection would not promise that a commit is on the disk
+|- StoreUnavailableError       the database did not answer a read, a finding or the start of a writer
 |- UnknownTopicError           a stored event names a topic that is not in the closed table
 |- JournalInUseError           another process has the head journal open
 |- ShreddedError               the key of that subject and class was destroyed
@@ -87,6 +88,12 @@ class DurabilityRefusedError(StoreError):
     """Raised when a database connection would not promise that a commit is on the disk."""
 
     reason = "DURABILITY_REFUSED"
+
+
+class StoreUnavailableError(StoreError):
+    """Raised when the database does not answer a read, a finding or the start of a writer; nothing was changed."""
+
+    reason = "STORE_UNAVAILABLE"
 
 
 class UnknownTopicError(StoreError):
@@ -183,6 +190,7 @@ __all__ = [
     "ShreddedError",
     "StoreForkedError",
     "StoreRolledBackError",
+    "StoreUnavailableError",
     "SubjectNotFoundError",
     "TileRewrittenError",
     "UnknownTopicError",

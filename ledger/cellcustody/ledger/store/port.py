@@ -6,6 +6,7 @@ The rules:
 * A commit is one transaction. When it returns, the whole group is on the disk; when it raises anything but a
   `FatalStoreError`, nothing of the group is there and the head is as it was.
 * Reads come from any thread at any time and never wait for the writer. Each read sees whole groups only.
+* A read, a finding or the start of a writer that the database does not answer raises `StoreUnavailableError`.
 * The store keeps and returns bytes. Whether they are right is for the layers above.
 """
 

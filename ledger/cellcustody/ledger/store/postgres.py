@@ -19,7 +19,13 @@ from collections.abc import Callable, Sequence
 from typing import Final, cast
 
 import psycopg
-from eventsourcing.persistence import ApplicationRecorder, InfrastructureFactory, StoredEvent, TrackingRecorder
+from eventsourcing.persistence import (
+    ApplicationRecorder,
+    InfrastructureFactory,
+    PersistenceError,
+    StoredEvent,
+    TrackingRecorder,
+)
 from eventsourcing.postgres import PostgresApplicationRecorder, PostgresDatastore, PostgresFactory
 from eventsourcing.utils import Environment, EnvType
 from psycopg.rows import DictRow, dict_row, tuple_row
@@ -27,7 +33,12 @@ from psycopg.sql import SQL, Identifier
 from psycopg.types.composite import register_composite
 
 from cellcustody.ledger.store.application import LedgerApplication
-from cellcustody.ledger.store.errors import DurabilityRefusedError, HeadMovedError, WriterLockedError
+from cellcustody.ledger.store.errors import (
+    DurabilityRefusedError,
+    HeadMovedError,
+    StoreUnavailableError,
+    WriterLockedError,
+)
 from cellcustody.ledger.store.model import EMPTY_ROOT, Commit, Head, OperationalFinding
 from cellcustody.ledger.store.recorder import RAISE_EPOCH, SELECT_HEAD, LedgerRecorder, head_of
 from cellcustody.ledger.store.tables import HEAD, OPERATIONAL_FINDING, TABLES, Row, Table, Value
@@ -141,10 +152,13 @@ class PostgresLedgerRecorder(PostgresApplicationRecorder, LedgerRecorder[Cursor]
 
     def raise_epoch(self) -> Head:
         """Takes the writer lock and raises the epoch."""
-        connection = self._committing_connection()
-        with connection.transaction():
-            connection.execute(RAISE_EPOCH)
-            head = self._head_on(connection)
+        try:
+            connection = self._committing_connection()
+            with connection.transaction():
+                connection.execute(RAISE_EPOCH)
+                head = self._head_on(connection)
+        except psycopg.Error as error:
+            raise StoreUnavailableError("the writer could not be started", cause=error) from error
         self._epoch = head.epoch
         return head
 
@@ -174,8 +188,11 @@ class PostgresLedgerRecorder(PostgresApplicationRecorder, LedgerRecorder[Cursor]
             finding.recorded_at_us,
             finding.detail,
         )
-        with self.datastore.transaction(commit=True) as cursor:
-            self._insert_rows(cursor, OPERATIONAL_FINDING, [row])
+        try:
+            with self.datastore.transaction(commit=True) as cursor:
+                self._insert_rows(cursor, OPERATIONAL_FINDING, [row])
+        except PersistenceError as error:
+            raise StoreUnavailableError("the finding could not be kept", cause=error) from error
 
     def truncate_log(self) -> None:
         """Does nothing: the server recycles its write-ahead log itself, and it holds no key that was shredded."""
@@ -188,8 +205,11 @@ class PostgresLedgerRecorder(PostgresApplicationRecorder, LedgerRecorder[Cursor]
     # What the shared steps and reads are made of.
 
     def _select(self, sql: str, parameters: tuple[Value, ...]) -> list[tuple[Value, ...]]:
-        with self.datastore.get_connection() as connection, connection.cursor(row_factory=tuple_row) as cursor:
-            return cursor.execute(_placeholders(sql).encode(), parameters).fetchall()
+        try:
+            with self.datastore.get_connection() as connection, connection.cursor(row_factory=tuple_row) as cursor:
+                return cursor.execute(_placeholders(sql).encode(), parameters).fetchall()
+        except PersistenceError as error:
+            raise StoreUnavailableError("the database did not answer a read", cause=error) from error
 
     def _update(self, cursor: Cursor, sql: str, parameters: tuple[Value, ...]) -> int:
         return cursor.execute(_placeholders(sql).encode(), parameters).rowcount

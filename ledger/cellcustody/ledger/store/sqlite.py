@@ -35,14 +35,15 @@ from eventsourcing.utils import Environment, EnvType
 
 from cellcustody.ledger.errors import StoreError
 from cellcustody.ledger.store.application import LedgerApplication
-from cellcustody.ledger.store.errors import DurabilityRefusedError
+from cellcustody.ledger.store.errors import DurabilityRefusedError, StoreUnavailableError
 from cellcustody.ledger.store.model import EMPTY_ROOT, Commit, Head, OperationalFinding
 from cellcustody.ledger.store.recorder import RAISE_EPOCH, SELECT_HEAD, LedgerRecorder, head_of
 from cellcustody.ledger.store.tables import HEAD, OPERATIONAL_FINDING, TABLES, Row, Table, Value
 
 BUSY_TIMEOUT_MS: Final = 5_000  # Only another process can make the one writing connection wait.
-# 32 MiB of log between checkpoints: a checkpoint costs two more fsyncs, and is to stay out of the 99th percentile.
-CHECKPOINT_PAGES: Final = 8_192
+# 64 MiB of log between checkpoints. One costs two more fsyncs and all pages changed since, tens of milliseconds;
+# a full group changes about 80 pages, so that fewer than one commit in a hundred waits for it.
+CHECKPOINT_PAGES: Final = 16_384
 WRITER_CACHE_KIB: Final = 8_192  # Enough for the right edges of every index; more would grow with the ledger.
 # Primary result codes after which the file or the disk can no longer be trusted (sqlite.org/rescode.html).
 FATAL_CODES: Final = frozenset({sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
@@ -214,10 +215,13 @@ class SqliteLedgerRecorder(SQLiteApplicationRecorder, LedgerRecorder[SQLiteCurso
 
     def raise_epoch(self) -> Head:
         """Raises the epoch in a transaction of its own."""
-        with self.datastore.transaction(commit=True) as cursor:
-            cursor.execute(RAISE_EPOCH)
-            cursor.execute(SELECT_HEAD)
-            return head_of([tuple(row) for row in cursor.fetchall()])
+        try:
+            with self.datastore.transaction(commit=True) as cursor:
+                cursor.execute(RAISE_EPOCH)
+                cursor.execute(SELECT_HEAD)
+                return head_of([tuple(row) for row in cursor.fetchall()])
+        except sqlite3.Error as error:
+            raise StoreUnavailableError("the writer could not be started", cause=error) from error
 
     def settled_head(self) -> Head:
         """Returns the head on the writing connection, whose transaction has ended by now."""
@@ -242,8 +246,11 @@ class SqliteLedgerRecorder(SQLiteApplicationRecorder, LedgerRecorder[SQLiteCurso
             finding.recorded_at_us,
             finding.detail,
         )
-        with self.datastore.transaction(commit=True) as cursor:
-            cursor.execute(OPERATIONAL_FINDING.insert_sqlite(), row)
+        try:
+            with self.datastore.transaction(commit=True) as cursor:
+                cursor.execute(OPERATIONAL_FINDING.insert_sqlite(), row)
+        except sqlite3.Error as error:
+            raise StoreUnavailableError("the finding could not be kept", cause=error) from error
 
     def truncate_log(self) -> None:
         """Moves the write-ahead log into the file and leaves it empty."""
@@ -254,9 +261,12 @@ class SqliteLedgerRecorder(SQLiteApplicationRecorder, LedgerRecorder[SQLiteCurso
             self.datastore.connections.put_connection(connection)
 
     def _select(self, sql: str, parameters: tuple[Value, ...]) -> list[tuple[Value, ...]]:
-        cursor = self.datastore.connections.reader().raw.cursor()
-        cursor.row_factory = None
-        return cursor.execute(sql, parameters).fetchall()
+        try:
+            cursor = self.datastore.connections.reader().raw.cursor()
+            cursor.row_factory = None
+            return cursor.execute(sql, parameters).fetchall()
+        except sqlite3.Error as error:
+            raise StoreUnavailableError("the database did not answer a read", cause=error) from error
 
     def _update(self, cursor: SQLiteCursor, sql: str, parameters: tuple[Value, ...]) -> int:
         cursor.execute(sql, parameters)
