@@ -21,6 +21,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from cellcustody.ledger.custody.act import Finding
+from cellcustody.ledger.registry import codes
 from cellcustody.ledger.registry.bodies import required_capabilities
 from cellcustody.ledger.registry.errors import (
     DeviceUnknownError,
@@ -76,7 +77,7 @@ def admit_signer(state: RegistryState, facts: SignerFacts, *, position: int, now
     # (1) and (2): the keys.
     for key_id in facts.key_ids:
         if _admit_key(view, facts, key_id, now):
-            found.add("LATE_AFTER_RETIREMENT")
+            found.add(codes.LATE_AFTER_RETIREMENT.code)
 
     # (3): The ledger speaks for itself, and nobody else does.
     founding = view.founding
@@ -99,7 +100,7 @@ def admit_signer(state: RegistryState, facts: SignerFacts, *, position: int, now
         if device is None or device.site is None or device.site != site:
             if facts.is_authorisation:
                 raise DeviceUnknownError("the device is none of the signer's site", device=facts.device)
-            found.add("DEVICE_UNKNOWN")
+            found.add(codes.DEVICE_UNKNOWN.code)
     return Admission(site or b"", _findings(found))
 
 
@@ -125,24 +126,24 @@ def competence(
     site = view.site(site_id) if site_id else None
     required = required_capabilities(body_type)
     if required and (site is None or not required & site.capabilities):
-        found.add("CAPABILITY_MISSING")
+        found.add(codes.CAPABILITY_MISSING.code)
     person = view.person(signer)
     if person is None:
         founding = view.founding
         own = ROLE_LEDGER if founding is not None and signer == founding.service_device else ROLE_DEVICE
         if role != own:
-            found.add("ROLE_NOT_HELD")
+            found.add(codes.ROLE_NOT_HELD.code)
         return _findings(found)
     grant = person.grant_of(role)
     registrars = view.registrars
     if role == ROLE_REGISTRAR and registrars is not None and signer in registrars.members:
         pass  # Registrars are named as such; nobody grants them a role.
     elif grant is None:
-        found.add("ROLE_NOT_HELD")
+        found.add(codes.ROLE_NOT_HELD.code)
     elif grant.trained_until is not None and signed_at > grant.trained_until:
-        found.add("TRAINING_LAPSED")
+        found.add(codes.TRAINING_LAPSED.code)
     if unit and person.units and unit not in person.units:
-        found.add("UNIT_NOT_HELD")
+        found.add(codes.UNIT_NOT_HELD.code)
     return _findings(found)
 
 
@@ -170,5 +171,5 @@ def _admit_key(view: RegistryView, facts: SignerFacts, key_id: bytes, now: int) 
     return True
 
 
-def _findings(codes: set[str]) -> tuple[Finding, ...]:
-    return tuple(Finding(code) for code in sorted(codes))
+def _findings(found: set[str]) -> tuple[Finding, ...]:
+    return tuple(Finding(code) for code in sorted(found))

@@ -1,0 +1,71 @@
+"""Findings on a signer, made once at entry: key, device, site, role, training, unit."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from cellcustody.ledger.custody.findings import Family, FindingRule, Strength, register
+
+__all__ = [
+    "CAPABILITY_MISSING",
+    "DEVICE_UNKNOWN",
+    "LATE_AFTER_RETIREMENT",
+    "ROLE_NOT_HELD",
+    "RULES",
+    "TRAINING_LAPSED",
+    "UNIT_NOT_HELD",
+]
+
+LATE_AFTER_RETIREMENT: Final = FindingRule(
+    "LATE_AFTER_RETIREMENT",
+    Strength.ADVISORY,
+    Family.ENTRY,
+    "What was signed before its key was retired may arrive within the grace that the retirement names.",
+    "Nothing: the statement stands. Sign new statements with the new key.",
+)
+DEVICE_UNKNOWN: Final = FindingRule(
+    "DEVICE_UNKNOWN",
+    Strength.GATE,
+    Family.ENTRY,
+    "A statement is signed on a device of the signer's site, or names the signer where no device is registered.",
+    "Have an administrator of the site enrol the device.",
+)
+CAPABILITY_MISSING: Final = FindingRule(
+    "CAPABILITY_MISSING",
+    Strength.GATE,
+    Family.ENTRY,
+    "The signer's site is enrolled for one of the capabilities that the act asks for.",
+    "Have the registrars change what the site may do, or have a site act that may.",
+)
+ROLE_NOT_HELD: Final = FindingRule(
+    "ROLE_NOT_HELD",
+    Strength.GATE,
+    Family.ENTRY,
+    "A person acts in a role that an administrator of their site granted them; a device in the role device.",
+    "Have an administrator of the site grant the role, or have someone act who holds it.",
+)
+TRAINING_LAPSED: Final = FindingRule(
+    "TRAINING_LAPSED",
+    Strength.GATE,
+    Family.ENTRY,
+    "Training for the role holds at the time of signing.",
+    "Have an administrator of the site record the renewed training, or have someone act whose training holds.",
+)
+UNIT_NOT_HELD: Final = FindingRule(
+    "UNIT_NOT_HELD",
+    Strength.GATE,
+    Family.ENTRY,
+    "A person whose work is limited to units acts for one of them.",
+    "Have an administrator of the site add the unit, or have someone of that unit act.",
+)
+
+RULES: Final = (
+    CAPABILITY_MISSING,
+    DEVICE_UNKNOWN,
+    LATE_AFTER_RETIREMENT,
+    ROLE_NOT_HELD,
+    TRAINING_LAPSED,
+    UNIT_NOT_HELD,
+)
+
+register(*RULES)
