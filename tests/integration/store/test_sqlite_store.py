@@ -9,7 +9,13 @@ import pytest
 from store_conformance import Faults, StoreConformance
 from store_groups import THERAPY, GroupMaker
 
-from cellcustody.ledger.store import CommitOutcomeUnknownError, DurabilityRefusedError, LedgerApplication, open_sqlite
+from cellcustody.ledger.store import (
+    CommitFailedError,
+    CommitOutcomeUnknownError,
+    DurabilityRefusedError,
+    LedgerApplication,
+    open_sqlite,
+)
 from cellcustody.ledger.store.sqlite import LedgerConnectionPool, SqliteLedgerRecorder
 
 
@@ -77,6 +83,24 @@ class TestSqliteStore(StoreConformance):
         assert log.stat().st_size > 0
         store.truncate_log()
         assert log.stat().st_size == 0
+
+    def test_another_program_that_writes_is_waited_for_and_then_a_refusal(
+        self, store: LedgerApplication, maker: GroupMaker
+    ) -> None:
+        """A write lock held by someone else fails the group whole; once it is gone the group goes through."""
+        writer = connections_of(store).take_writer()
+        writer.raw.execute("PRAGMA busy_timeout=20")
+        connections_of(store).put_connection(writer)
+        intruder = sqlite3.connect(self.path, isolation_level=None)
+        intruder.execute("BEGIN IMMEDIATE")
+        group = maker.makes("a")
+        with pytest.raises(CommitFailedError):
+            store.commit(group)
+        intruder.execute("ROLLBACK")
+        intruder.close()
+        store.commit(group)
+        maker.moved(group)
+        self.check_whole(store, maker)
 
     def test_a_failing_disk_stops_the_ledger(self, store: LedgerApplication, maker: GroupMaker, faults: Faults) -> None:
         """An input/output error is never taken for a mere refusal, even where the head seems unmoved."""

@@ -87,6 +87,25 @@ def test_a_row_moved_elsewhere_does_not_open(
         vault.open(subject, disclosure_class, digest, sealed)
 
 
+@pytest.mark.parametrize(
+    ("subject", "disclosure_class", "digest"),
+    [(OTHER_THERAPY, IDENTITY, DIGEST), (THERAPY, CLINICAL, DIGEST), (THERAPY, IDENTITY, OTHER_DIGEST)],
+)
+def test_a_moved_row_does_not_open_even_under_the_same_key(
+    path: Path, subject: bytes, disclosure_class: DisclosureClass, digest: bytes
+) -> None:
+    """With a broken source of randomness every key is the same, and where a row belongs is still authenticated."""
+    keys = KeyStore(path, MASTER, random_bytes=bytes)
+    keys.ensure_subjects([THERAPY, OTHER_THERAPY])
+    vault = Vault(keys, random_bytes=bytes)
+    sealed = vault.seal(THERAPY, IDENTITY, DIGEST, SECRET)
+    assert keys.key(subject, disclosure_class) == keys.key(THERAPY, IDENTITY)
+    with pytest.raises(VaultDamagedError):
+        vault.open(subject, disclosure_class, digest, sealed)
+    assert vault.open(THERAPY, IDENTITY, DIGEST, sealed) == SECRET
+    keys.close()
+
+
 def test_every_altered_byte_is_noticed(vault: Vault) -> None:
     """Format, nonce, content and tag: no byte of a ciphertext can change, and none can be missing."""
     sealed = vault.seal(THERAPY, IDENTITY, DIGEST, SECRET)

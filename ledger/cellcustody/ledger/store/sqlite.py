@@ -224,10 +224,8 @@ class SqliteLedgerRecorder(SQLiteApplicationRecorder, LedgerRecorder[SQLiteCurso
             raise StoreUnavailableError("the writer could not be started", cause=error) from error
 
     def settled_head(self) -> Head:
-        """Returns the head on the writing connection, whose transaction has ended by now."""
-        with self.datastore.transaction(commit=True) as cursor:
-            cursor.execute(SELECT_HEAD)
-            return head_of([tuple(row) for row in cursor.fetchall()])
+        """Returns the head; this process's transaction was ended before its connection was put back."""
+        return self.head()
 
     def is_unique_violation(self, error: Exception) -> bool:
         """Tells whether `error` is SQLite's for a violated constraint."""
