@@ -271,6 +271,9 @@ RECEIPT = build_log_proof(5, prove_inclusion(5, LEAVES), CHECKPOINT, extra=b"ext
         (b"index 5\n", b"index 5\nAAAA\n"),
         (b"index 5\n", b"index 5\n" + (b"A" * 43 + b"=\n") * 64),
         (b"index 5\n", b"index 5\n\n"),
+        (b"extra ZXh0cmEgZGF0YQ==\nindex 5\n", b"\n"),
+        (b"index 5\n", b"\n"),
+        (b"index 5\n", b"5\n"),
     ],
 )
 def test_receipts_in_other_forms_are_refused(old: bytes, new: bytes) -> None:
@@ -298,6 +301,7 @@ def test_the_longest_path_is_accepted() -> None:
     """A tree of 2^64 leaves has 64 hashes on a path."""
     path = [bytes([index]) * 32 for index in range(64)]
     assert parse_log_proof(build_log_proof(5, path, CHECKPOINT)).hashes == tuple(path)
+    assert parse_log_proof(build_log_proof(2**64 - 1, path, CHECKPOINT)).index == 2**64 - 1
 
 
 def test_out_of_bounds_receipts_are_not_built() -> None:
@@ -394,6 +398,9 @@ def test_no_witness_is_needed_under_quorum_none() -> None:
         [f"witness w1 {witness(9).vkey}", "quorum none"],
         [f"witness none {witness(9).vkey}", "quorum none"],
         [f"witness {witness(9).vkey}", "quorum none"],
+        ["log x\r", "quorum none"],
+        ["# \x00", "quorum none"],
+        ["# \x7f", "quorum none"],
         ["quorum none\r"],
         ["quorum none\x0b"],
         ["quorum none\x7f"],

@@ -169,6 +169,7 @@ def test_ml_dsa_does_not_cover_extension_lines_and_ed25519_does() -> None:
 @pytest.mark.parametrize("signer", [LOG_ML_DSA, WITNESS])
 def test_cosigners_refuse_to_sign_no_time_and_no_checkpoint(signer: MlDsa44NoteSigner | Ed25519Cosigner) -> None:
     """A cosignature speaks of a checkpoint, as of a time."""
+    assert signer.sign(TEXT, 2**63 - 1).signature.startswith(b"\x7f")
     for seconds in (0, -1, 2**63):
         with pytest.raises((NoteMalformedError, OverflowError)):
             signer.sign(TEXT, seconds)
@@ -266,6 +267,7 @@ BODY = TEXT.encode() + b"\n"
         BODY,
         BODY + b"\n",
         TEXT.encode() + SIGNATURE,
+        b"x" + SIGNATURE,  # No empty line at all, and a line that would pass for a signature from its second byte on.
         BODY + SIGNATURE[:-1],
         BODY + SIGNATURE + b"\n",
         BODY + SIGNATURE + b"text behind\n",

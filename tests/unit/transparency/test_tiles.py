@@ -149,6 +149,9 @@ def test_bundles_hold_entries_up_to_65535_bytes() -> None:
     """The largest entry fits, one byte more does not, and neither does an empty or a 257th entry."""
     largest = bytes(65_535)
     assert decode_bundle(encode_bundle([largest]), 1) == [largest]
+    for raw, width in [(b"", 0), (bytes(514), 257)]:
+        with pytest.raises(BundleMalformedError):
+            decode_bundle(raw, width)
     for entries in ([largest + b"\x00"], [], [b""] * 257):
         with pytest.raises(BundleMalformedError):
             encode_bundle(entries)
