@@ -1,0 +1,85 @@
+"""Judge the authorisations of a consignment's stream at their arrival.
+
+The rules, beside those of `authorisations`:
+
+* Custody is established by a person of the last custodian's site or of the site that opened the consignment (which
+  keeps its record), joined by a second person; it names containers that the consignment has and the unit that
+  answers from now on.
+* News counts where it touches a container that the authorisation touches; what touches the whole consignment always.
+
+An authorisation with a finding that is a gate is refused. One in effect is never judged again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+
+from cellcustody.ledger.custody.act import Act, Finding
+from cellcustody.ledger.custody.authorisations import News, check_common, decision_news
+from cellcustody.ledger.custody.consignment_state import ConsignmentState
+from cellcustody.ledger.custody.consignment_touch import containers_touched
+from cellcustody.ledger.custody.findings import Findings
+from cellcustody.ledger.custody.fold import Fold
+from cellcustody.ledger.custody.policy import PolicyPack
+from cellcustody.v1 import quality_pb2 as quality
+from cellcustody.v1 import transport_pb2 as transport
+
+__all__ = ["consignment_news", "judge_authorisation"]
+
+
+def consignment_news(
+    fold: Fold[ConsignmentState],
+    act: Act,
+    *,
+    containers: frozenset[str] | None = None,
+    revised_at: Mapping[bytes, int] | None = None,
+) -> tuple[News, ...]:
+    """Returns what concerns the same containers and the signer had not seen, oldest first.
+
+    `containers` are those concerned (empty: the whole consignment); by default those that `act` touches.
+    """
+    touched = containers_touched(fold.state, act) if containers is None else containers
+
+    def concerns(state: ConsignmentState, one: Act) -> bool:
+        others = containers_touched(state, one)
+        return not touched or not others or not touched.isdisjoint(others)
+
+    return decision_news(fold, act, concerns, revised_at=revised_at)
+
+
+def judge_authorisation(
+    state: ConsignmentState, act: Act, pack: PolicyPack, news: Collection[News] = ()
+) -> tuple[Finding, ...]:
+    """Returns what the rules find in an authorisation against the state as it is now, in order of code."""
+    found = Findings()
+    if not state.opened:
+        return (Finding("CONSIGNMENT_UNKNOWN"),)
+    check_common(state, act, pack, news, found)
+    match act.body:
+        case transport.CustodyEstablished() as body:
+            _check_established(state, act, body, found)
+        case (
+            quality.HoldLifted()
+            | quality.StatementCorrected()
+            | quality.StatementRetracted()
+            | quality.GateOverridden()
+        ):
+            pass
+        case _:
+            found.add("BODY_NOT_OF_CONSIGNMENT")
+    return found.result()
+
+
+def _check_established(state: ConsignmentState, act: Act, body: transport.CustodyEstablished, found: Findings) -> None:
+    if not body.containers or not body.custodian.site or body.materials:
+        found.add("ESTABLISHES_NOTHING", act.leaves_of(1, 2, 3))
+    leaves = act.leaves_of(2)
+    for index, label in enumerate(body.containers):
+        leaf = leaves[index : index + 1]
+        container = state.containers.get(label)
+        if container is None:
+            found.add("UNKNOWN_CONTAINER", leaf)
+            continue
+        entitled = {one.site for one in (container.custodian, state.unit) if one is not None}
+        if act.site not in entitled:
+            found.add("NOT_LAST_CUSTODIAN", leaf)
