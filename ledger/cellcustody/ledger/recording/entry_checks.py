@@ -18,8 +18,8 @@ from google.protobuf.message import Message
 
 from cellcustody.ledger.custody.act import Finding
 from cellcustody.ledger.custody.policy import PolicyPack
-from cellcustody.ledger.identifiers import ChainOfIdentity, Din
 from cellcustody.ledger.errors import MalformedError
+from cellcustody.ledger.identifiers import ChainOfIdentity, Din
 from cellcustody.v1 import harvest_pb2, return_pb2, statement_pb2
 
 __all__ = ["CLOCK_AHEAD_MICROS_MAX", "body_findings", "clock_is_ahead", "is_late"]

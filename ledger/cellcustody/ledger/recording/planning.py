@@ -14,8 +14,8 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from cellcustody.ledger.contract import DisclosureClass
+from cellcustody.ledger.entries import JudgedEntry
 from cellcustody.ledger.errors import AuthorisationRefusedError, RetryableRefusedError
-from cellcustody.ledger.recording.entries import JudgedEntry
 from cellcustody.ledger.recording.prepared import Prepared
 from cellcustody.ledger.statements import Opening
 from cellcustody.ledger.store import Claim, IdentityMac, StreamLink

@@ -18,8 +18,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from cellcustody.ledger.entries import leaf_hash_of
 from cellcustody.ledger.errors import CellcustodyError, FatalStoreError, StoreError
-from cellcustody.ledger.recording.entries import leaf_hash_of
 from cellcustody.ledger.recording.writer import CommittedGroup, LedgerStoppedError, Member, MemberOutcome
 from cellcustody.ledger.store import Head, HeadJournal, LedgerStore
 from cellcustody.ledger.transparency import NoteSigner, RightEdge, sign_checkpoint, verify_checkpoint

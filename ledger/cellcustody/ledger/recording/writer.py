@@ -19,8 +19,8 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from cellcustody.ledger.contract import DisclosureClass
+from cellcustody.ledger.entries import ZERO_HASH, JudgedEntry, encode_entry, leaf_hash_of
 from cellcustody.ledger.errors import CellcustodyError, FatalStoreError, RefusedError, StoreError
-from cellcustody.ledger.recording.entries import ZERO_HASH, JudgedEntry, encode_entry, leaf_hash_of
 from cellcustody.ledger.recording.planning import AlreadyRecorded, Explained, Judge, Plan
 from cellcustody.ledger.recording.prepared import Prepared
 from cellcustody.ledger.recording.sealing import encode_openings
