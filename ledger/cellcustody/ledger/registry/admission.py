@@ -7,7 +7,7 @@ The rules, in the order they are checked:
    the finding LATE_AFTER_RETIREMENT.
 3. What only the ledger says is signed by its service device with the service key in use, and that device says nothing
    else.
-4. Authorisations are signed by persons.
+4. Authorisations and co-signatures are signed by persons.
 5. The device is the signer's own id (a signer without a registered device) or a device of the signer's site: else the
    finding DEVICE_UNKNOWN for a fact, a refusal for an authorisation.
 
@@ -89,9 +89,10 @@ def admit_signer(state: RegistryState, facts: SignerFacts, *, position: int, now
     if is_service:
         raise ServiceKeyNotPermittedError("the service key has no capability for any act", signer=facts.signer)
 
-    # (4): Persons permit things; devices do not.
-    if facts.is_authorisation and view.person(facts.signer) is None:
-        raise PersonNeededError("an authorisation is signed by a person", signer=facts.signer)
+    # (4): Persons permit and join things; devices do not.
+    is_persons = facts.is_authorisation or facts.payload_kind is PayloadType.CO_SIGNATURE
+    if is_persons and view.person(facts.signer) is None:
+        raise PersonNeededError("an authorisation or a co-signature is a person's", signer=facts.signer)
 
     # (5): The device it was signed on.
     site = view.site_of_signer(facts.signer)

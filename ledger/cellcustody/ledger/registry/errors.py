@@ -131,7 +131,7 @@ class DeviceUnknownError(AuthorisationRefusedError):
 
 
 class PersonNeededError(AuthorisationRefusedError):
-    """Raised when a device signs an authorisation; only persons permit things."""
+    """Raised when a device signs an authorisation or a co-signature; only persons permit and join things."""
 
     reason = "PERSON_NEEDED"
 

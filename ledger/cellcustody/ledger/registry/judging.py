@@ -34,11 +34,13 @@ from cellcustody.ledger.registry.errors import (
     KeySuspendedError,
     LedgerMismatchError,
     NotPendingError,
+    RegistryFieldInvalidError,
 )
 from cellcustody.ledger.registry.founding import check_founding, check_founding_co_signer, check_founding_schema
 from cellcustody.ledger.registry.records import KeyState, RegistryJudgement
 from cellcustody.ledger.registry.state import Joined, RegistryState, RegistryView
 from cellcustody.ledger.registry.statement import RegistryStatement
+from cellcustody.ledger.statements import PayloadType
 from cellcustody.v1 import registry_pb2
 
 __all__ = ["PackCheck", "judge", "judge_co_signature"]
@@ -60,6 +62,7 @@ def judge(
         RefusedError: a rule fails; the leaf class says which and carries the values.
     """
     view = state.as_of(position)
+    _check_kind(statement)
     if isinstance(statement.body, registry_pb2.LedgerFounded):
         # (1) and (2): It is the first entry of all, and it alone names no ledger.
         if position != 0 or view.founding is not None:
@@ -132,6 +135,21 @@ def _check_ledger(view: RegistryView, statement: RegistryStatement) -> None:
         raise FoundingIncompleteError("no ledger is founded", body_type=statement.body_type)
     if statement.ledger_id != view.ledger_id:
         raise LedgerMismatchError("the statement names another ledger", ledger_id=statement.ledger_id)
+
+
+def _check_kind(statement: RegistryStatement) -> None:
+    """Checks that the payload type, which readers sort statements by, is that of the body."""
+    match statement.body:
+        case registry_pb2.PolicyPublished():
+            expected = PayloadType.POLICY
+        case registry_pb2.SchemaPublished():
+            expected = PayloadType.SCHEMA
+        case _:
+            expected = PayloadType.REGISTRY
+    if statement.payload_kind is not expected:
+        raise RegistryFieldInvalidError(
+            "the body has another payload type", field="payload_type", expected=expected.value
+        )
 
 
 def _check_founding_joined(state: RegistryState, position: int) -> None:
