@@ -52,9 +52,9 @@ def is_receiver(named: UnitRef, answering: UnitRef) -> bool:
 
 
 class ConsignmentRules:
-    """The rules of one consignment's stream, for `Fold`."""
+    """The rules of one consignment's stream, for `Fold`; `stream` may be left out where they only evolve."""
 
-    def __init__(self, stream: bytes, *, pack: PolicyPack = DEFAULT_PACK) -> None:
+    def __init__(self, stream: bytes = b"", *, pack: PolicyPack = DEFAULT_PACK) -> None:
         self._stream = stream
         self._pack = pack
 

@@ -7,7 +7,8 @@ The rules of the table:
   holds nothing up; AWAITING says that something the act names is not in the log yet.
 * ENTRY findings are made once, at entry, and never revised; FOLD findings are made again whenever the order of the
   acts changes.
-* Every module named `codes_*` of this package registers its rules on import; all are imported before the first look-up.
+* Every module named `codes_*` of this package, and `registry.codes`, registers its rules on import; all are imported
+  before a code is said to be unknown.
 """
 
 from __future__ import annotations
@@ -71,6 +72,8 @@ class FindingRule:
     remedy: str
 
 
+_REGISTRY_CODES = "cellcustody.ledger.registry.codes"  # By name: the registry imports this module.
+
 _RULES: dict[str, FindingRule] = {}
 _loaded: bool = False
 
@@ -89,7 +92,7 @@ def register(*rules: FindingRule) -> None:
 
 
 def _load_tables() -> None:
-    """Imports every `codes_*` module of this package, once."""
+    """Imports every `codes_*` module of this package, and the registry's, once."""
     global _loaded
     if _loaded:
         return
@@ -98,6 +101,7 @@ def _load_tables() -> None:
     for module in pkgutil.iter_modules(package.__path__):
         if module.name.startswith("codes_"):
             importlib.import_module(f"{package.__name__}.{module.name}")
+    importlib.import_module(_REGISTRY_CODES)
 
 
 def rule_of(code: str) -> FindingRule:
