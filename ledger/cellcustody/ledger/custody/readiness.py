@@ -1,0 +1,63 @@
+"""Say every reason why a bag may not be infused now.
+
+The rules:
+
+* The reasons are those an InfusionStarted would meet at this moment, save the check at the bedside itself, which is
+  still to come; none means ready. The answer is computed, never stored.
+* A bag that is not thawed yet is not ready: the answer is about infusing, not about thawing.
+* Readiness permits nothing. What permits is the check at the bedside by two persons.
+
+Pure: the time is passed in, in microseconds since 1970-01-01T00:00:00Z.
+"""
+
+from __future__ import annotations
+
+from cellcustody.ledger.custody.act import Finding
+from cellcustody.ledger.custody.findings import Findings
+from cellcustody.ledger.custody.policy import PolicyPack
+from cellcustody.ledger.custody.therapy_judging import MICROS_PER_SECOND
+from cellcustody.ledger.custody.therapy_rules_return import expires_at
+from cellcustody.ledger.custody.therapy_state import MaterialKind, TherapyState, custody_of
+from cellcustody.v1 import harvest_pb2 as harvest
+
+__all__ = ["reasons"]
+
+
+def reasons(state: TherapyState, material: bytes, now_micros: int, pack: PolicyPack) -> tuple[Finding, ...]:
+    """Returns every reason against infusing `material` now, in order of code; empty if there is none."""
+    found = Findings()
+    if not state.is_enrolled:
+        found.add("THERAPY_UNKNOWN")
+    if state.identity_broken:
+        found.add("IDENTITY_BROKEN")
+    if not state.consent_in_force(harvest.CONSENT_SCOPE_INFUSION, now_micros):
+        found.add("CONSENT_MISSING")
+    bag = state.materials.get(material)
+    if bag is None:
+        found.add("MATERIAL_UNKNOWN")
+        return found.result()
+    if bag.kind != MaterialKind.PRODUCT:
+        found.add("NOT_A_PRODUCT")
+    if bag.life.has_ended:
+        found.add("AFTER_TERMINAL_ACT")
+    if bag.packed is not None:
+        found.add("MATERIAL_PACKED")
+    custodian, _ = custody_of(state, material)
+    if state.treating_unit is not None and (custodian is None or custodian.site != state.treating_unit.site):
+        found.add("NOT_CUSTODIAN")
+    if not bag.is_released:
+        found.add("NOT_RELEASED")
+    if state.holds_on(material):
+        found.add("HOLD_OPEN")
+    expiry = expires_at(bag)
+    if expiry is not None and now_micros > expiry:
+        found.add("EXPIRED")
+    if bag.thawed_at is None:
+        found.add("NOT_THAWED")
+    elif (budget := pack.thaw_to_infusion_start_seconds) is not None and (
+        now_micros - bag.thawed_at > budget * MICROS_PER_SECOND
+    ):
+        found.add("BUDGET_EXCEEDED")
+    if any(one.material == material and one.stopped_at is None for one in state.infusions.values()):
+        found.add("INFUSION_RUNNING")
+    return found.result()

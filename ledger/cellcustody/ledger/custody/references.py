@@ -1,0 +1,201 @@
+"""What a therapy's rules may read of other streams, and the keys by which streams find each other.
+
+The rules of this module:
+
+* A therapy cites consignments and lots by their streams, and names materials and donation numbers. Each citation is a
+  link from the citing stream to a key; links only ever grow.
+* Keys: a consignment's or a lot's stream id as it is (17 bytes); `C` + material id where a statement creates the
+  material; `N` + material id where it names one; `D` + donation number (13 characters) where it claims one.
+* Links are taken from every statement as recorded, whatever its status: two streams that claim one thing are found
+  even while one of the claims waits for a predecessor.
+* A history is a consignment's own fold: its acts with their own judgements. A therapy evolves them and never judges
+  them; a batch is linked like a material, so that no two therapies share one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from cellcustody.ledger.custody.act import Act, Judged
+from cellcustody.v1 import harvest_pb2 as harvest
+from cellcustody.v1 import modification_pb2 as modification
+from cellcustody.v1 import quality_pb2 as quality
+from cellcustody.v1 import return_pb2 as returned
+from cellcustody.v1 import transport_pb2 as transport
+
+__all__ = [
+    "ConsignmentHistory",
+    "References",
+    "cited_streams",
+    "creates_key",
+    "din_key",
+    "din_number",
+    "named_materials",
+    "names_key",
+    "reference_keys",
+]
+
+_STREAM_BYTES = 17
+_DIN_CHARACTERS = (
+    13  # ISBT 128 data structure 001 without flags and check character: what two readings are compared by.
+)
+
+
+class ConsignmentHistory(Protocol):
+    """A consignment's acts with the judgements that count; its own fold is one."""
+
+    @property
+    def acts(self) -> Mapping[bytes, Act]:
+        """Every act by digest, the ledger's own re-judgements among them."""
+        ...
+
+    @property
+    def judged(self) -> Mapping[bytes, Judged]:
+        """The present judgement of every act by digest."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class References:
+    """Other streams as far as they concern one therapy: consignments by stream, and who cites a key."""
+
+    consignments: Mapping[bytes, ConsignmentHistory] = field(default_factory=dict)
+    creators: Mapping[bytes, frozenset[bytes]] = field(default_factory=dict)
+
+    def others(self, key: bytes, stream: bytes) -> bool:
+        """Tells whether a stream other than `stream` stands behind `key`."""
+        streams = self.creators.get(key, frozenset())
+        return bool(streams) and (len(streams) > 1 or stream not in streams)
+
+    def claims_of_others(self, stream: bytes) -> frozenset[bytes]:
+        """Returns the keys behind which a stream other than `stream` stands: all that rules ever look at."""
+        return frozenset(key for key in self.creators if self.others(key, stream))
+
+
+def creates_key(material: bytes) -> bytes:
+    """Returns the key of a stream that creates `material`."""
+    return b"C" + material
+
+
+def names_key(material: bytes) -> bytes:
+    """Returns the key of a stream that names `material`."""
+    return b"N" + material
+
+
+def din_number(din: str) -> str:
+    """Returns the 13 characters that name the donation, from a number as scanned, printed or typed."""
+    return "".join(din.split()).removeprefix("=")[:_DIN_CHARACTERS]
+
+
+def din_key(din: str) -> bytes:
+    """Returns the key of a stream that claims the donation number `din`, however it was read."""
+    return b"D" + din_number(din).encode()
+
+
+def _created(act: Act) -> tuple[bytes, ...]:
+    match act.body:
+        case (
+            harvest.CollectionCompleted()
+            | modification.SelectionPerformed()
+            | modification.ActivationPerformed()
+            | modification.ModificationPerformed()
+            | modification.ExpansionPerformed()
+            | modification.FormulationPerformed()
+            | modification.MaterialDivided()
+        ) as body:
+            return tuple(output.material for output in body.outputs)
+        case _:
+            return ()
+
+
+def named_materials(act: Act) -> tuple[bytes, ...]:
+    """Returns the materials that a statement of a therapy names without creating them, in the body's order."""
+    match act.body:
+        case (
+            harvest.LabelApplied()
+            | harvest.MaterialStored()
+            | harvest.MaterialMoved()
+            | harvest.MaterialPacked()
+            | harvest.MaterialReceived()
+            | modification.MaterialDivided()
+            | returned.MaterialIssued()
+            | returned.MaterialThawed()
+            | returned.BedsideChecked()
+            | returned.InfusionStarted()
+            | returned.InfusionStopped()
+            | returned.MaterialDestroyed()
+            | returned.MaterialConsumed()
+            | returned.MaterialArchived()
+        ) as body:
+            return (body.material,)
+        case (
+            harvest.IdentityChecked()
+            | harvest.UnitTransferred()
+            | modification.MaterialAccessioned()
+            | modification.BatchReleased()
+            | returned.ReactionObserved()
+            | transport.PossessionReported()
+            | transport.CustodyEstablished()
+        ) as body:
+            return tuple(body.materials)
+        case (
+            modification.SelectionPerformed()
+            | modification.ActivationPerformed()
+            | modification.ModificationPerformed()
+            | modification.ExpansionPerformed()
+            | modification.FormulationPerformed()
+        ) as body:
+            return tuple(body.inputs)
+        case modification.ResultReported() as body:
+            return (body.sample,)
+        case (quality.HoldPlaced() | quality.DeviationRaised() | quality.GateOverridden()) as body:
+            if body.scope.kind == quality.SCOPE_KIND_MATERIAL:
+                return tuple(body.scope.ids)
+            return ()
+        case _:
+            return ()
+
+
+def _lots(act: Act) -> tuple[bytes, ...]:
+    match act.body:
+        case modification.ModificationPerformed() as body:
+            return (*(lot.lot for lot in body.lots), body.vector_lot.lot)
+        case (
+            modification.SelectionPerformed()
+            | modification.ActivationPerformed()
+            | modification.ExpansionPerformed()
+            | modification.FormulationPerformed()
+        ) as body:
+            return tuple(lot.lot for lot in body.lots)
+        case _:
+            return ()
+
+
+def cited_streams(act: Act) -> frozenset[bytes]:
+    """Returns the streams of the consignments and lots that a statement of a therapy cites."""
+    cited = {lot for lot in _lots(act) if len(lot) == _STREAM_BYTES}
+    match act.body:
+        case (harvest.MaterialPacked() | harvest.MaterialReceived()) as body:
+            if len(body.consignment) == _STREAM_BYTES:
+                cited.add(body.consignment)
+        case _:
+            pass
+    return frozenset(cited)
+
+
+def reference_keys(act: Act) -> frozenset[bytes]:
+    """Returns every key that a statement of a therapy links its stream to."""
+    keys = set(cited_streams(act))
+    created = _created(act)
+    keys.update(creates_key(material) for material in created)
+    keys.update(names_key(material) for material in named_materials(act) if material and material not in created)
+    match act.body:
+        case harvest.CollectionStarted() as body if body.din:
+            keys.add(din_key(body.din))
+        case modification.MaterialAccessioned() as body if body.batch:
+            keys.add(creates_key(body.batch))
+        case _:
+            pass
+    return frozenset(keys)

@@ -1,0 +1,345 @@
+"""Judge what permits something to happen in a therapy, at its arrival, against the state as it is now.
+
+The rules, beside those of `authorisations`, which hold for every stream:
+
+* Enrolment: once, under exactly one chain of identity identifier in its exact form, under a pack of the ledger for
+  that product and jurisdiction, with a treating unit and a custodian of record.
+* Release of a batch: every test that the pack requires has passed by its latest result, finally unless the pack lets
+  it be interim; the bags are products of that batch that have not ended; nothing is held; identity is whole.
+* Rejection: of a batch that has not been rejected.
+* Holds: one that a withdrawn consent opened stands until consent is given again; one that a break of identity opened
+  stands until identity is restored.
+* Identity is restored on a re-identification from the source record after the last break: matching, sound, joined by a
+  second person.
+* An override gives its reason.
+* Custody is established by the last custodian, the treating site or the custodian of record, for materials named.
+* Closure: every material has ended, every infusion has stopped, no hold stands, nothing is under way.
+
+A finding of strength AWAITING makes the refusal retryable; any hard gate or gate makes it final; advisories are shown.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+
+from cellcustody.ledger.custody.act import Act, Finding
+from cellcustody.ledger.custody.authorisations import News, check_common, decision_news
+from cellcustody.ledger.custody.consignment_touch import containers_touched
+from cellcustody.ledger.custody.findings import Findings
+from cellcustody.ledger.custody.fold import Fold
+from cellcustody.ledger.custody.policy import PolicyPack
+from cellcustody.ledger.custody.therapy_evolution import BREAKS_IDENTITY
+from cellcustody.ledger.custody.therapy_judging import MICROS_PER_SECOND, co_signers_min, compared_well
+from cellcustody.ledger.custody.therapy_rules import ROWS
+from cellcustody.ledger.custody.therapy_rules_return import expires_at
+from cellcustody.ledger.custody.therapy_state import (
+    BatchState,
+    BatchStatus,
+    MaterialKind,
+    ResultVerdict,
+    TherapyState,
+    custody_of,
+)
+from cellcustody.ledger.identifiers.chain_of_identity import ChainOfIdentity
+from cellcustody.ledger.identifiers.errors import IdentifierMalformedError
+from cellcustody.v1 import harvest_pb2 as harvest
+from cellcustody.v1 import modification_pb2 as modification
+from cellcustody.v1 import quality_pb2 as quality
+from cellcustody.v1 import return_pb2 as returned
+from cellcustody.v1 import transport_pb2 as transport
+
+__all__ = ["ISBT128_COI", "judge_authorisation", "therapy_news"]
+
+ISBT128_COI = "isbt128-coi"
+_CONSIGNMENT = 2  # First byte of a consignment's stream id.
+
+
+# What the signer must have seen.
+
+
+def _touched(state: TherapyState, act: Act) -> tuple[set[bytes], set[bytes]]:
+    """Returns the materials, with all they were made of, and the batches that an authorisation or fact is about.
+
+    Both empty: the whole therapy.
+    """
+    materials: set[bytes] = set()
+    batches: set[bytes] = set()
+    row = ROWS.get(act.body_type)
+    if row is not None and act.body is not None:
+        named, of_batches = row.touches(act)
+        materials.update(named)
+        batches.update(of_batches)
+    match act.body:
+        case quality.HoldLifted() | quality.IdentityRestored() as body:
+            for one in body.holds:
+                hold = state.holds.get(one)
+                if hold is None or not (hold.materials or hold.batches):
+                    return (set(), set())
+                materials |= hold.materials
+                batches |= hold.batches
+        case quality.StatementCorrected() as body:
+            return _touched_by(state, body.corrected)
+        case quality.StatementRetracted() as body:
+            return _touched_by(state, body.retracted)
+        case quality.GateOverridden() as body:
+            if body.scope.kind == quality.SCOPE_KIND_BATCH:
+                batches.update(body.scope.ids)
+        case _:
+            pass
+    for one in tuple(materials):
+        for member in state.line_of(one):
+            materials.add(member.material)
+            if member.batch:
+                batches.add(member.batch)
+    return (materials, batches)
+
+
+def _touched_by(state: TherapyState, digest: bytes) -> tuple[set[bytes], set[bytes]]:
+    target = state.placed.get(digest)
+    if target is None or isinstance(target.body, quality.StatementCorrected | quality.StatementRetracted):
+        return (set(), set())
+    return _touched(state, target)
+
+
+def therapy_news(
+    fold: Fold[TherapyState], act: Act, *, revised_at: Mapping[bytes, int] | None = None
+) -> tuple[News, ...]:
+    """Returns what concerns the same material and the signer had not seen, oldest first.
+
+    That is: holds placed, nonconforming facts (failing results and broken identity among them), rejections,
+    corrections and retractions, in the therapy's stream and in its consignments'. Other news is none.
+    """
+    state = fold.state
+    materials, batches = _touched(state, act)
+    journeys = {
+        (journey.consignment, journey.container)
+        for one in materials
+        if (found := state.materials.get(one)) is not None
+        for journey in found.journeys
+    }
+
+    def concerns(current: TherapyState, one: Act) -> bool:
+        if one.is_authorisation and not isinstance(
+            one.body, modification.BatchRejected | quality.StatementCorrected | quality.StatementRetracted
+        ):
+            return False
+        if not materials and not batches:
+            return True
+        if one.stream[0] == _CONSIGNMENT:
+            consignment = current.consignments.get(one.stream)
+            containers = frozenset() if consignment is None else containers_touched(consignment, one)
+            return any(
+                stream == one.stream and (not containers or container in containers) for stream, container in journeys
+            )
+        others, other_batches = _touched(current, one)
+        return (
+            not (others or other_batches) or not materials.isdisjoint(others) or not batches.isdisjoint(other_batches)
+        )
+
+    return decision_news(fold, act, concerns, revised_at=revised_at)
+
+
+# The judgement.
+
+
+def judge_authorisation(
+    state: TherapyState, act: Act, pack: PolicyPack | None, news: Collection[News] = ()
+) -> tuple[Finding, ...]:
+    """Returns what the rules find in an authorisation against the state as it is now, in order of code.
+
+    `pack` is the one the therapy is pinned to, or for an enrolment the one it names; None if the ledger has none such.
+    """
+    found = Findings()
+    if isinstance(act.body, harvest.TherapyEnrolled):
+        _check_enrolled(state, act, act.body, pack, found)
+        return found.result()
+    if not state.is_enrolled:
+        return (Finding("THERAPY_UNKNOWN"),)
+    if pack is None:
+        return (Finding("POLICY_UNKNOWN"),)
+    check_common(state, act, pack, news, found)
+    match act.body:
+        case modification.BatchReleased() as body:
+            _check_released(state, act, body, pack, found)
+        case modification.BatchRejected() as body:
+            batch = state.batches.get(body.batch)
+            if batch is None:
+                found.add("BATCH_UNKNOWN", act.leaves_of(1))
+            elif batch.status is BatchStatus.REJECTED:
+                found.add("BATCH_DECIDED", act.leaves_of(1))
+        case quality.HoldLifted() as body:
+            _check_lifted(state, act, body, found)
+        case quality.IdentityRestored() as body:
+            _check_restored(state, act, body, pack, found)
+        case quality.GateOverridden() as body:
+            if not body.circumstances.reason:
+                found.add("REASON_MISSING", act.leaves_of(51))
+        case transport.CustodyEstablished() as body:
+            _check_established(state, act, body, found)
+        case returned.TherapyClosed():
+            _check_closed(state, found)
+        case quality.StatementCorrected() | quality.StatementRetracted():
+            pass
+        case _:
+            found.add("BODY_NOT_OF_THERAPY")
+    return found.result()
+
+
+def _check_enrolled(
+    state: TherapyState, act: Act, body: harvest.TherapyEnrolled, pack: PolicyPack | None, found: Findings
+) -> None:
+    if state.is_enrolled:
+        found.add("ALREADY_ENROLLED")
+    names = [alias.value for alias in body.aliases if alias.scheme == ISBT128_COI]
+    if len(names) != 1:
+        found.add("COI_NOT_ONE", act.leaves_of(1))
+    for name in names:
+        try:
+            ChainOfIdentity.parse_printed(name)
+        except IdentifierMalformedError:
+            found.add("COI_MALFORMED", act.leaves_of(1))
+    if pack is None or pack.digest != body.policy_digest:
+        found.add("POLICY_UNKNOWN", act.leaves_of(5))
+    elif (pack.product, pack.jurisdiction) != (body.product, body.jurisdiction):
+        found.add("PACK_OF_ANOTHER_PRODUCT", act.leaves_of(3, 4, 5))
+    if not body.treating_unit.site or not body.custodian_of_record:
+        found.add("TREATING_UNIT_MISSING", act.leaves_of(6, 8))
+
+
+def _check_released(
+    state: TherapyState, act: Act, body: modification.BatchReleased, pack: PolicyPack, found: Findings
+) -> None:
+    batch = state.batches.get(body.batch)
+    if batch is None:
+        found.add("BATCH_UNKNOWN", act.leaves_of(1))
+        return
+    if batch.status is BatchStatus.REJECTED:
+        found.add("BATCH_DECIDED", act.leaves_of(1))
+    if state.identity_broken:
+        found.add("IDENTITY_BROKEN")
+    if state.holds_on_batch(body.batch):
+        found.add("HOLD_OPEN", act.leaves_of(1))
+    _check_tests(batch, pack, found)
+    if not body.materials:
+        found.add("NO_MATERIAL")
+    leaves = act.leaves_of(2)
+    for index, one in enumerate(body.materials):
+        leaf = leaves[index : index + 1]
+        material = state.materials.get(one)
+        if material is None:
+            found.add("MATERIAL_UNKNOWN", leaf)
+            continue
+        if material.kind != MaterialKind.PRODUCT:
+            found.add("NOT_A_PRODUCT", leaf)
+        if material.batch != body.batch:
+            found.add("NOT_IN_BATCH", leaf)
+        if material.life.has_ended:
+            found.add("AFTER_TERMINAL_ACT", leaf)
+        if state.holds_on(one):
+            found.add("HOLD_OPEN", leaf)
+        expiry = expires_at(material)
+        if expiry is not None and act.occurred_start > expiry:
+            found.add("EXPIRED", leaf)
+    concerned = set(body.materials)
+    for deviation in state.deviations:
+        if (
+            not (deviation.materials or deviation.batches)
+            or body.batch in deviation.batches
+            or not concerned.isdisjoint(deviation.materials)
+        ):
+            found.add("DEVIATION_RAISED")
+
+
+def _check_tests(batch: BatchState, pack: PolicyPack, found: Findings) -> None:
+    for test in sorted(pack.required_tests):
+        results = batch.results.get(test)
+        if not results or results[-1].verdict is not ResultVerdict.PASS:
+            found.add("TEST_NOT_PASSED")
+        elif results[-1].interim and test not in pack.conditional_tests:
+            found.add("TEST_INTERIM")
+
+
+def _check_lifted(state: TherapyState, act: Act, body: quality.HoldLifted, found: Findings) -> None:
+    leaves = act.leaves_of(1)
+    for index, one in enumerate(body.holds):
+        hold = state.holds.get(one)
+        if hold is None:
+            continue
+        leaf = leaves[index : index + 1]
+        if hold.code in BREAKS_IDENTITY and state.identity_broken:
+            found.add("IDENTITY_BROKEN", leaf)
+        if hold.code == "CONSENT_WITHDRAWN":
+            withdrawal = state.placed.get(hold.statement_digest)
+            if withdrawal is not None and isinstance(withdrawal.body, harvest.ConsentWithdrawn):
+                scopes = withdrawal.body.scopes
+                if not all(state.consent_in_force(scope, act.occurred_start) for scope in scopes):
+                    found.add("CONSENT_MISSING", leaf)
+
+
+def _check_restored(
+    state: TherapyState, act: Act, body: quality.IdentityRestored, pack: PolicyPack, found: Findings
+) -> None:
+    if not state.identity_broken:
+        found.add("IDENTITY_NOT_BROKEN")
+    leaves = act.leaves_of(2)
+    for index, one in enumerate(body.holds):
+        if one not in state.holds:
+            found.add("HOLD_UNKNOWN", leaves[index : index + 1])
+    digest = state.current(body.reidentification)
+    check = state.identity_checks.get(digest)
+    if check is None:
+        found.add("PREDECESSOR_MISSING" if digest not in state.placed else "REIDENTIFICATION_MISSING", act.leaves_of(1))
+        return
+    checked = state.placed[digest]
+    last_break = max((one.at for one in state.identity_breaks), default=check.at)
+    if (
+        check.point != harvest.IDENTITY_POINT_REIDENTIFICATION
+        or not check.is_sound
+        or check.at < last_break
+        or not compared_well(checked.comparisons, pack.patient_identifiers_min)
+    ):
+        found.add("REIDENTIFICATION_MISSING", act.leaves_of(1))
+    needed = pack.co_signing_for(checked.body_type, co_signers_min(checked.body_type))
+    joined = state.others_who_signed(checked, within=needed.window_seconds * MICROS_PER_SECOND)
+    if len({one.person for one in joined}) < needed.number:
+        found.add("SECOND_PERSON_MISSING", act.leaves_of(1))
+
+
+def _check_established(state: TherapyState, act: Act, body: transport.CustodyEstablished, found: Findings) -> None:
+    if not body.materials or not body.custodian.site or body.containers:
+        found.add("ESTABLISHES_NOTHING", act.leaves_of(1, 2, 3))
+    entitled = {state.custodian_of_record}
+    if state.treating_unit is not None:
+        entitled.add(state.treating_unit.site)
+    leaves = act.leaves_of(3)
+    for index, one in enumerate(body.materials):
+        leaf = leaves[index : index + 1]
+        material = state.materials.get(one)
+        if material is None:
+            found.add("MATERIAL_UNKNOWN", leaf)
+            continue
+        if material.life.has_ended:
+            found.add("AFTER_TERMINAL_ACT", leaf)
+        custodian, _ = custody_of(state, one)
+        if act.site not in entitled and (custodian is None or act.site != custodian.site):
+            found.add("NOT_LAST_CUSTODIAN", leaf)
+
+
+def _check_closed(state: TherapyState, found: Findings) -> None:
+    if state.closed:
+        found.add("ALREADY_CLOSED")
+    if any(not material.life.has_ended for material in state.materials.values()):
+        found.add("MATERIALS_NOT_ENDED")
+    if state.holds or any(
+        consignment.holds_on(journey.container)
+        for material in state.materials.values()
+        for journey in material.journeys
+        if (consignment := state.consignments.get(journey.consignment)) is not None
+    ):
+        found.add("HOLD_OPEN")
+    if any(infusion.stopped_at is None for infusion in state.infusions.values()):
+        found.add("INFUSION_NOT_STOPPED")
+    if any(material.packed is not None for material in state.materials.values()) or any(
+        consignment.open_releases() for consignment in state.consignments.values()
+    ):
+        found.add("HANDOFF_OPEN")

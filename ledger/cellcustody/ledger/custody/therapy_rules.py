@@ -1,0 +1,112 @@
+"""The rules of therapies as the fold asks for them, driven by one table of acts.
+
+The rules of this module:
+
+* A therapy's stream folds jointly with the consignments it cites. A consignment's acts keep their own judgement and
+  their own rules of evolution; they are never judged here. A therapy's acts are judged against the consignments as
+  they stand in front of them.
+* A body type has one row; a type without a row (the ledger's own re-judgements) changes nothing.
+* A gate that an override in effect names, for all that the act touches, becomes the advisory GATE_OVERRIDDEN.
+* What is read from other streams is passed in as `References` and may be replaced as a whole between two folds.
+"""
+
+from __future__ import annotations
+
+from cellcustody.ledger.custody import (
+    therapy_rules_harvest,
+    therapy_rules_manufacturing,
+    therapy_rules_quality,
+    therapy_rules_return,
+    therapy_rules_transport,
+)
+from cellcustody.ledger.custody.act import Act, Finding, Judged
+from cellcustody.ledger.custody.consignment_rules import ConsignmentRules
+from cellcustody.ledger.custody.consignment_state import ConsignmentState
+from cellcustody.ledger.custody.overrides import let_pass
+from cellcustody.ledger.custody.policy import PolicyPack
+from cellcustody.ledger.custody.references import References
+from cellcustody.ledger.custody.therapy_evolution import note_findings
+from cellcustody.ledger.custody.therapy_judging import Judging
+from cellcustody.ledger.custody.therapy_rows import TherapyAct
+from cellcustody.ledger.custody.therapy_state import TherapyState
+from cellcustody.v1 import harvest_pb2 as harvest
+
+__all__ = ["ROWS", "TherapyRules"]
+
+ROWS: dict[str, TherapyAct] = {
+    row.body_type: row
+    for row in (
+        *therapy_rules_harvest.ACTS,
+        *therapy_rules_transport.ACTS,
+        *therapy_rules_manufacturing.ACTS,
+        *therapy_rules_return.ACTS,
+        *therapy_rules_quality.ACTS,
+    )
+}
+
+_CONSIGNMENT = 2  # First byte of a consignment's stream id.
+_ENROLLED = harvest.TherapyEnrolled.DESCRIPTOR.full_name
+
+
+class TherapyRules:
+    """The rules of one therapy under its pack; `references` is replaced when other streams have news."""
+
+    def __init__(
+        self,
+        pack: PolicyPack,
+        references: References | None = None,
+    ) -> None:
+        self.pack = pack
+        self.references = References() if references is None else references
+        # Names, openings and evolution are the same for every consignment; judgements are never asked for here.
+        self._consignments = ConsignmentRules(b"")
+
+    def new_state(self) -> TherapyState:
+        """Returns the state before any act."""
+        return TherapyState()
+
+    def opens(self, act: Act) -> bool:
+        """Tells whether the act opens the therapy or one of its consignments."""
+        if act.stream[0] == _CONSIGNMENT:
+            return self._consignments.opens(act)
+        return act.body_type == _ENROLLED
+
+    def names(self, act: Act) -> frozenset[bytes]:
+        """Returns the digests of the statements that the body names."""
+        if act.stream[0] == _CONSIGNMENT:
+            return self._consignments.names(act)
+        row = ROWS.get(act.body_type)
+        return frozenset() if row is None or act.body is None else row.names(act)
+
+    def check(self, state: TherapyState, act: Act) -> tuple[Finding, ...]:
+        """Returns the findings on a fact of the therapy's own stream."""
+        row = ROWS.get(act.body_type)
+        if row is None or act.stream[0] == _CONSIGNMENT:
+            return ()
+        judging = Judging(state, act, self.pack, self.references)
+        row.check(judging)
+        found = judging.findings()
+        if state.overrides and found and not judging.waits:
+            materials, batches = row.touches(act)
+            for ids in (materials, batches):
+                found = let_pass(found, state.overrides, act.occurred_start, ids=frozenset(ids))
+        return found
+
+    def evolve(self, state: TherapyState, act: Act, judged: Judged) -> None:
+        """Lets an act have its effect, by its judgement alone."""
+        if act.stream[0] == _CONSIGNMENT:
+            self._consignments.evolve(_consignment_in(state, act.stream), act, judged)
+            return
+        row = ROWS.get(act.body_type)
+        if row is None:
+            return
+        row.evolve(state, act, judged)
+        if judged.findings:
+            note_findings(state, act, judged, *row.touches(act))
+
+
+def _consignment_in(state: TherapyState, stream: bytes) -> ConsignmentState:
+    found = state.consignments.get(stream)
+    if found is None:
+        found = state.consignments[stream] = ConsignmentState.within(stream, state)
+    return found

@@ -1,0 +1,196 @@
+"""Judge and evolve packing, receipt and reported possession of materials.
+
+The rules:
+
+* A material is packed once at a time, by the unit that answers for both the material and the container, into a
+  container of an opened consignment that is neither sealed nor closed, after its bag was read.
+* A product on hold or not released is not packed towards the place of infusion.
+* A material is received out of the container it was packed in, by the unit that answers for that container; bag and
+  label are read, and the bag is whole.
+* An identifier on the bag that is not the therapy's breaks the chain of identity.
+
+What nonconforming facts do: the material lies in the container, wrong or not, and is taken out of it. Whoever takes it
+out without answering for the container has it; the container's custodian goes on answering for it. Possession is
+whoever says so; custody does not follow it.
+"""
+
+from __future__ import annotations
+
+from cellcustody.ledger.custody.act import Act, Judged, UnitRef
+from cellcustody.ledger.custody.consignment_state import ConsignmentState, ContainerState
+from cellcustody.ledger.custody.genealogy import donation_numbers
+from cellcustody.ledger.custody.references import din_number
+from cellcustody.ledger.custody.therapy_evolution import has_code, move_custody, take_out
+from cellcustody.ledger.custody.therapy_judging import Judging, answers_for, same_coi, same_din, unit_of
+from cellcustody.ledger.custody.therapy_rows import TherapyAct, fact
+from cellcustody.ledger.custody.therapy_state import MaterialKind, MaterialState, Packed, TherapyState, custody_of
+from cellcustody.v1 import harvest_pb2 as harvest
+from cellcustody.v1 import transport_pb2 as transport
+
+__all__ = ["ACTS", "check_bag_read"]
+
+
+def check_bag_read(
+    judging: Judging, material: MaterialState, coi_read: str, din_read: str, *, coi_field: int, din_field: int
+) -> None:
+    """Finds what was read from a bag unless it is the therapy's and the label's; nothing read is unreadable."""
+    if not coi_read and not din_read:
+        judging.find("BAG_UNREADABLE")
+        return
+    if coi_read and not same_coi(coi_read, judging.state.coi):
+        judging.find("IDENTITY_MISMATCH", coi_field)
+    if not din_read:
+        return
+    if material.label is not None and material.label.din:
+        if not same_din(din_read, material.label.din):
+            judging.find("IDENTITY_MISMATCH", din_field)
+    elif din_number(din_read) not in donation_numbers(judging.state, material):
+        judging.find("IDENTITY_MISMATCH", din_field)
+
+
+def _consignment(judging: Judging, stream: bytes, field: int) -> ConsignmentState | None:
+    """Returns an opened consignment, or waits for it."""
+    found = judging.state.consignments.get(stream)
+    if found is None or not found.opened:
+        judging.find("CONSIGNMENT_UNKNOWN", field)
+        return None
+    return found
+
+
+def _container(judging: Judging, consignment: ConsignmentState, label: str, field: int) -> ContainerState | None:
+    found = consignment.containers.get(label)
+    if found is None:
+        judging.find("UNKNOWN_CONTAINER", field)
+    return found
+
+
+def _check_packed(judging: Judging, body: harvest.MaterialPacked) -> None:
+    if not judging.enrolled():
+        return
+    unit = judging.own_unit(body.unit, 4)
+    material = judging.material(body.material, 1)
+    consignment = _consignment(judging, body.consignment, 2)
+    container = None if consignment is None else _container(judging, consignment, body.container, 3)
+    if material is not None:
+        if material.packed is not None:
+            judging.find("ALREADY_PACKED", 1)
+        else:
+            judging.answered_by(material, unit, 1, 4)
+        _check_dispatch(judging, material, consignment)
+    if container is not None and consignment is not None:
+        if consignment.closed:
+            judging.find("CONSIGNMENT_CLOSED", 2)
+        if not answers_for(container.custodian, unit):
+            judging.find("CONTAINER_NOT_HELD", 3, 4)
+        if container.seals:
+            judging.find("CONTAINER_SEALED", 3)
+    if not body.coi_read:
+        judging.find("BAG_UNREADABLE")
+    elif not same_coi(body.coi_read, judging.state.coi):
+        judging.find("IDENTITY_MISMATCH", 5)
+
+
+def _check_dispatch(judging: Judging, material: MaterialState, consignment: ConsignmentState | None) -> None:
+    """Finds a product that goes to where it is infused while it may not be."""
+    treating = judging.state.treating_unit
+    if (
+        material.kind == MaterialKind.PRODUCT
+        and consignment is not None
+        and consignment.destination is not None
+        and treating is not None
+        and consignment.destination.site == treating.site
+        and judging.act.site != treating.site
+    ):
+        judging.not_held(material, 1)
+        if not material.is_released:
+            judging.find("NOT_RELEASED", 1)
+
+
+def _evolve_packed(state: TherapyState, act: Act, body: harvest.MaterialPacked, judged: Judged) -> None:
+    material = state.materials.get(body.material)
+    if material is None:
+        return
+    take_out(state, material)
+    material.packed = Packed(body.consignment, body.container)
+    material.journeys.append(material.packed)
+    material.place = ""
+    material.place_unit = None
+
+
+def _check_received(judging: Judging, body: harvest.MaterialReceived) -> None:
+    if not judging.enrolled():
+        return
+    unit = judging.own_unit(body.unit, 4)
+    material = judging.material(body.material, 1)
+    consignment = _consignment(judging, body.consignment, 2)
+    if material is None or consignment is None:
+        return
+    here = Packed(body.consignment, body.container)
+    if material.packed is None:
+        # Taken out before, or its packing is still to come.
+        judging.find("ALREADY_RECEIVED" if here in material.journeys else "PACKING_UNKNOWN", 1, 2)
+    elif material.packed != here:
+        judging.find("NOT_PACKED_THERE", 2, 3)
+    container = consignment.containers.get(body.container)
+    if container is None:
+        judging.find("UNKNOWN_CONTAINER", 3)
+    elif not answers_for(container.custodian, unit):
+        judging.find("NOT_CUSTODIAN", 3, 4)
+    check_bag_read(judging, material, body.coi_read, body.din_read, coi_field=6, din_field=5)
+    if not body.intact:
+        judging.find("BAG_BREACHED")
+
+
+def _evolve_received(state: TherapyState, act: Act, body: harvest.MaterialReceived, judged: Judged) -> None:
+    material = state.materials.get(body.material)
+    if material is None:
+        return
+    take_out(state, material)
+    is_custodian = not has_code(
+        judged, "NOT_CUSTODIAN", "NOT_PACKED_THERE", "ALREADY_RECEIVED", "UNKNOWN_CONTAINER", "SIGNED_FOR_ANOTHER_SITE"
+    )
+    move_custody(material, unit_of(body.unit), is_custodian=is_custodian)
+    if not body.intact:
+        material.breached = True
+
+
+def _check_possession(judging: Judging, body: transport.PossessionReported) -> None:
+    if not judging.enrolled():
+        return
+    unit = judging.own_unit(body.possessor, 1)
+    for one in body.materials:
+        material = judging.material(one, 3, physical=False)
+        if material is None:
+            continue
+        custodian, _ = custody_of(judging.state, one)
+        if not answers_for(custodian, unit):
+            judging.find("POSSESSION_DISPUTED", 1, 3)
+    if body.containers:
+        judging.find("SCOPE_OF_ANOTHER_STREAM", 2)
+
+
+def _evolve_possession(state: TherapyState, act: Act, body: transport.PossessionReported, judged: Judged) -> None:
+    possessor = UnitRef(body.possessor.site, body.possessor.unit)
+    for one in body.materials:
+        material = state.materials.get(one)
+        if material is not None:
+            take_out(state, material)
+            move_custody(material, possessor, is_custodian=False)
+            material.place = body.place
+
+
+ACTS: tuple[TherapyAct, ...] = (
+    fact(harvest.MaterialPacked, check=_check_packed, evolve=_evolve_packed, materials=lambda body: (body.material,)),
+    fact(
+        harvest.MaterialReceived,
+        check=_check_received,
+        evolve=_evolve_received,
+        materials=lambda body: (body.material,),
+    ),
+    fact(
+        transport.PossessionReported,
+        check=_check_possession,
+        evolve=_evolve_possession,
+        materials=lambda body: body.materials,
+    ),
+)
