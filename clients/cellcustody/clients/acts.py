@@ -1,0 +1,503 @@
+"""Every act that a client can sign, as a typed method. Made by `scripts/client_acts.py`; do not edit.
+
+`Acts` is what a connected site client and its outbox have in common: the first sends what was signed, the second
+keeps it, and `ResultT` is what they return.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import TYPE_CHECKING, Final, Generic, TypeVar, Unpack
+
+from cellcustody.ledger.statements.ids import StreamKind, single_stream_id
+
+if TYPE_CHECKING:
+    from google.protobuf.message import Message
+
+    from cellcustody.clients.session import ActOptions
+    from cellcustody.v1 import (
+        harvest_pb2,
+        modification_pb2,
+        quality_pb2,
+        registry_pb2,
+        return_pb2,
+        transport_pb2,
+    )
+
+__all__ = ["ACT_RPCS", "Acts"]
+
+ResultT = TypeVar("ResultT")
+_REGISTRY: Final = single_stream_id(StreamKind.REGISTRY)
+_POLICY: Final = single_stream_id(StreamKind.POLICY)
+_SCHEMA: Final = single_stream_id(StreamKind.SCHEMA)
+
+ACT_RPCS: Final[dict[str, tuple[str, str]]] = {
+    "cellcustody.v1.TherapyEnrolled": ("HarvestService", "EnrolTherapy"),
+    "cellcustody.v1.ConsentRecorded": ("HarvestService", "RecordConsent"),
+    "cellcustody.v1.ConsentWithdrawn": ("HarvestService", "WithdrawConsent"),
+    "cellcustody.v1.IdentityChecked": ("HarvestService", "CheckIdentity"),
+    "cellcustody.v1.CollectionStarted": ("HarvestService", "StartCollection"),
+    "cellcustody.v1.CollectionCompleted": ("HarvestService", "CompleteCollection"),
+    "cellcustody.v1.LabelApplied": ("HarvestService", "ApplyLabel"),
+    "cellcustody.v1.LabelVoided": ("HarvestService", "VoidLabel"),
+    "cellcustody.v1.MaterialStored": ("HarvestService", "StoreMaterial"),
+    "cellcustody.v1.MaterialMoved": ("HarvestService", "MoveMaterial"),
+    "cellcustody.v1.UnitTransferred": ("HarvestService", "TransferBetweenUnits"),
+    "cellcustody.v1.MaterialPacked": ("HarvestService", "PackMaterial"),
+    "cellcustody.v1.ConsignmentOpened": ("TransportService", "OpenConsignment"),
+    "cellcustody.v1.LoggerStarted": ("TransportService", "StartLogger"),
+    "cellcustody.v1.SealApplied": ("TransportService", "ApplySeal"),
+    "cellcustody.v1.CustodyReleased": ("TransportService", "ReleaseCustody"),
+    "cellcustody.v1.ReleaseWithdrawn": ("TransportService", "WithdrawRelease"),
+    "cellcustody.v1.ReceiverRenamed": ("TransportService", "RenameReceiver"),
+    "cellcustody.v1.CustodyAccepted": ("TransportService", "AcceptCustody"),
+    "cellcustody.v1.CustodyRefused": ("TransportService", "RefuseCustody"),
+    "cellcustody.v1.PossessionReported": ("TransportService", "ReportPossession"),
+    "cellcustody.v1.CustodyEstablished": ("TransportService", "EstablishCustody"),
+    "cellcustody.v1.TransitCheckpointPassed": ("TransportService", "PassCheckpoint"),
+    "cellcustody.v1.DelayReported": ("TransportService", "ReportDelay"),
+    "cellcustody.v1.ExcursionAlarmed": ("TransportService", "AlarmExcursion"),
+    "cellcustody.v1.ReceiptInspected": ("TransportService", "InspectReceipt"),
+    "cellcustody.v1.MaterialReceived": ("TransportService", "ReceiveMaterial"),
+    "cellcustody.v1.ConsignmentClosed": ("TransportService", "CloseConsignment"),
+    "cellcustody.v1.MaterialAccessioned": ("ModificationService", "AccessionMaterial"),
+    "cellcustody.v1.SelectionPerformed": ("ModificationService", "PerformSelection"),
+    "cellcustody.v1.ActivationPerformed": ("ModificationService", "PerformActivation"),
+    "cellcustody.v1.ModificationPerformed": ("ModificationService", "PerformModification"),
+    "cellcustody.v1.ExpansionPerformed": ("ModificationService", "PerformExpansion"),
+    "cellcustody.v1.FormulationPerformed": ("ModificationService", "PerformFormulation"),
+    "cellcustody.v1.MaterialDivided": ("ModificationService", "DivideMaterial"),
+    "cellcustody.v1.ResultReported": ("ModificationService", "ReportResult"),
+    "cellcustody.v1.BatchReleased": ("ModificationService", "ReleaseBatch"),
+    "cellcustody.v1.BatchRejected": ("ModificationService", "RejectBatch"),
+    "cellcustody.v1.LotRegistered": ("ModificationService", "RegisterLot"),
+    "cellcustody.v1.LotStatusChanged": ("ModificationService", "ChangeLotStatus"),
+    "cellcustody.v1.DeviationRaised": ("ModificationService", "RaiseDeviation"),
+    "cellcustody.v1.HoldPlaced": ("ModificationService", "PlaceHold"),
+    "cellcustody.v1.HoldLifted": ("ModificationService", "LiftHold"),
+    "cellcustody.v1.IdentityRestored": ("ModificationService", "RestoreIdentity"),
+    "cellcustody.v1.GateOverridden": ("ModificationService", "OverrideGate"),
+    "cellcustody.v1.StatementCorrected": ("ModificationService", "CorrectStatement"),
+    "cellcustody.v1.StatementRetracted": ("ModificationService", "RetractStatement"),
+    "cellcustody.v1.MaterialIssued": ("ReturnService", "IssueMaterial"),
+    "cellcustody.v1.MaterialThawed": ("ReturnService", "ThawMaterial"),
+    "cellcustody.v1.BedsideChecked": ("ReturnService", "CheckAtBedside"),
+    "cellcustody.v1.InfusionStarted": ("ReturnService", "StartInfusion"),
+    "cellcustody.v1.InfusionStopped": ("ReturnService", "StopInfusion"),
+    "cellcustody.v1.ReactionObserved": ("ReturnService", "ObserveReaction"),
+    "cellcustody.v1.MaterialDestroyed": ("ReturnService", "DestroyMaterial"),
+    "cellcustody.v1.MaterialConsumed": ("ReturnService", "ConsumeMaterial"),
+    "cellcustody.v1.MaterialArchived": ("ReturnService", "ArchiveMaterial"),
+    "cellcustody.v1.FollowUpRecorded": ("ReturnService", "RecordFollowUp"),
+    "cellcustody.v1.TherapyClosed": ("ReturnService", "CloseTherapy"),
+    "cellcustody.v1.SiteEnrolled": ("RegistryService", "EnrolSite"),
+    "cellcustody.v1.SiteChanged": ("RegistryService", "ChangeSite"),
+    "cellcustody.v1.PersonEnrolled": ("RegistryService", "EnrolPerson"),
+    "cellcustody.v1.PersonChanged": ("RegistryService", "ChangePerson"),
+    "cellcustody.v1.DeviceEnrolled": ("RegistryService", "EnrolDevice"),
+    "cellcustody.v1.KeyAdded": ("RegistryService", "AddKey"),
+    "cellcustody.v1.KeyRetired": ("RegistryService", "RetireKey"),
+    "cellcustody.v1.KeySuspended": ("RegistryService", "SuspendKey"),
+    "cellcustody.v1.KeyReinstated": ("RegistryService", "ReinstateKey"),
+    "cellcustody.v1.KeyRevoked": ("RegistryService", "RevokeKey"),
+    "cellcustody.v1.LogKeysRotated": ("RegistryService", "RotateLogKeys"),
+    "cellcustody.v1.ServiceKeyRotated": ("RegistryService", "RotateServiceKey"),
+    "cellcustody.v1.RegistrarsChanged": ("RegistryService", "ChangeRegistrars"),
+    "cellcustody.v1.PolicyPublished": ("RegistryService", "PublishPolicy"),
+    "cellcustody.v1.SchemaPublished": ("RegistryService", "PublishSchema"),
+}
+"""Service and rpc of each body, by its full name."""
+
+
+class Acts(ABC, Generic[ResultT]):
+    """One method for each act; each shows the statement, has it confirmed, signs it, and sends or keeps it."""
+
+    @abstractmethod
+    def act(self, stream: bytes, body: Message, **options: Unpack[ActOptions]) -> ResultT:
+        """Signs `body` as a statement of `stream`, 17 bytes."""
+
+    def enrol_therapy(self, stream: bytes, body: harvest_pb2.TherapyEnrolled, **options: Unpack[ActOptions]) -> ResultT:
+        """Signs a statement that opens a therapy."""
+        return self.act(stream, body, **options)
+
+    def record_consent(
+        self, stream: bytes, body: harvest_pb2.ConsentRecorded, **options: Unpack[ActOptions]
+    ) -> ResultT:
+        """Signs a statement that tells what the patient consented to."""
+        return self.act(stream, body, **options)
+
+    def withdraw_consent(
+        self, stream: bytes, body: harvest_pb2.ConsentWithdrawn, **options: Unpack[ActOptions]
+    ) -> ResultT:
+        """Signs a statement that tells what the patient no longer consents to; it opens a hold."""
+        return self.act(stream, body, **options)
+
+    def check_identity(
+        self, stream: bytes, body: harvest_pb2.IdentityChecked, **options: Unpack[ActOptions]
+    ) -> ResultT:
+        """Signs a statement that is a comparison of identifiers by two persons.
+
+        Match, mismatch and unreadable can all be recorded.
+        """
+        return self.act(stream, body, **options)
+
+    def start_collection(
+        self, stream: bytes, body: harvest_pb2.CollectionStarted, **options: Unpack[ActOptions]
+    ) -> ResultT:
+        """Signs a statement that opens one collection; each day has its own donation number."""
+        return self.act(stream, body, **options)
+
+    def complete_collection(
+        self, stream: bytes, body: harvest_pb2.CollectionCompleted, **options: Unpack[ActOptions]
+    ) -> ResultT:
+        """Signs a statement that creates the collected bags."""
+        return self.act(stream, body, **options)
+
+    def apply_label(self, stream: bytes, body: harvest_pb2.LabelApplied, **options: Unpack[ActOptions]) -> ResultT:
+        """Signs a statement that joins a printed label to a material."""
+        return self.act(stream, body, **options)
+
+    def void_label(self, stream: bytes, body: harvest_pb2.LabelVoided, **options: Unpack[ActOptions]) -> ResultT:
+        """Signs a statement that takes a label out of use."""
+        return self.act(stream, body, **options)
+
+    def store_material(self, stream: bytes, body: harvest_pb2.MaterialStored, **options: Unpack[ActOptions]) -> ResultT:
+        """Signs a statement that puts a material into storage."""
+        return self.act(stream, body, **options)
+
+    def move_material(self, stream: bytes, body: harvest_pb2.MaterialMoved, **options: Unpack[ActOptions]) -> ResultT:
+        """Signs a statement that moves a material within its unit."""
+        return self.act(stream, body, **options)
+
+    def transfer_between_units(
+        self, stream: bytes, body: harvest_pb2.UnitTransferred, **options: Unpack[ActOptions]
+    ) -> ResultT:
+        """Signs a statement that moves accountability between two units of one site.
+
+        The receiving unit's person co-signs.
+        """
+        return self.act(stream, body, **options)
+
+    def pack_material(self, stream: bytes, body: harvest_pb2.MaterialPacked, **options: Unpack[ActOptions]) -> ResultT:
+        """Signs a statement that puts a material into a container of a consignment."""
+        return self.act(stream, body, **options)
+
+    def open_consignment(
+        self, stream: bytes, body: transport_pb2.ConsignmentOpened, **options: Unpack[ActOptions]
+    ) -> ResultT:
+        """Signs a statement that opens a consignment; its unit is the first custodian."""
+        return self.act(stream, body, **options)
+
+    def start_logger(self, stream: bytes, body: transport_pb2.LoggerStarted, **options: Unpack[ActOptions]) -> ResultT:
+        """Signs a statement that starts a data logger in a container."""
+        return self.act(stream, body, **options)
+
+    def apply_seal(self, stream: bytes, body: transport_pb2.SealApplied, **options: Unpack[ActOptions]) -> ResultT:
+        """Signs a statement that seals a container."""
+        return self.act(stream, body, **options)
+
+    def release_custody(
+        self, stream: bytes, body: transport_pb2.CustodyReleased, **options: Unpack[ActOptions]
+    ) -> ResultT:
+        """Signs a statement that is the custodian's half of a handoff."""
+        return self.act(stream, body, **options)
+
+    def withdraw_release(
+        self, stream: bytes, body: transport_pb2.ReleaseWithdrawn, **options: Unpack[ActOptions]
+    ) -> ResultT:
+        """Signs a statement that takes a release back before it is accepted."""
+        return self.act(stream, body, **options)
+
+    def rename_receiver(
+        self, stream: bytes, body: transport_pb2.ReceiverRenamed, **options: Unpack[ActOptions]
+    ) -> ResultT:
+        """Signs a statement that names another receiver for an open release."""
+        return self.act(stream, body, **options)
+
+    def accept_custody(
+        self, stream: bytes, body: transport_pb2.CustodyAccepted, **options: Unpack[ActOptions]
+    ) -> ResultT:
+        """Signs a statement that is the receiver's half of a handoff, line by line."""
+        return self.act(stream, body, **options)
+
+    def refuse_custody(
+        self, stream: bytes, body: transport_pb2.CustodyRefused, **options: Unpack[ActOptions]
+    ) -> ResultT:
+        """Signs a statement that refuses a release as a whole; custody stays with the releaser."""
+        return self.act(stream, body, **options)
+
+    def report_possession(
+        self, stream: bytes, body: transport_pb2.PossessionReported, **options: Unpack[ActOptions]
+    ) -> ResultT:
+        """Signs a statement that says who physically has something; whoever has it may say so."""
+        return self.act(stream, body, **options)
+
+    def establish_custody(
+        self, stream: bytes, body: transport_pb2.CustodyEstablished, **options: Unpack[ActOptions]
+    ) -> ResultT:
+        """Signs a statement that settles who answers for something after custody was lost or disputed."""
+        return self.act(stream, body, **options)
+
+    def pass_checkpoint(
+        self, stream: bytes, body: transport_pb2.TransitCheckpointPassed, **options: Unpack[ActOptions]
+    ) -> ResultT:
+        """Signs a statement that records a point on the way."""
+        return self.act(stream, body, **options)
+
+    def report_delay(self, stream: bytes, body: transport_pb2.DelayReported, **options: Unpack[ActOptions]) -> ResultT:
+        """Signs a statement that tells of a delay on the way."""
+        return self.act(stream, body, **options)
+
+    def alarm_excursion(
+        self, stream: bytes, body: transport_pb2.ExcursionAlarmed, **options: Unpack[ActOptions]
+    ) -> ResultT:
+        """Signs a statement that tells of a logger's alarm on the way."""
+        return self.act(stream, body, **options)
+
+    def inspect_receipt(
+        self, stream: bytes, body: transport_pb2.ReceiptInspected, **options: Unpack[ActOptions]
+    ) -> ResultT:
+        """Signs a statement that is the inspection of a consignment on receipt, with its loggers' summaries."""
+        return self.act(stream, body, **options)
+
+    def receive_material(
+        self, stream: bytes, body: harvest_pb2.MaterialReceived, **options: Unpack[ActOptions]
+    ) -> ResultT:
+        """Signs a statement that takes a material out of a container into a unit that holds the consignment."""
+        return self.act(stream, body, **options)
+
+    def close_consignment(
+        self, stream: bytes, body: transport_pb2.ConsignmentClosed, **options: Unpack[ActOptions]
+    ) -> ResultT:
+        """Signs a statement that closes a consignment from which everything has been taken."""
+        return self.act(stream, body, **options)
+
+    def accession_material(
+        self, stream: bytes, body: modification_pb2.MaterialAccessioned, **options: Unpack[ActOptions]
+    ) -> ResultT:
+        """Signs a statement that takes materials into a batch; the first one opens it."""
+        return self.act(stream, body, **options)
+
+    def perform_selection(
+        self, stream: bytes, body: modification_pb2.SelectionPerformed, **options: Unpack[ActOptions]
+    ) -> ResultT:
+        """Signs a statement that enriches or washes cells."""
+        return self.act(stream, body, **options)
+
+    def perform_activation(
+        self, stream: bytes, body: modification_pb2.ActivationPerformed, **options: Unpack[ActOptions]
+    ) -> ResultT:
+        """Signs a statement that activates cells."""
+        return self.act(stream, body, **options)
+
+    def perform_modification(
+        self, stream: bytes, body: modification_pb2.ModificationPerformed, **options: Unpack[ActOptions]
+    ) -> ResultT:
+        """Signs a statement that teaches cells to recognise an antigen."""
+        return self.act(stream, body, **options)
+
+    def perform_expansion(
+        self, stream: bytes, body: modification_pb2.ExpansionPerformed, **options: Unpack[ActOptions]
+    ) -> ResultT:
+        """Signs a statement that grows cells."""
+        return self.act(stream, body, **options)
+
+    def perform_formulation(
+        self, stream: bytes, body: modification_pb2.FormulationPerformed, **options: Unpack[ActOptions]
+    ) -> ResultT:
+        """Signs a statement that washes, formulates and fills."""
+        return self.act(stream, body, **options)
+
+    def divide_material(
+        self, stream: bytes, body: modification_pb2.MaterialDivided, **options: Unpack[ActOptions]
+    ) -> ResultT:
+        """Signs a statement that divides one material into bags, samples and retains.
+
+        Volume is conserved within the pack's tolerance.
+        """
+        return self.act(stream, body, **options)
+
+    def report_result(
+        self, stream: bytes, body: modification_pb2.ResultReported, **options: Unpack[ActOptions]
+    ) -> ResultT:
+        """Signs a statement that reports one test of one sample."""
+        return self.act(stream, body, **options)
+
+    def release_batch(
+        self, stream: bytes, body: modification_pb2.BatchReleased, **options: Unpack[ActOptions]
+    ) -> ResultT:
+        """Signs a statement that is quality's release of a batch and its bags; two persons."""
+        return self.act(stream, body, **options)
+
+    def reject_batch(
+        self, stream: bytes, body: modification_pb2.BatchRejected, **options: Unpack[ActOptions]
+    ) -> ResultT:
+        """Signs a statement that is quality's rejection of a batch."""
+        return self.act(stream, body, **options)
+
+    def register_lot(
+        self, stream: bytes, body: modification_pb2.LotRegistered, **options: Unpack[ActOptions]
+    ) -> ResultT:
+        """Signs a statement that opens the stream of a lot."""
+        return self.act(stream, body, **options)
+
+    def change_lot_status(
+        self, stream: bytes, body: modification_pb2.LotStatusChanged, **options: Unpack[ActOptions]
+    ) -> ResultT:
+        """Signs a statement that is quality's word on a lot."""
+        return self.act(stream, body, **options)
+
+    def raise_deviation(
+        self, stream: bytes, body: quality_pb2.DeviationRaised, **options: Unpack[ActOptions]
+    ) -> ResultT:
+        """Signs a statement that records that something went otherwise than written."""
+        return self.act(stream, body, **options)
+
+    def place_hold(self, stream: bytes, body: quality_pb2.HoldPlaced, **options: Unpack[ActOptions]) -> ResultT:
+        """Signs a statement that puts a hold; its id is SHA-256(statement digest || "HOLD_PLACED")."""
+        return self.act(stream, body, **options)
+
+    def lift_hold(self, stream: bytes, body: quality_pb2.HoldLifted, **options: Unpack[ActOptions]) -> ResultT:
+        """Signs a statement that lifts holds, with what it rests on."""
+        return self.act(stream, body, **options)
+
+    def restore_identity(
+        self, stream: bytes, body: quality_pb2.IdentityRestored, **options: Unpack[ActOptions]
+    ) -> ResultT:
+        """Signs a statement that restores a broken chain of identity after re-identification by two persons."""
+        return self.act(stream, body, **options)
+
+    def override_gate(self, stream: bytes, body: quality_pb2.GateOverridden, **options: Unpack[ActOptions]) -> ResultT:
+        """Signs a statement that permits one gate of the pack to be passed, beforehand."""
+        return self.act(stream, body, **options)
+
+    def correct_statement(
+        self, stream: bytes, body: quality_pb2.StatementCorrected, **options: Unpack[ActOptions]
+    ) -> ResultT:
+        """Signs a statement that puts a replacement in the place of a statement; both stay in the log."""
+        return self.act(stream, body, **options)
+
+    def retract_statement(
+        self, stream: bytes, body: quality_pb2.StatementRetracted, **options: Unpack[ActOptions]
+    ) -> ResultT:
+        """Signs a statement that says that what a fact told did not happen; it stays in the log."""
+        return self.act(stream, body, **options)
+
+    def issue_material(self, stream: bytes, body: return_pb2.MaterialIssued, **options: Unpack[ActOptions]) -> ResultT:
+        """Signs a statement that issues a bag from the cell laboratory to the ward; the ward's person co-signs."""
+        return self.act(stream, body, **options)
+
+    def thaw_material(self, stream: bytes, body: return_pb2.MaterialThawed, **options: Unpack[ActOptions]) -> ResultT:
+        """Signs a statement that tells of a thaw; occurred_at is the interval of thawing."""
+        return self.act(stream, body, **options)
+
+    def check_at_bedside(
+        self, stream: bytes, body: return_pb2.BedsideChecked, **options: Unpack[ActOptions]
+    ) -> ResultT:
+        """Signs a statement that is the comparison of patient and bag at the bedside by two persons."""
+        return self.act(stream, body, **options)
+
+    def start_infusion(self, stream: bytes, body: return_pb2.InfusionStarted, **options: Unpack[ActOptions]) -> ResultT:
+        """Signs a statement that starts the infusion of one bag."""
+        return self.act(stream, body, **options)
+
+    def stop_infusion(self, stream: bytes, body: return_pb2.InfusionStopped, **options: Unpack[ActOptions]) -> ResultT:
+        """Signs a statement that ends the infusion of one bag; a complete one is the bag's terminal act."""
+        return self.act(stream, body, **options)
+
+    def observe_reaction(
+        self, stream: bytes, body: return_pb2.ReactionObserved, **options: Unpack[ActOptions]
+    ) -> ResultT:
+        """Signs a statement that records a graded reaction."""
+        return self.act(stream, body, **options)
+
+    def destroy_material(
+        self, stream: bytes, body: return_pb2.MaterialDestroyed, **options: Unpack[ActOptions]
+    ) -> ResultT:
+        """Signs a statement that ends a material by destruction; a second person witnesses."""
+        return self.act(stream, body, **options)
+
+    def consume_material(
+        self, stream: bytes, body: return_pb2.MaterialConsumed, **options: Unpack[ActOptions]
+    ) -> ResultT:
+        """Signs a statement that ends a sample by testing, or a material wholly used up."""
+        return self.act(stream, body, **options)
+
+    def archive_material(
+        self, stream: bytes, body: return_pb2.MaterialArchived, **options: Unpack[ActOptions]
+    ) -> ResultT:
+        """Signs a statement that ends a material's way in an archive, with a date to which it is kept."""
+        return self.act(stream, body, **options)
+
+    def record_follow_up(
+        self, stream: bytes, body: return_pb2.FollowUpRecorded, **options: Unpack[ActOptions]
+    ) -> ResultT:
+        """Signs a statement that records a visit after infusion."""
+        return self.act(stream, body, **options)
+
+    def close_therapy(self, stream: bytes, body: return_pb2.TherapyClosed, **options: Unpack[ActOptions]) -> ResultT:
+        """Signs a statement that closes a therapy whose materials have all ended."""
+        return self.act(stream, body, **options)
+
+    def enrol_site(self, body: registry_pb2.SiteEnrolled, **options: Unpack[ActOptions]) -> ResultT:
+        """Signs a statement that enrols a site with its capabilities and two administrators; a quorum of registrars."""
+        return self.act(_REGISTRY, body, **options)
+
+    def change_site(self, body: registry_pb2.SiteChanged, **options: Unpack[ActOptions]) -> ResultT:
+        """Signs a statement that replaces what a site may do and the keys that speak for it; a quorum of registrars."""
+        return self.act(_REGISTRY, body, **options)
+
+    def enrol_person(self, body: registry_pb2.PersonEnrolled, **options: Unpack[ActOptions]) -> ResultT:
+        """Signs a statement that enrols a person of a site; an administrator of that site."""
+        return self.act(_REGISTRY, body, **options)
+
+    def change_person(self, body: registry_pb2.PersonChanged, **options: Unpack[ActOptions]) -> ResultT:
+        """Signs a statement that replaces the roles and units of a person; an administrator of the site."""
+        return self.act(_REGISTRY, body, **options)
+
+    def enrol_device(self, body: registry_pb2.DeviceEnrolled, **options: Unpack[ActOptions]) -> ResultT:
+        """Signs a statement that enrols a device of a site; an administrator of that site."""
+        return self.act(_REGISTRY, body, **options)
+
+    def add_key(self, body: registry_pb2.KeyAdded, **options: Unpack[ActOptions]) -> ResultT:
+        """Signs a statement that gives a person or device a further key, to rotate or to hold two for a hybrid."""
+        return self.act(_REGISTRY, body, **options)
+
+    def retire_key(self, body: registry_pb2.KeyRetired, **options: Unpack[ActOptions]) -> ResultT:
+        """Signs a statement that retires a key; statements signed before may still arrive within the grace."""
+        return self.act(_REGISTRY, body, **options)
+
+    def suspend_key(self, body: registry_pb2.KeySuspended, **options: Unpack[ActOptions]) -> ResultT:
+        """Signs a statement that suspends a key until it is reinstated."""
+        return self.act(_REGISTRY, body, **options)
+
+    def reinstate_key(self, body: registry_pb2.KeyReinstated, **options: Unpack[ActOptions]) -> ResultT:
+        """Signs a statement that ends a suspension."""
+        return self.act(_REGISTRY, body, **options)
+
+    def revoke_key(self, body: registry_pb2.KeyRevoked, **options: Unpack[ActOptions]) -> ResultT:
+        """Signs a statement that revokes a key for good."""
+        return self.act(_REGISTRY, body, **options)
+
+    def rotate_log_keys(self, body: registry_pb2.LogKeysRotated, **options: Unpack[ActOptions]) -> ResultT:
+        """Signs a statement that replaces the log's keys.
+
+        A quorum of registrars. Checkpoints are doubly signed during the overlap.
+        """
+        return self.act(_REGISTRY, body, **options)
+
+    def rotate_service_key(self, body: registry_pb2.ServiceKeyRotated, **options: Unpack[ActOptions]) -> ResultT:
+        """Signs a statement that replaces the ledger's service key; a quorum of registrars."""
+        return self.act(_REGISTRY, body, **options)
+
+    def change_registrars(self, body: registry_pb2.RegistrarsChanged, **options: Unpack[ActOptions]) -> ResultT:
+        """Signs a statement that replaces the registrars; a quorum of the old ones."""
+        return self.act(_REGISTRY, body, **options)
+
+    def publish_policy(self, body: registry_pb2.PolicyPublished, **options: Unpack[ActOptions]) -> ResultT:
+        """Signs a statement that publishes a policy pack; a quorum of registrars. Its digest is SHA-256 of `pack`."""
+        return self.act(_POLICY, body, **options)
+
+    def publish_schema(self, body: registry_pb2.SchemaPublished, **options: Unpack[ActOptions]) -> ResultT:
+        """Signs a statement that publishes a schema; the first registrar founds, a quorum thereafter."""
+        return self.act(_SCHEMA, body, **options)

@@ -1,0 +1,183 @@
+"""An auditor's client: take the log's word for nothing.
+
+The rules:
+
+* Origin and keys come from the auditor, from an anchor got elsewhere; never from the server that is audited.
+* Every checkpoint is verified before it is believed, and must be consistent with the last one that was. What was
+  believed is kept in a file, so that a log cannot start over between two visits.
+* A receipt is verified against the very bytes of the entry; entries read as a whole are hashed up to the root.
+
+A log that shows a smaller tree than before, or one that does not contain it, is `LogInconsistent`; the file keeps what
+was believed before, as evidence.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from cellcustody.clients.connection import Connection
+from cellcustody.clients.errors import LogInconsistent
+from cellcustody.ledger.errors import VerificationError
+from cellcustody.ledger.transparency import (
+    VerifiedCheckpoint,
+    VerifiedLogProof,
+    leaf_hash,
+    root_of,
+    verify_checkpoint,
+    verify_consistency,
+    verify_log_proof,
+)
+from cellcustody.v1 import ledger_service_pb2, transparency_service_pb2
+from cellcustody.v1.ledger_service_pb2_grpc import LedgerServiceStub
+from cellcustody.v1.transparency_service_pb2_grpc import TransparencyServiceStub
+
+__all__ = ["AuditedEntry", "AuditorClient"]
+
+
+@dataclass(frozen=True, slots=True)
+class AuditedEntry:
+    """An entry that is in the log, and the proof of it."""
+
+    leaf_index: int
+    entry: bytes
+    receipt: bytes
+    proof: VerifiedLogProof
+
+
+class AuditorClient:
+    """One auditor of one log; a context manager that closes the connection."""
+
+    def __init__(
+        self, connection: Connection, *, origin: str, log_keys: Sequence[str], memory: Path | None = None
+    ) -> None:
+        """Takes the log's origin line and verifier keys (C2SP text) as the anchor gives them.
+
+        `memory` is the file of the last checkpoint believed; without it, consistency is demanded within one visit.
+        """
+        self.connection = connection
+        self._origin = origin
+        self._log_keys = tuple(log_keys)
+        self._memory = memory
+        self._believed: VerifiedCheckpoint | None = None
+        if memory is not None and memory.exists():
+            self._believed = self._verified(memory.read_bytes())
+
+    def __enter__(self) -> AuditorClient:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.connection.close()
+
+    @cached_property
+    def _log(self) -> TransparencyServiceStub:
+        return TransparencyServiceStub(self.connection.channel)
+
+    @cached_property
+    def _ledger(self) -> LedgerServiceStub:
+        return LedgerServiceStub(self.connection.channel)
+
+    @property
+    def believed(self) -> VerifiedCheckpoint | None:
+        """The last checkpoint believed."""
+        return self._believed
+
+    def checkpoint(self) -> tuple[VerifiedCheckpoint, bytes]:
+        """Returns the log's last checkpoint with its bytes, after it was verified and found consistent.
+
+        Raises:
+            VerificationError: the log's keys did not sign it.
+            LogInconsistent: it does not continue what was believed before.
+        """
+        answer = self.connection.ask(self._log.GetCheckpoint, transparency_service_pb2.GetCheckpointRequest())
+        shown = self._verified(answer.checkpoint)
+        self._believe(shown, answer.checkpoint)
+        return shown, answer.checkpoint
+
+    def receipt(self, *, leaf_index: int | None = None, statement_digest: bytes = b"") -> AuditedEntry:
+        """Returns one entry with its receipt, verified against each other and the log's keys.
+
+        Raises:
+            NotFound: there is no such entry.
+            VerificationError: the receipt does not prove the entry.
+            LogInconsistent: its checkpoint does not continue what was believed before.
+        """
+        entry = self.connection.ask(
+            self._ledger.GetEntry,
+            ledger_service_pb2.GetEntryRequest(leaf_index=leaf_index)
+            if leaf_index is not None
+            else ledger_service_pb2.GetEntryRequest(statement_digest=statement_digest),
+        )
+        answer = self.connection.ask(
+            self._log.GetReceipt,
+            transparency_service_pb2.GetReceiptRequest(leaf_index=entry.leaf_index),
+        )
+        proof = verify_log_proof(answer.receipt, leaf_hash(entry.entry), self._origin, self._log_keys)
+        if proof.index != entry.leaf_index or (leaf_index is not None and proof.index != leaf_index):
+            raise LogInconsistent("a receipt is of another entry", asked=entry.leaf_index, proved=proof.index)
+        self._believe(proof.checkpoint, answer.receipt.partition(b"\n\n")[2])
+        return AuditedEntry(proof.index, entry.entry, answer.receipt, proof)
+
+    def entries(self, start: int = 0, end: int = 0) -> Iterator[tuple[int, bytes]]:
+        """Yields leaf index and bytes of entries, without gaps; `end` 0 means up to the last checkpoint.
+
+        Raises:
+            LogInconsistent: the server left one out.
+        """
+        request = transparency_service_pb2.StreamEntriesRequest(start=start, end=end)
+        expected = start
+        for answer in self.connection.ask_stream(self._log.StreamEntries, request):
+            if answer.leaf_index != expected:
+                raise LogInconsistent("an entry was left out", expected=expected, shown=answer.leaf_index)
+            expected += 1
+            yield answer.leaf_index, answer.entry
+
+    def verify_all(self) -> VerifiedCheckpoint:
+        """Reads every entry, hashes them up to the root, and returns the checkpoint that signs that root.
+
+        Raises:
+            LogInconsistent: the entries are not those that the checkpoint signs.
+        """
+        checkpoint, _ = self.checkpoint()
+        hashes = [leaf_hash(entry) for _, entry in self.entries(0, checkpoint.size)]
+        if len(hashes) != checkpoint.size or root_of(hashes) != checkpoint.root:
+            raise LogInconsistent("the entries do not make the signed root", size=checkpoint.size, read=len(hashes))
+        return checkpoint
+
+    def _verified(self, raw: bytes) -> VerifiedCheckpoint:
+        return verify_checkpoint(raw, self._origin, self._log_keys)
+
+    def _believe(self, shown: VerifiedCheckpoint, raw: bytes) -> None:
+        """Keeps a checkpoint that continues the last one; an older one that it continues is right and kept not."""
+        believed = self._believed
+        if believed is not None:
+            older, newer = sorted((believed, shown), key=lambda checkpoint: checkpoint.size)
+            self._check_consistency(older, newer)
+            if shown.size <= believed.size:
+                return
+        self._believed = shown
+        if self._memory is not None:
+            fresh = self._memory.with_name(f"{self._memory.name}.new")
+            fresh.write_bytes(raw)
+            os.replace(fresh, self._memory)
+
+    def _check_consistency(self, older: VerifiedCheckpoint, newer: VerifiedCheckpoint) -> None:
+        if older.size == newer.size:
+            if older.root != newer.root:
+                raise LogInconsistent("two roots were signed for one size", size=older.size)
+            return
+        if older.size == 0:
+            return
+        answer = self.connection.ask(
+            self._log.GetConsistencyProof,
+            transparency_service_pb2.GetConsistencyProofRequest(first_size=older.size, second_size=newer.size),
+        )
+        try:
+            verify_consistency(older.size, newer.size, older.root, newer.root, list(answer.hashes))
+        except VerificationError as refusal:
+            raise LogInconsistent(
+                "a checkpoint does not continue the one believed before", believed=older.size, shown=newer.size
+            ) from refusal
