@@ -70,11 +70,12 @@ class MemberOutcome:
 
 @dataclass(slots=True)
 class Member:
-    """One statement on its way through writer and publisher; `done` is called once, with an outcome or an error."""
+    """One statement on its way through writer and publisher; `done` takes what is told to the submitter, or an error."""
 
     prepared: Prepared
     submitting_site: bytes
-    done: Callable[[MemberOutcome | CellcustodyError], None]
+    done: Callable[[object], None]
+    wants_receipt: bool = True
 
 
 @dataclass(frozen=True, slots=True)

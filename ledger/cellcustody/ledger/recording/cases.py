@@ -1,0 +1,239 @@
+"""Keep the folded streams that are being written to, and let one stream's news reach those that rest on it.
+
+The rules:
+
+* The writer's thread alone owns the cases. A case is read from the store when it is first needed and kept while there
+  is room; what it was told since the last commit is not in the store yet, so that such a case is never let go before.
+* What a group that failed had told is forgotten by dropping its cases.
+* A consignment folds alone. A therapy folds jointly with the consignments it cites; when one of them moves on, the
+  therapies linked to it are told. Links of the group being made count like those in the store.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable, Iterable, Mapping
+from typing import Final, Protocol, TypeVar
+
+from cellcustody.ledger.custody.act import Act, Judged
+from cellcustody.ledger.custody.case import TherapyCase
+from cellcustody.ledger.custody.consignment_rules import ConsignmentRules
+from cellcustody.ledger.custody.fold import Fold, FoldState
+from cellcustody.ledger.custody.lots import LotRules
+from cellcustody.ledger.custody.policy import DEFAULT_PACK, PolicyPack
+from cellcustody.ledger.custody.references import (
+    ConsignmentHistory,
+    References,
+    creates_key,
+    names_key,
+    reference_keys,
+)
+from cellcustody.ledger.custody.sites import SiteRules
+from cellcustody.ledger.recording.replaying import read_stream
+from cellcustody.ledger.registry.state import RegistryState
+from cellcustody.ledger.statements import StreamKind
+from cellcustody.ledger.store import LedgerStore, Vault
+from cellcustody.v1 import harvest_pb2, quality_pb2
+
+__all__ = ["Case", "Cases"]
+
+S = TypeVar("S", bound=FoldState)
+
+_STREAM_BYTES: Final = 17
+CASES_KEPT_MAX: Final = 2_000  # A case of 120 acts is about half a megabyte of Python objects at most.
+
+
+class Case(Protocol):
+    """A folded stream, whatever its kind."""
+
+    @property
+    def state(self) -> FoldState: ...
+    @property
+    def acts(self) -> Mapping[bytes, Act]: ...
+    @property
+    def judged(self) -> Mapping[bytes, Judged]: ...
+    def append(self, act: Act) -> frozenset[bytes]: ...
+    def mark_in_effect(self, digest: bytes, leaf_index: int) -> frozenset[bytes]: ...
+
+
+class Cases:
+    """The folded streams of one writer."""
+
+    def __init__(
+        self,
+        store: LedgerStore,
+        vault: Vault,
+        registry: RegistryState,
+        pack_of: Callable[[bytes], PolicyPack | None],
+        *,
+        kept_max: int = CASES_KEPT_MAX,
+    ) -> None:
+        self._store = store
+        self._vault = vault
+        self._registry = registry
+        self._pack_of = pack_of
+        self._kept_max = kept_max
+        self._cases: OrderedDict[bytes, Case] = OrderedDict()
+        self._touched: set[bytes] = set()
+        self._links: dict[bytes, set[bytes]] = {}
+
+    def case(self, stream: bytes) -> Case:
+        """Returns the case of a stream of kind 1 to 4, read from the store if need be."""
+        found = self._cases.get(stream)
+        if found is None:
+            found = self._load(stream)
+            self._cases[stream] = found
+        else:
+            self._cases.move_to_end(stream)
+        return found
+
+    def therapy(self, stream: bytes) -> TherapyCase:
+        """Returns the case of a therapy."""
+        found = self.case(stream)
+        if not isinstance(found, TherapyCase):
+            raise TypeError("the stream is no therapy")
+        return found
+
+    def revised_at(self, stream: bytes) -> dict[bytes, int]:
+        """Returns the leaf of the latest re-judgement of each fact that a case knows of as judged again."""
+        revised: dict[bytes, int] = {}
+        for act in self.case(stream).acts.values():
+            if isinstance(act.body, quality_pb2.JudgementsRevised):
+                for one in act.body.judgements:
+                    revised[one.statement_digest] = max(act.leaf_index, revised.get(one.statement_digest, 0))
+        return revised
+
+    def touch(self, stream: bytes) -> None:
+        """Tells that the case holds what is not in the store yet."""
+        self._touched.add(stream)
+
+    def linked(self, key: bytes) -> frozenset[bytes]:
+        """Returns the streams linked to a key, those of the group being made among them."""
+        recorded = self._store.linked(key)
+        pending = self._links.get(key)
+        return frozenset(recorded) if pending is None else frozenset((*recorded, *pending))
+
+    def take_links(self, act: Act) -> frozenset[bytes]:
+        """Returns the keys that an act links its stream to, after noting them for the group being made."""
+        if StreamKind(act.stream[0]) is not StreamKind.THERAPY:
+            return frozenset()
+        keys = reference_keys(act)
+        for key in keys:
+            self._links.setdefault(key, set()).add(act.stream)
+        return keys
+
+    def append(self, act: Act, links: frozenset[bytes], pack: PolicyPack) -> frozenset[bytes]:
+        """Takes an act into its case; returns the digests of the earlier facts of its stream that change with it."""
+        self._touched.add(act.stream)
+        case = self.case(act.stream)
+        if not isinstance(case, TherapyCase):
+            return case.append(act)
+        if case.pack.digest != pack.digest:
+            return self._repinned(case, act, links, pack)
+        return case.append(act, references=self._references(case.references, links))
+
+    def _repinned(self, case: TherapyCase, act: Act, links: frozenset[bytes], pack: PolicyPack) -> frozenset[bytes]:
+        """Folds a therapy anew under the pack that an enrolment pins it to."""
+        own = [one for one in case.acts.values() if one.stream == case.stream]
+        before = {one.digest: case.judged[one.digest] for one in own}
+        anew = TherapyCase(case.stream, pack, [*own, act], self._references(case.references, links) or case.references)
+        self._cases[case.stream] = anew
+        return frozenset(digest for digest, judged in before.items() if anew.judged[digest] != judged)
+
+    def spread(self, act: Act, links: frozenset[bytes], changed: dict[bytes, set[bytes]]) -> None:
+        """Tells the streams that rest on what an act said, and adds what they judge otherwise now to `changed`."""
+        for stream in self._resting_on(act, links):
+            therapy = self.therapy(stream)
+            self._touched.add(stream)
+            if act.stream[0] == StreamKind.CONSIGNMENT:
+                news = therapy.consignment_advanced(act.stream, self._history(act.stream))
+            else:
+                held = therapy.references
+                keys = frozenset(key for key in held.creators if key in links or key[1:] in {k[1:] for k in links})
+                news = therapy.references_changed(self._references(held, keys, anew=True) or held)
+            changed.setdefault(stream, set()).update(news)
+
+    def _references(self, held: References, keys: Iterable[bytes], *, anew: bool = False) -> References | None:
+        """Returns references with these keys looked up, or None where nothing was added to what is held."""
+        consignments: dict[bytes, ConsignmentHistory] = {}
+        creators: dict[bytes, frozenset[bytes]] = {}
+        for key in keys:
+            if key[0] == StreamKind.CONSIGNMENT and len(key) == _STREAM_BYTES:
+                if key not in held.consignments:
+                    consignments[key] = self._history(key)
+                continue
+            asked = creates_key(key[1:]) if key[:1] == b"N" else key
+            if asked[:1] in (b"C", b"D") and (anew or asked not in held.creators):
+                creators[asked] = self.linked(asked)
+        if not consignments and not creators:
+            return None
+        return References(
+            {**held.consignments, **consignments} if consignments else held.consignments,
+            {**held.creators, **creators} if creators else held.creators,
+        )
+
+    def _history(self, consignment: bytes) -> ConsignmentHistory:
+        found = self.case(consignment)
+        if not isinstance(found, Fold):
+            raise TypeError("the stream is no consignment")
+        return found
+
+    def _resting_on(self, act: Act, links: frozenset[bytes]) -> list[bytes]:
+        if act.stream[0] == StreamKind.CONSIGNMENT:
+            return sorted(self.linked(act.stream))
+        resting: set[bytes] = set()
+        for key in links:
+            # Who names or creates what this stream creates, and who claims the donation number that it claims.
+            if key[:1] == b"C":
+                resting.update(self.linked(key), self.linked(names_key(key[1:])))
+            elif key[:1] == b"D":
+                resting.update(self.linked(key))
+        resting.discard(act.stream)
+        return sorted(resting)
+
+    def committed(self) -> None:
+        """Tells that all that was told is in the store; lets go of what has not been needed for longest."""
+        self._touched.clear()
+        self._links.clear()
+        while len(self._cases) > self._kept_max:
+            self._cases.popitem(last=False)
+
+    def abandon(self) -> None:
+        """Forgets what was told since the last commit."""
+        for stream in self._touched:
+            self._cases.pop(stream, None)
+        self._touched.clear()
+        self._links.clear()
+
+    def _load(self, stream: bytes) -> Case:
+        acts = [one.act for one in read_stream(self._store, self._vault, self._registry, stream)]
+        match StreamKind(stream[0]):
+            case StreamKind.THERAPY:
+                return self._load_therapy(stream, acts)
+            case StreamKind.CONSIGNMENT:
+                return _filled(Fold(ConsignmentRules(stream)), acts)
+            case StreamKind.LOT:
+                return _filled(Fold(LotRules(stream)), acts)
+            case StreamKind.SITE:
+                return _filled(Fold(SiteRules(stream)), acts)
+            case kind:
+                raise TypeError(f"streams of kind {kind.name} are not folded here")
+
+    def _load_therapy(self, stream: bytes, acts: list[Act]) -> TherapyCase:
+        keys = {key for act in acts for key in reference_keys(act)}
+        pack = self._pack_of(_pinned_digest(acts)) or DEFAULT_PACK
+        return TherapyCase(stream, pack, acts, self._references(References(), keys))
+
+
+def _pinned_digest(acts: list[Act]) -> bytes:
+    """Returns the pack that the enrolment in effect pins a therapy to; empty before it."""
+    for act in acts:
+        if isinstance(act.body, harvest_pb2.TherapyEnrolled) and act.in_effect_at is not None:
+            return act.body.policy_digest
+    return b""
+
+
+def _filled(fold: Fold[S], acts: list[Act]) -> Fold[S]:
+    if acts:
+        fold.extend(acts)
+    return fold

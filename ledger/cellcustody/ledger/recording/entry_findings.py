@@ -1,0 +1,214 @@
+"""Make the findings of entry: what is judged once, at this entry's own leaf index, and never again.
+
+The rules:
+
+* Competence comes from the registry as of this position: capability of the site, role held, training, unit.
+* The policy pack names who may sign an act; a therapy's own pack counts, and the default where no pack is pinned.
+* Only sites that take part in a therapy act on it; whoever has a material may always say so.
+* Lots used and the site itself are read as they stand at this position.
+* Lateness and clocks ahead are flagged for facts; `authorisations` refuses the latter.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from google.protobuf.message import Message
+
+from cellcustody.ledger.contract import BodyType
+from cellcustody.ledger.custody.act import Finding
+from cellcustody.ledger.custody.lots import LotState
+from cellcustody.ledger.custody.policy import DEFAULT_PACK, PolicyPack
+from cellcustody.ledger.custody.sites import SiteState
+from cellcustody.ledger.custody.therapy_state import TherapyState
+from cellcustody.ledger.recording.cases import Case, Cases
+from cellcustody.ledger.recording.entry_checks import body_findings, clock_is_ahead, is_late
+from cellcustody.ledger.recording.prepared import Prepared
+from cellcustody.ledger.registry.admission import Admission, competence
+from cellcustody.ledger.registry.state import RegistryState
+from cellcustody.ledger.statements import StreamKind
+from cellcustody.v1 import common_pb2, harvest_pb2, modification_pb2, transport_pb2
+
+__all__ = ["EntryBench"]
+
+_STREAM_BYTES = 17
+# Where a body names the unit that its signer acts for, in the order in which it is looked for.
+_UNIT_FIELDS = ("unit", "releaser", "receiver", "possessor")
+
+
+class EntryBench:
+    """Makes the findings of entry for one writer."""
+
+    def __init__(self, registry: RegistryState, cases: Cases, pack_of: Callable[[bytes], PolicyPack | None]) -> None:
+        self._registry = registry
+        self._cases = cases
+        self._pack_of = pack_of
+
+    def pack_of_case(self, case: Case) -> PolicyPack:
+        """Returns the pack that a stream is judged under."""
+        state = case.state
+        if isinstance(state, TherapyState) and state.policy_digest:
+            return self._pack_of(state.policy_digest) or DEFAULT_PACK
+        return DEFAULT_PACK
+
+    def pack_for(self, prepared: Prepared, case: Case) -> PolicyPack:
+        """Returns the pack that a statement is judged under: an enrolment brings its own."""
+        if isinstance(prepared.body, harvest_pb2.TherapyEnrolled):
+            return self._pack_of(prepared.body.policy_digest) or DEFAULT_PACK
+        return self.pack_of_case(case)
+
+    def findings(
+        self,
+        prepared: Prepared,
+        found: BodyType,
+        case: Case,
+        pack: PolicyPack,
+        admission: Admission,
+        *,
+        leaf_index: int,
+        now: int,
+    ) -> tuple[Finding, ...]:
+        """Returns the findings of entry of a fact or an authorisation, in order of code."""
+        body = prepared.body
+        if body is None:
+            raise TypeError("a co-signature has no body")
+        header = prepared.statement.header
+        numbers = tuple(prepared.statement.commitment.field_numbers)
+        result: set[Finding] = set(admission.findings)
+        result.update(
+            competence(
+                self._registry,
+                signer=header.signer.signer_id,
+                body_type=found.name,
+                role=header.signer.role,
+                signed_at=header.signed_at.unix_micros,
+                position=leaf_index,
+                unit=self._unit_acted_for(body, admission.site, header.signer.signer_id, leaf_index),
+            )
+        )
+        if not pack.may_sign(found.name, header.signer.role):
+            result.add(Finding("ROLE_NOT_PERMITTED"))
+        result.update(self._policy_findings(header.policy_digest, pack))
+        result.update(body_findings(body, numbers))
+        if clock_is_ahead(header, now):
+            result.add(Finding("CLOCK_AHEAD"))
+        elif not found.is_authorisation and is_late(header, now, pack):
+            result.add(Finding("LATE"))
+        if self._is_out_of_scope(case, admission.site, body):
+            result.add(Finding("OUT_OF_SCOPE"))
+        if StreamKind(prepared.statement.stream[0]) is StreamKind.THERAPY:
+            result.update(self._lot_findings(body, numbers, header.occurred_at.start_unix_micros))
+            if found.capabilities and modification_body(body) and self._site_is_on_hold(admission.site):
+                result.add(Finding("SITE_ON_HOLD"))
+        return tuple(sorted(result))
+
+    def co_signer_findings(
+        self, prepared: Prepared, joined: BodyType, admission: Admission, *, leaf_index: int, now: int
+    ) -> tuple[Finding, ...]:
+        """Returns the findings of entry of a co-signature on a body of type `joined`."""
+        header = prepared.statement.header
+        result: set[Finding] = set(admission.findings)
+        result.update(
+            competence(
+                self._registry,
+                signer=header.signer.signer_id,
+                body_type=joined.name,
+                role=header.signer.role,
+                signed_at=header.signed_at.unix_micros,
+                position=leaf_index,
+            )
+        )
+        if clock_is_ahead(header, now):
+            result.add(Finding("CLOCK_AHEAD"))
+        return tuple(sorted(result))
+
+    def _policy_findings(self, relied_on: bytes, pack: PolicyPack) -> list[Finding]:
+        if not relied_on or relied_on == pack.digest:
+            return []
+        if self._registry.latest.policy(relied_on) is None:
+            return [Finding("POLICY_UNKNOWN")]
+        return [Finding("POLICY_NOT_PINNED")]
+
+    def _unit_acted_for(self, body: Message, site: bytes, signer: bytes, leaf_index: int) -> str:
+        """Returns the unit of the signer's own site that the body names; one that the signer works in, if any."""
+        named: list[str] = []
+        for field in _UNIT_FIELDS:
+            if field in body.DESCRIPTOR.fields_by_name:
+                unit: object = getattr(body, field)
+                if isinstance(unit, common_pb2.Unit) and unit.site == site and unit.unit:
+                    named.append(unit.unit)
+        if not named:
+            return ""
+        person = self._registry.as_of(leaf_index).person(signer)
+        held = () if person is None else person.units
+        return next((unit for unit in named if unit in held), named[0])
+
+    def _is_out_of_scope(self, case: Case, site: bytes, body: Message) -> bool:
+        state = case.state
+        if not isinstance(state, TherapyState) or not state.is_enrolled:
+            return False
+        if isinstance(body, transport_pb2.PossessionReported):
+            return False
+        treating = state.treating_unit
+        if site in state.participants or site == state.custodian_of_record:
+            return False
+        return treating is None or site != treating.site
+
+    def _lot_findings(self, body: Message, numbers: tuple[int, ...], at: int) -> list[Finding]:
+        lots: list[tuple[int, common_pb2.LotUse]] = []
+        match body:
+            case modification_pb2.ModificationPerformed():
+                lots = [(6, lot) for lot in body.lots]
+                if body.HasField("vector_lot"):
+                    lots.append((20, body.vector_lot))
+            case (
+                modification_pb2.SelectionPerformed()
+                | modification_pb2.ActivationPerformed()
+                | modification_pb2.ExpansionPerformed()
+                | modification_pb2.FormulationPerformed()
+            ):
+                lots = [(6, lot) for lot in body.lots]
+            case _:
+                return []
+        unknown: set[int] = set()
+        unusable: set[int] = set()
+        for number, lot in lots:
+            state = self._lot_state(lot.lot)
+            if state is None or state.registered_by is None:
+                unknown.add(number)
+            elif not state.is_usable(at):
+                unusable.add(number)
+        result = [Finding("LOT_UNKNOWN", _leaves(numbers, unknown))] if unknown else []
+        if unusable:
+            result.append(Finding("LOT_NOT_USABLE", _leaves(numbers, unusable)))
+        return result
+
+    def _lot_state(self, stream: bytes) -> LotState | None:
+        if len(stream) != _STREAM_BYTES or stream[0] != StreamKind.LOT:
+            return None
+        state = self._cases.case(stream).state
+        return state if isinstance(state, LotState) else None
+
+    def _site_is_on_hold(self, site: bytes) -> bool:
+        if not site:
+            return False
+        state = self._cases.case(bytes([StreamKind.SITE]) + site).state
+        return isinstance(state, SiteState) and state.on_hold
+
+
+def modification_body(body: Message) -> bool:
+    """Tells whether a body is a piece of work that a hold on the site stops."""
+    return isinstance(
+        body,
+        modification_pb2.MaterialAccessioned
+        | modification_pb2.SelectionPerformed
+        | modification_pb2.ActivationPerformed
+        | modification_pb2.ModificationPerformed
+        | modification_pb2.ExpansionPerformed
+        | modification_pb2.FormulationPerformed
+        | modification_pb2.BatchReleased,
+    )
+
+
+def _leaves(numbers: tuple[int, ...], wanted: set[int]) -> tuple[int, ...]:
+    return tuple(leaf for leaf, number in enumerate(numbers) if number in wanted)

@@ -1,0 +1,537 @@
+"""The ledger as the rest of the system sees it: submit, assess, read, prove.
+
+The rules:
+
+* Opening refuses a store that is not what the last checkpoint said: older, of another history, or without its journal.
+* A submission is prepared in the caller's thread, judged and committed by the writer, and answered by the publisher:
+  acknowledged means durable, in the log, and under a signed and journalled checkpoint.
+* A caller who stops waiting knows nothing of the outcome; the same statement sent again gets the same position.
+* Once the ledger has stopped, it records nothing more, keeps reading, and says why.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from types import TracebackType
+from typing import Final, Self
+
+from cellcustody.ledger.contract import BODIES
+from cellcustody.ledger.entries import JudgedEntry, read_entry
+from cellcustody.ledger.errors import (
+    CellcustodyError,
+    ConfigurationError,
+    FormRefusedError,
+    NotFoundError,
+    RefusedError,
+    StoreError,
+)
+from cellcustody.ledger.recording.judging import LedgerJudge
+from cellcustody.ledger.recording.ledger_statements import LedgerVoice
+from cellcustody.ledger.recording.opening import open_registry, verified_last_checkpoint
+from cellcustody.ledger.recording.planning import Explained, RuleRefusedError, RuleRefusedRetryableError
+from cellcustody.ledger.recording.prepared import Prepared, prepare, prepare_parsed
+from cellcustody.ledger.recording.publisher import LogKeys, Published, Publisher
+from cellcustody.ledger.recording.replaying import openings_of, read_stream, revised_judgements
+from cellcustody.ledger.recording.writer import Member, MemberOutcome, Writer
+from cellcustody.ledger.registry.founding import founding_keys
+from cellcustody.ledger.registry.state import RegistryState
+from cellcustody.ledger.statements import (
+    KeyId,
+    KeyLookup,
+    Opening,
+    PayloadType,
+    PublicKey,
+    Signer,
+    StreamKind,
+    encode_envelope,
+    parse_statement,
+    partial_body,
+    single_stream_id,
+)
+from cellcustody.ledger.statements.envelope import EnvelopeSignature
+from cellcustody.ledger.store import HeadJournal, LedgerStore, Vault, check_head_against_journal
+from cellcustody.ledger.transparency import (
+    NoteSigner,
+    RightEdge,
+    TileTree,
+    build_log_proof,
+    encode_bundle,
+    tile_width,
+)
+from cellcustody.v1 import registry_pb2
+
+__all__ = [
+    "Assessment",
+    "BeyondCheckpointError",
+    "EntryView",
+    "Ledger",
+    "LedgerParts",
+    "OutcomeUnknownError",
+    "Recorded",
+    "Submission",
+]
+
+_ALL_CLASSES: Final = frozenset(range(1, 7))
+_PUBLIC_ONLY: Final = frozenset({1})
+
+
+class OutcomeUnknownError(StoreError):
+    """Raised when the time to wait is up: the statement may be recorded or not. Send the same one again."""
+
+    reason = "OUTCOME_UNKNOWN"
+
+
+class BeyondCheckpointError(NotFoundError):
+    """Raised when a proof, tile or entry is asked for that no checkpoint covers yet."""
+
+    reason = "BEYOND_CHECKPOINT"
+
+
+@dataclass(frozen=True, slots=True)
+class Submission:
+    """One signed statement with the openings of its whole body, and the site whose TLS key brought it (or empty)."""
+
+    envelope: bytes
+    openings: tuple[Opening, ...]
+    submitting_site: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """What became of a statement that was recorded; `position` is its leaf index + 1."""
+
+    position: int
+    statement_digest: bytes
+    judgement: JudgedEntry | None
+    explained: tuple[Explained, ...]
+    receipt: bytes | None
+    already_recorded: bool
+    holds_opened: tuple[bytes, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Assessment:
+    """What the ledger would find now; nothing was written."""
+
+    judgement: JudgedEntry | None
+    explained: tuple[Explained, ...]
+    refusal: RefusedError | None
+    position: int
+    co_signers_needed: int
+
+
+@dataclass(frozen=True, slots=True)
+class EntryView:
+    """An entry with everything of its body that is still there, and the judgement that counts now."""
+
+    leaf_index: int
+    stream: bytes
+    entry: bytes
+    openings: tuple[Opening, ...]
+    latest_judgement: JudgedEntry
+
+
+@dataclass(frozen=True, slots=True)
+class LedgerParts:
+    """What a ledger is made of. `now` is in microseconds since 1970-01-01T00:00:00Z."""
+
+    store: LedgerStore
+    vault: Vault
+    journal: HeadJournal
+    log_origin: str
+    log_signers: tuple[NoteSigner, ...]
+    service_signer: Signer
+    service_device: bytes
+    now: Callable[[], int]
+    random_bytes: Callable[[int], bytes] = field(default=os.urandom)
+
+
+class _TilesOfStore:
+    """Reads hash tiles out of the store; a narrower tile is a prefix of the widest that is kept."""
+
+    def __init__(self, store: LedgerStore) -> None:
+        self._store = store
+
+    def read_tile(self, level: int, index: int, width: int) -> bytes:
+        """Returns the first `width` hashes of a tile; fewer where the store has fewer, which the tree refuses."""
+        return (self._store.tile(level, index) or b"")[: width * 32]
+
+
+@dataclass(slots=True)
+class _Waiting:
+    """A caller waiting for its members; filled from the writer's and the publisher's threads."""
+
+    count: int
+    results: list[Recorded | CellcustodyError | None]
+    event: threading.Event = field(default_factory=threading.Event)
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def give(self, index: int, result: Recorded | CellcustodyError) -> None:
+        with self.lock:
+            if self.results[index] is not None:
+                return
+            self.results[index] = result
+            self.count -= 1
+            done = self.count == 0
+        if done:
+            self.event.set()
+
+
+class Ledger:
+    """One ledger, open for writing and reading. Close it, or use it as a context manager."""
+
+    def __init__(self, parts: LedgerParts) -> None:
+        """Opens the ledger: checks the store against the journal, resumes registry and tree, starts its threads.
+
+        Raises:
+            StoreRolledBackError, StoreForkedError, JournalMissingError: the store is not what the journal says.
+            ConfigurationError: a log key in force has no signer here.
+        """
+        self._parts = parts
+        self.store: LedgerStore = parts.store
+        self.vault: Vault = parts.vault
+        self._now = parts.now
+        self._stopped: CellcustodyError | None = None
+        self._tree = TileTree(_TilesOfStore(parts.store))
+        head = parts.store.start_writer()
+        self.registry: RegistryState = open_registry(parts.store, parts.vault)
+        last = verified_last_checkpoint(parts.journal, self.registry, parts.log_origin, parts.log_signers)
+        check_head_against_journal(
+            head, None if last is None else (last.head.size, last.head.root_hash), root_at=self._tree.root
+        )
+        published_size = 0 if last is None else last.head.size
+        reader = _TilesOfStore(parts.store)
+        voice = LedgerVoice(parts.service_signer, parts.service_device, parts.random_bytes)
+        self._voice = voice
+        self._judge = LedgerJudge(parts.store, parts.vault, self.registry, voice)
+        self._publisher = Publisher(
+            parts.store,
+            parts.journal,
+            RightEdge.resume(reader, published_size, older=self._tree),
+            last,
+            keys_at=self._log_keys_at,
+            now=parts.now,
+            answer=self._answer,
+            stop=self._stop,
+        )
+        self._writer = Writer(
+            parts.store,
+            parts.vault,
+            self._judge,
+            RightEdge.resume(reader, head.size, older=self._tree),
+            now=parts.now,
+            publish=self._publisher.put,
+            stop=self._stop,
+        )
+        if head.size > published_size:
+            # A crash came between commit and checkpoint: what is durable is published now.
+            self._publisher.publish(head)
+        self._publisher.start()
+        self._writer.start()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Records and publishes what waits, then ends the threads; store, journal and keys stay open."""
+        self._writer.close()
+        self._publisher.close()
+
+    @property
+    def stopped(self) -> str | None:
+        """Why the ledger has stopped recording, or None while it records."""
+        return None if self._stopped is None else str(self._stopped)
+
+    # Writing. ------------------------------------------------------------------------------------------------------
+
+    def key_lookup(self, key_id: KeyId) -> PublicKey | None:
+        """Returns a key that was enrolled at any time; its state is judged by position, later."""
+        return self.registry.public_key(key_id)
+
+    def submit(self, submission: Submission, *, timeout_seconds: float, with_receipt: bool = True) -> Recorded:
+        """Records one statement and waits until it is under a signed checkpoint.
+
+        Raises:
+            RefusedError: it was not recorded; the leaf class says why.
+            OutcomeUnknownError: the time is up; send the same statement again.
+            LedgerStoppedError: the ledger has stopped recording.
+        """
+        result = self.submit_many([submission], timeout_seconds=timeout_seconds, with_receipts=with_receipt)[0]
+        if isinstance(result, Recorded):
+            return result
+        raise result
+
+    def submit_many(
+        self, submissions: Sequence[Submission], *, timeout_seconds: float, with_receipts: bool = True
+    ) -> list[Recorded | RefusedError]:
+        """Records statements in order, each with its own result, and waits for all.
+
+        Raises:
+            OutcomeUnknownError: the time is up; send the same statements again.
+            LedgerStoppedError: the ledger has stopped recording.
+        """
+        waiting = _Waiting(len(submissions), [None] * len(submissions))
+        members: list[Member] = []
+        for index, submission in enumerate(submissions):
+            try:
+                prepared = self.prepare(submission)
+            except RefusedError as refusal:
+                waiting.give(index, refusal)
+                continue
+            members.append(_member(prepared, submission.submitting_site, waiting, index, with_receipts))
+        if members:
+            self._writer.put(members)
+            if not waiting.event.wait(timeout_seconds):
+                raise OutcomeUnknownError(
+                    "the outcome is not known yet: send the same statement again", waited_seconds=timeout_seconds
+                )
+        results: list[Recorded | RefusedError] = []
+        for result in waiting.results:
+            if isinstance(result, Recorded | RefusedError):
+                results.append(result)
+            elif result is not None:
+                raise result
+        return results
+
+    def prepare(self, submission: Submission) -> Prepared:
+        """Returns a submission whose bytes, signatures, form and body are right.
+
+        Raises:
+            FormRefusedError, SignatureRefusedError: they are not.
+        """
+        return prepare(submission.envelope, submission.openings, self._lookup_for(submission))
+
+    def _lookup_for(self, submission: Submission) -> KeyLookup:
+        if self.registry.latest.founding is not None or not submission.openings:
+            return self.key_lookup
+        # Before the founding nobody is known: the founding statement is verified with the keys that it names itself.
+        try:
+            body = partial_body(registry_pb2.LedgerFounded, submission.openings)
+        except FormRefusedError:
+            return self.key_lookup
+        return founding_keys(body).get
+
+    def record_own(self, body: registry_pb2.ExportMade, *, timeout_seconds: float) -> Recorded:
+        """Records what the ledger itself says, such as that an export was made, in the log's own stream."""
+        view = self.registry.latest
+        if view.schema is None:
+            raise ConfigurationError("the ledger is not founded")
+        size = self.store.head().size
+        said = self._voice.say(
+            body,
+            ledger_id=view.ledger_id,
+            stream=single_stream_id(StreamKind.LOG),
+            schema_digest=view.schema.digest,
+            leaf_index=size,
+            now=self._now(),
+        )
+        submission = Submission(said.statement.envelope.raw, said.openings, b"")
+        return self.submit(submission, timeout_seconds=timeout_seconds)
+
+    def assess(
+        self, payload: bytes, payload_type: str, openings: Sequence[Opening], *, submitting_site: bytes
+    ) -> Assessment:
+        """Returns what the ledger would find if this statement arrived now, signed; writes nothing."""
+        position = self.store.head().size
+        judge = LedgerJudge(self.store, self.vault, self.registry, self._voice, is_trial=True)
+        try:
+            prepared = prepare_parsed(parse_statement(_unsigned(payload, payload_type)), openings)
+            plan = judge.assess(prepared, submitting_site, leaf_index=position, now=self._now())
+        except RefusedError as refusal:
+            told = refusal.findings if isinstance(refusal, RuleRefusedError | RuleRefusedRetryableError) else ()
+            return Assessment(None, told, refusal, position, 0)
+        needed = judge.co_signers_needed(prepared)
+        return Assessment(plan.entries[0].judgement, plan.explained, None, position, needed)
+
+    def _answer(self, member: Member, outcome: MemberOutcome, edge: RightEdge, checkpoint: bytes) -> None:
+        """Tells a submitter what became of a statement; called in the publisher's thread."""
+        receipt: bytes | None = None
+        if member.wants_receipt:
+            receipt = build_log_proof(outcome.leaf_index, edge.inclusion_proof(outcome.leaf_index), checkpoint)
+        member.done(
+            Recorded(
+                position=outcome.leaf_index + 1,
+                statement_digest=outcome.statement_digest,
+                judgement=outcome.judgement,
+                explained=outcome.explained,
+                receipt=receipt,
+                already_recorded=outcome.already_recorded,
+                holds_opened=outcome.holds_opened,
+            )
+        )
+
+    def _stop(self, why: CellcustodyError) -> None:
+        self._stopped = self._stopped or why
+        self._writer.halt(why)
+
+    def _log_keys_at(self, size: int) -> LogKeys:
+        keys = self.registry.as_of(size).log_keys
+        signers = {signer.vkey: signer for signer in self._parts.log_signers}
+        wanted = tuple(signers) if keys is None else keys.signing(size)
+        missing = [vkey for vkey in wanted if vkey not in signers]
+        if missing:
+            raise ConfigurationError("a log key in force has no signer here", vkeys=" ".join(missing))
+        return LogKeys(self._parts.log_origin, tuple(signers[vkey] for vkey in wanted))
+
+    # Reading. ------------------------------------------------------------------------------------------------------
+
+    @property
+    def published(self) -> Published | None:
+        """The last signed head, or None before the founding."""
+        return self._publisher.last
+
+    def checkpoint(self) -> bytes:
+        """Returns the last signed checkpoint.
+
+        Raises:
+            BeyondCheckpointError: nothing has been signed yet.
+        """
+        return self._last().checkpoint
+
+    def checkpoint_size(self) -> int:
+        """Returns the tree size of the last signed checkpoint; 0 before the founding."""
+        last = self._publisher.last
+        return 0 if last is None else last.head.size
+
+    def wait_for_checkpoint_beyond(self, size: int, timeout_seconds: float) -> None:
+        """Returns when a checkpoint beyond `size` is out, or the time is up."""
+        self._publisher.wait_beyond(size, timeout_seconds)
+
+    def _last(self) -> Published:
+        last = self._publisher.last
+        if last is None:
+            raise BeyondCheckpointError("nothing has been signed yet")
+        return last
+
+    def receipt(self, leaf_index: int) -> bytes:
+        """Returns the tlog-proof of an entry under the last checkpoint.
+
+        Raises:
+            BeyondCheckpointError: no checkpoint covers it.
+        """
+        last = self._last()
+        if not 0 <= leaf_index < last.head.size:
+            raise BeyondCheckpointError("no checkpoint covers the entry", leaf_index=leaf_index, size=last.head.size)
+        return build_log_proof(leaf_index, self._tree.inclusion_proof(leaf_index, last.head.size), last.checkpoint)
+
+    def consistency_proof(self, first_size: int, second_size: int = 0) -> tuple[list[bytes], int, bytes]:
+        """Returns the proof between two sizes, the second size (0: the last checkpoint's) and the last checkpoint.
+
+        Raises:
+            BeyondCheckpointError: no checkpoint covers the second size.
+            ConsistencyProofError: the sizes admit no proof.
+        """
+        last = self._last()
+        second = second_size or last.head.size
+        if second > last.head.size:
+            raise BeyondCheckpointError("no checkpoint covers that size", size=second, signed=last.head.size)
+        return self._tree.consistency_proof(first_size, second), second, last.checkpoint
+
+    def tile(self, level: int, index: int, width: int) -> bytes:
+        """Returns a hash tile of exactly that width.
+
+        Raises:
+            BeyondCheckpointError: no checkpoint covers it.
+        """
+        size = self.checkpoint_size()
+        if width > tile_width(level, index, size):
+            raise BeyondCheckpointError("no checkpoint covers the tile", level=level, index=index, width=width)
+        return (self.store.tile(level, index) or b"")[: width * 32]
+
+    def entry_bundle(self, index: int, width: int) -> bytes:
+        """Returns a bundle of `width` entries.
+
+        Raises:
+            BeyondCheckpointError: no checkpoint covers it.
+        """
+        if width > tile_width(0, index, self.checkpoint_size()):
+            raise BeyondCheckpointError("no checkpoint covers the bundle", index=index, width=width)
+        return encode_bundle(self.store.entries(index * 256, width))
+
+    def entries(self, start: int, limit: int) -> list[bytes]:
+        """Returns up to `limit` entries from leaf index `start` on, as far as a checkpoint covers them."""
+        return self.store.entries(start, max(0, min(limit, self.checkpoint_size() - start)))
+
+    def public_openings(self, leaf_index: int) -> list[Opening]:
+        """Returns the openings of an entry that anyone may have.
+
+        Raises:
+            BeyondCheckpointError, EntryNotFoundError: there is no such entry.
+        """
+        if leaf_index >= self.checkpoint_size():
+            raise BeyondCheckpointError("no checkpoint covers the entry", leaf_index=leaf_index)
+        statement = parse_statement(read_entry(self.store.entry(leaf_index)).envelope)
+        return openings_of(self.store, self.vault, statement.digest, _PUBLIC_ONLY)
+
+    def read_entry(
+        self,
+        *,
+        leaf_index: int | None = None,
+        statement_id: bytes | None = None,
+        statement_digest: bytes | None = None,
+    ) -> EntryView:
+        """Returns one entry, named in one of three ways, with everything of its body that is still there.
+
+        Raises:
+            NotFoundError: there is no such entry.
+        """
+        index = leaf_index
+        if index is None:
+            found = (
+                self.store.find_statement(statement_digest)
+                if statement_digest is not None
+                else self.store.find_statement_by_id(statement_id or b"")
+            )
+            if found is None:
+                raise NotFoundError(
+                    "no such statement is recorded", statement_id=statement_id, statement_digest=statement_digest
+                )
+            index = found.leaf_index
+        raw = self.store.entry(index)
+        entry = read_entry(raw)
+        statement = parse_statement(entry.envelope)
+        openings = (
+            openings_of(self.store, self.vault, statement.digest, _ALL_CLASSES)
+            if statement.header.body_type in BODIES
+            else []
+        )
+        return EntryView(
+            index, statement.stream, raw, tuple(openings), self._latest_judgement(statement.stream, statement.digest)
+        )
+
+    def _latest_judgement(self, stream: bytes, digest: bytes) -> JudgedEntry:
+        latest: JudgedEntry | None = None
+        for one in read_stream(self.store, self.vault, self.registry, stream):
+            if one.act.digest == digest:
+                latest = one.entry.judgement
+            revised = revised_judgements(one.act).get(digest)
+            if revised is not None:
+                latest = revised
+        if latest is None:
+            raise NotFoundError("no such statement is in its stream", stream=stream, statement_digest=digest)
+        return latest
+
+
+def _member(prepared: Prepared, submitting_site: bytes, waiting: _Waiting, index: int, wants_receipt: bool) -> Member:
+    def done(result: object) -> None:
+        if isinstance(result, Recorded | CellcustodyError):
+            waiting.give(index, result)
+
+    return Member(prepared, submitting_site, done, wants_receipt)
+
+
+def _unsigned(payload: bytes, payload_type: str) -> bytes:
+    """Returns an envelope around a payload that nobody has signed, for reading its form alone."""
+    try:
+        kind = PayloadType(payload_type)
+    except ValueError as defect:
+        raise FormRefusedError("a payload type is not known", payload_type=payload_type) from defect
+    return encode_envelope(payload, kind, [EnvelopeSignature(b"\x00", "")])
