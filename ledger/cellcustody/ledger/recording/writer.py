@@ -56,6 +56,12 @@ class LedgerBusyError(StoreError):
     reason = "LEDGER_BUSY"
 
 
+class JudgingFailedError(StoreError):
+    """Raised when judging a statement failed for a fault of the ledger's; nothing of it was recorded."""
+
+    reason = "JUDGING_FAILED"
+
+
 @dataclass(frozen=True, slots=True)
 class MemberOutcome:
     """What became of a member: where it stands, how it was judged, and its words for the submitter."""
@@ -70,7 +76,7 @@ class MemberOutcome:
 
 @dataclass(slots=True)
 class Member:
-    """One statement on its way through writer and publisher; `done` takes what is told to the submitter, or an error."""
+    """One statement on its way through writer and publisher; `done` takes what its submitter is told."""
 
     prepared: Prepared
     submitting_site: bytes
@@ -228,6 +234,8 @@ class Writer:
     def _record_group(self, members: Sequence[Member]) -> None:
         group = _Building(self._head.size)
         refused: list[tuple[Member, RefusedError]] = []
+        # Before judging, for an enrolment's identifiers are compared under the new therapy's own key.
+        self._vault.ensure_subjects({member.prepared.statement.stream for member in members})
         for member in members:
             now = self._now()
             leaf_index = group.start + len(group.entries)
@@ -236,6 +244,11 @@ class Writer:
             except RefusedError as refusal:
                 refused.append((member, refusal))
                 continue
+            except FatalStoreError:
+                raise
+            except Exception as failure:
+                # A fault of ours, not of the statement: nothing of the group is committed with half-moved state.
+                raise JudgingFailedError("a statement could not be judged", failure=repr(failure)) from failure
             digest = member.prepared.statement.digest
             if isinstance(plan, AlreadyRecorded):
                 outcome = MemberOutcome(plan.leaf_index, digest, plan.judgement, already_recorded=True)
