@@ -327,6 +327,13 @@ RULES: tuple[FindingRule, ...] = (
         "Take the material into the batch first, or name the right batch.",
     ),
     FindingRule(
+        "PROCESS_CHECK_MISSING",
+        _ADVISORY,
+        _FOLD,
+        "Where the policy pack asks for it, material is compared before the cells are opened.",
+        "Check identity at the point process, naming the material.",
+    ),
+    FindingRule(
         "STEP_OUT_OF_ORDER",
         _GATE,
         _FOLD,
@@ -369,6 +376,13 @@ RULES: tuple[FindingRule, ...] = (
         "What came out of a division, what is left and what was lost add up to what was there, within the "
         "pack's tolerance.",
         "Measure again, state what was lost, or raise a deviation.",
+    ),
+    FindingRule(
+        "OUTCOME_MISSING",
+        _GATE,
+        _FOLD,
+        "A result or the end of an infusion states its outcome.",
+        "Correct the statement so that it states the outcome.",
     ),
     FindingRule(
         "NOT_A_SAMPLE",

@@ -11,7 +11,7 @@ The rules, beside those of `authorisations`, which hold for every stream:
   stands until identity is restored.
 * Identity is restored on a re-identification from the source record after the last break: matching, sound, joined by a
   second person.
-* An override gives its reason.
+* An override gives its reason. One in effect lets the gate it names pass here too.
 * Custody is established by the last custodian, the treating site or the custodian of record, for materials named.
 * Closure: every material has ended, every infusion has stopped, no hold stands, nothing is under way.
 
@@ -27,6 +27,7 @@ from cellcustody.ledger.custody.authorisations import News, check_common, decisi
 from cellcustody.ledger.custody.consignment_touch import containers_touched
 from cellcustody.ledger.custody.findings import Findings
 from cellcustody.ledger.custody.fold import Fold
+from cellcustody.ledger.custody.overrides import let_pass
 from cellcustody.ledger.custody.policy import PolicyPack
 from cellcustody.ledger.custody.therapy_evolution import BREAKS_IDENTITY
 from cellcustody.ledger.custody.therapy_judging import MICROS_PER_SECOND, co_signers_min, compared_well
@@ -182,7 +183,12 @@ def judge_authorisation(
             pass
         case _:
             found.add("BODY_NOT_OF_THERAPY")
-    return found.result()
+    result = found.result()
+    if state.overrides and result:
+        materials, batches = _touched(state, act)
+        for ids in (materials, batches):
+            result = let_pass(result, state.overrides, act.occurred_start, ids=frozenset(ids))
+    return result
 
 
 def _check_enrolled(

@@ -29,6 +29,8 @@ from cellcustody.v1 import common_pb2 as common
 
 __all__ = [
     "BREAKS_IDENTITY",
+    "MATERIAL_ID_BYTES",
+    "THERAPY_WIDE",
     "end_of",
     "has_code",
     "hold_over",
@@ -40,8 +42,13 @@ __all__ = [
     "use_up",
 ]
 
+MATERIAL_ID_BYTES = 16
+
 # Findings after which nobody may rely on whose cells these are, until they are identified anew.
 BREAKS_IDENTITY = frozenset({"IDENTITY_MISMATCH", "IDENTIFIER_MISMATCH", "LABEL_MISMATCH", "OTHER_PATIENTS_MATERIAL"})
+
+# Findings that stop the whole course, whatever the act touches.
+THERAPY_WIDE = frozenset({"CONSENT_WITHDRAWN"})
 
 
 def has_code(judged: Judged, *codes: str) -> bool:
@@ -70,6 +77,8 @@ def make_materials(
     """Lets new materials be, `maker` having them; an id that is taken stays what it was. Returns their ids."""
     ids = []
     for output in outputs:
+        if len(output.material) != MATERIAL_ID_BYTES:
+            continue
         ids.append(output.material)
         if output.material in state.materials:
             continue
@@ -167,7 +176,3 @@ def note_findings(
             hold_over(state, act, finding.code)
         elif is_blocking(finding.code):
             hold_over(state, act, finding.code, named, batches)
-
-
-# Findings that stop the whole course, whatever the act touches.
-THERAPY_WIDE = frozenset({"CONSENT_WITHDRAWN"})

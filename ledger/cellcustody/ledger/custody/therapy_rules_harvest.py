@@ -23,6 +23,7 @@ from cellcustody.ledger.custody.genealogy import donation_numbers
 from cellcustody.ledger.custody.references import creates_key, din_key, din_number
 from cellcustody.ledger.custody.therapy_evolution import (
     BREAKS_IDENTITY,
+    MATERIAL_ID_BYTES,
     end_of,
     has_code,
     make_materials,
@@ -106,7 +107,7 @@ def _check_identity(judging: Judging, body: harvest.IdentityChecked) -> None:
 
 def _evolve_identity(state: TherapyState, act: Act, body: harvest.IdentityChecked, judged: Judged) -> None:
     state.identity_checks[act.digest] = IdentityCheck(
-        act.digest, body.point, end_of(act), act.site, judged.status is Status.CONFORMING
+        act.digest, body.point, end_of(act), act.site, judged.status is Status.CONFORMING, frozenset(body.materials)
     )
     break_on_comparison(state, act, judged)
 
@@ -173,6 +174,8 @@ def check_new_materials(judging: Judging, outputs: list[common.NewMaterial], fie
     """Finds ids of new materials that this or another therapy has given away already."""
     met: set[bytes] = set()
     for output in outputs:
+        if len(output.material) != MATERIAL_ID_BYTES:
+            judging.find("NO_MATERIAL", field)
         taken = output.material in judging.state.materials or output.material in met
         if taken or judging.references.others(creates_key(output.material), judging.act.stream):
             judging.find("MATERIAL_CLAIMED_TWICE", field)

@@ -19,6 +19,7 @@ rule does not count towards release; a failing one always counts.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import TypeVar
 
 from cellcustody.ledger.custody.act import Act, Judged, Status, UnitRef
 from cellcustody.ledger.custody.genealogy import balance, units_agree
@@ -152,11 +153,24 @@ def _check_step(judging: Judging, body: StepBody) -> None:
         judging.unpacked(material, 2)
         judging.answered_by(material, unit, 2, 4)
         judging.not_held(material, 2)
+        _check_process_identity(judging, material)
         done.update(member.made_by_step for member in judging.state.line_of(one) if member.made_by_step)
     if not body.inputs:
         judging.find("NO_MATERIAL")
     _check_order(judging, done)
     check_new_materials(judging, list(body.outputs), 3)
+
+
+def _check_process_identity(judging: Judging, material: MaterialState) -> None:
+    """Finds, where the pack asks for it, that nobody compared the material before the cells were opened."""
+    if "PROCESS" in judging.pack.required_identity_checks and not any(
+        check.point == harvest.IDENTITY_POINT_PROCESS
+        and check.is_sound
+        and check.site == judging.act.site
+        and material.material in check.materials
+        for check in judging.state.identity_checks.values()
+    ):
+        judging.find("PROCESS_CHECK_MISSING", 2)
 
 
 def _check_order(judging: Judging, done: set[str]) -> None:
@@ -284,6 +298,8 @@ def _check_result(judging: Judging, body: modification.ResultReported) -> None:
     custody = custody_of(judging.state, body.sample)
     if all(unit is None or unit.site != judging.act.site for unit in custody):
         judging.find("NOT_CUSTODIAN", 1)
+    if body.outcome not in _VERDICTS:
+        judging.find("OUTCOME_MISSING")
     if body.outcome == modification.RESULT_OUTCOME_FAIL:
         judging.find("RESULT_FAILED", 3, 4)
 
@@ -298,11 +314,15 @@ def _is_of_batch(state: TherapyState, sample: MaterialState, batch: BatchState) 
 
 def _evolve_result(state: TherapyState, act: Act, body: modification.ResultReported, judged: Judged) -> None:
     batch = state.batches.get(body.batch)
-    if batch is None or (body.outcome == ResultVerdict.PASS and judged.status is not Status.CONFORMING):
+    verdict = _VERDICTS.get(body.outcome, ResultVerdict.INVALID)
+    if batch is None or (verdict is ResultVerdict.PASS and judged.status is not Status.CONFORMING):
         return
     batch.results.setdefault(body.test, []).append(
-        ResultRecord(act.digest, body.test, ResultVerdict(body.outcome), body.interim, body.sample, end_of(act))
+        ResultRecord(act.digest, body.test, verdict, body.interim, body.sample, end_of(act))
     )
+
+
+_VERDICTS: dict[int, ResultVerdict] = {verdict.value: verdict for verdict in ResultVerdict}
 
 
 # Quality's word on the batch.
@@ -330,12 +350,24 @@ def _evolve_batch_rejected(state: TherapyState, act: Act, body: modification.Bat
         state.materials[one].released_by = b""
 
 
-def _step_batch(body: StepBody) -> Iterable[bytes]:
-    return (body.batch,)
+StepT = TypeVar(
+    "StepT",
+    modification.SelectionPerformed,
+    modification.ActivationPerformed,
+    modification.ModificationPerformed,
+    modification.ExpansionPerformed,
+    modification.FormulationPerformed,
+)
 
 
-def _step_materials(body: StepBody) -> Iterable[bytes]:
-    return (*body.inputs, *(output.material for output in body.outputs))
+def _step_row(step: type[StepT]) -> TherapyAct:
+    def materials(body: StepT) -> Iterable[bytes]:
+        return (*body.inputs, *(output.material for output in body.outputs))
+
+    def batches(body: StepT) -> Iterable[bytes]:
+        return (body.batch,)
+
+    return fact(step, check=_check_step, evolve=_evolve_step, materials=materials, batches=batches)
 
 
 ACTS: tuple[TherapyAct, ...] = (
@@ -346,22 +378,11 @@ ACTS: tuple[TherapyAct, ...] = (
         materials=lambda body: body.materials,
         batches=lambda body: (body.batch,),
     ),
-    *(
-        fact(
-            step,
-            check=_check_step,
-            evolve=_evolve_step,
-            materials=_step_materials,
-            batches=_step_batch,
-        )
-        for step in (
-            modification.SelectionPerformed,
-            modification.ActivationPerformed,
-            modification.ModificationPerformed,
-            modification.ExpansionPerformed,
-            modification.FormulationPerformed,
-        )
-    ),
+    _step_row(modification.SelectionPerformed),
+    _step_row(modification.ActivationPerformed),
+    _step_row(modification.ModificationPerformed),
+    _step_row(modification.ExpansionPerformed),
+    _step_row(modification.FormulationPerformed),
     fact(
         modification.MaterialDivided,
         check=_check_division,

@@ -228,6 +228,8 @@ def _check_infusion_stopped(judging: Judging, body: returned.InfusionStopped) ->
         return
     state, act = judging.state, judging.act
     judging.material(body.material, 1)
+    if body.outcome == returned.INFUSION_OUTCOME_UNSPECIFIED:
+        judging.find("OUTCOME_MISSING")
     if not body.started:
         if body.outcome != returned.INFUSION_OUTCOME_NOT_INFUSED:
             judging.find("INFUSION_NOT_STARTED")

@@ -255,6 +255,7 @@ class IdentityCheck:
     at: int
     site: bytes
     is_sound: bool
+    materials: frozenset[bytes]
 
 
 @dataclass(frozen=True, slots=True)
