@@ -1,0 +1,88 @@
+"""Say what a site may read of custody, by its capabilities: one table.
+
+The rules:
+
+* A site reads by the row of each capability it has; what one row allows, no other takes away.
+* A site at work with materials sees the therapies that it takes part in or has custody of, the consignments that it
+  touched, and the lots it uses there.
+* A carrier sees its consignments and nothing of any therapy, not even that one exists.
+* An auditor sees every stream's entries and judgements, told in fields of the classes PUBLIC and CUSTODY alone.
+* A regulator sees every stream in all classes but IDENTITY; views hold neither IDENTITY nor CLINICAL.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import Enum
+from typing import Final
+
+from cellcustody.ledger.contract import DisclosureClass
+from cellcustody.v1 import options_pb2
+
+__all__ = ["READING", "Reach", "Reader", "Reading"]
+
+
+class Reach(Enum):
+    """Which streams of a kind a site sees."""
+
+    NONE = 0
+    OWN = 1
+    ALL = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What one capability lets a site read."""
+
+    therapies: Reach
+    consignments: Reach
+    classes: frozenset[DisclosureClass]
+
+
+_CUSTODY: Final = frozenset({DisclosureClass.PUBLIC, DisclosureClass.CUSTODY})
+_AT_WORK: Final = _CUSTODY | {DisclosureClass.QUALITY, DisclosureClass.OPERATIONAL}
+_WORKING: Final = Reading(Reach.OWN, Reach.OWN, _AT_WORK)
+
+READING: Final[Mapping[int, Reading]] = {
+    options_pb2.CAPABILITY_COLLECT: _WORKING,
+    options_pb2.CAPABILITY_TRANSPORT: Reading(Reach.NONE, Reach.OWN, _CUSTODY),
+    options_pb2.CAPABILITY_STORE: _WORKING,
+    options_pb2.CAPABILITY_PROCESS: _WORKING,
+    options_pb2.CAPABILITY_TEST: _WORKING,
+    options_pb2.CAPABILITY_RELEASE: _WORKING,
+    options_pb2.CAPABILITY_INFUSE: _WORKING,
+    options_pb2.CAPABILITY_AUDIT: Reading(Reach.ALL, Reach.ALL, _CUSTODY),
+    options_pb2.CAPABILITY_REGULATE: Reading(Reach.ALL, Reach.ALL, _AT_WORK | {DisclosureClass.CLINICAL}),
+}
+"""What each capability lets a site read."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reader:
+    """The site that asks, with its capabilities as registered at this moment."""
+
+    site: bytes
+    capabilities: frozenset[int]
+
+    def _rows(self) -> list[Reading]:
+        return [READING[capability] for capability in self.capabilities if capability in READING]
+
+    @property
+    def therapies(self) -> Reach:
+        """Which therapies it sees."""
+        return max((row.therapies for row in self._rows()), key=lambda reach: reach.value, default=Reach.NONE)
+
+    @property
+    def consignments(self) -> Reach:
+        """Which consignments it sees."""
+        return max((row.consignments for row in self._rows()), key=lambda reach: reach.value, default=Reach.NONE)
+
+    @property
+    def classes(self) -> frozenset[DisclosureClass]:
+        """The classes of fields that it sees, in the streams that it sees."""
+        return frozenset[DisclosureClass]().union(*(row.classes for row in self._rows()))
+
+    def may_read(self, disclosed: DisclosureClass) -> bool:
+        """Tells whether it sees fields of this class."""
+        return disclosed in self.classes

@@ -1,0 +1,273 @@
+"""Follow the log into the views.
+
+The rules:
+
+* One thread pulls entries up to the last checkpoint that left, a bounded batch at a time: nothing is shown that the
+  log has not signed.
+* Each stream that a batch touches is folded once with its recorded judgements, and its rows are replaced as a set, in
+  one transaction with the leaf index followed to. A consignment's news reaches the therapies linked to it.
+* Views are a function of the log: to stop anywhere and go on, or to drop them and begin again, ends in the same rows.
+* While the log moves on, the thread pauses after each batch as long as the batch took, so that at most about half of
+  one core goes to views; nobody who appends waits for them.
+* What is kept in memory is bounded by statements, not by the length of the log.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Iterable
+from functools import lru_cache
+from pathlib import Path
+from typing import Final
+
+from cellcustody.ledger.custody.policy import DEFAULT_PACK, PolicyPack
+from cellcustody.ledger.entries import leaf_hash_of, read_entry
+from cellcustody.ledger.errors import CellcustodyError
+from cellcustody.ledger.statements import StreamKind, parse_statement
+from cellcustody.ledger.views.database import Changes, Followed, RowSet, ViewsDatabase
+from cellcustody.ledger.views.folding import StreamView, cited_consignments
+from cellcustody.ledger.views.reading import LedgerSource, Told, read_one, read_told
+from cellcustody.ledger.views.rows_consignment import alone_rows, consignment_rows
+from cellcustody.ledger.views.rows_therapy import therapy_rows
+from cellcustody.ledger.views.tables import TABLES
+
+__all__ = ["Follower", "LedgerSource", "Packs"]
+
+BATCH_ENTRIES_MAX: Final = 512  # Bounds a transaction and what one batch holds in memory: some megabytes.
+KEPT_STATEMENTS_MAX: Final = 6_000  # About 15 MiB of acts and folds; fifty therapies of ordinary length.
+IDLE_SECONDS: Final = 0.02  # Between two looks at the checkpoint; a reader who wants a position wakes the thread.
+PAUSE_SECONDS_MAX: Final = 0.05
+RETRY_SECONDS: Final = 1.0  # After the ledger's store or the file did not answer.
+PACKS_KEPT_MAX: Final = 64
+
+_FOLDED: Final = frozenset({StreamKind.THERAPY, StreamKind.CONSIGNMENT, StreamKind.LOT, StreamKind.SITE})
+_LOG: Final = logging.getLogger("cellcustody.views")
+
+
+class Packs:
+    """Policy packs by digest, as published; a digest without one stands for the built-in pack."""
+
+    def __init__(self, source: LedgerSource) -> None:
+        self._source = source
+        self._parsed = lru_cache(maxsize=PACKS_KEPT_MAX)(PolicyPack.parse)
+
+    def of(self, digest: bytes) -> PolicyPack:
+        """Returns the pack with this digest, or the built-in one."""
+        found = self._source.registry.latest.policy(digest) if digest else None
+        return DEFAULT_PACK if found is None else self._parsed(found.pack)
+
+
+class Follower:
+    """Owns the following thread and everything that writes the views' file."""
+
+    def __init__(
+        self,
+        path: Path | str,
+        source: LedgerSource,
+        *,
+        batch_entries_max: int = BATCH_ENTRIES_MAX,
+        kept_statements_max: int = KEPT_STATEMENTS_MAX,
+    ) -> None:
+        self._source = source
+        self._batch_max = batch_entries_max
+        self._kept_max = kept_statements_max
+        self.packs = Packs(source)
+        self._kept: OrderedDict[bytes, StreamView] = OrderedDict()
+        self._kept_statements = 0
+        self._writing = threading.RLock()
+        self._moved = threading.Condition()
+        self._wake = threading.Event()
+        self._stop = threading.Event()
+        self.database = ViewsDatabase(path)
+        self._position = self._resume()
+        self._thread = threading.Thread(target=self._run, name="cellcustody-views", daemon=True)
+
+    # What others ask ------------------------------------------------------------------------------------------------
+
+    @property
+    def position(self) -> int:
+        """The position (tree size) that the views reflect."""
+        return self._position
+
+    def wait_for(self, position: int, timeout_seconds: float) -> bool:
+        """Returns once the views reflect `position`, telling whether they do when the time is up."""
+        if self._position >= position:
+            return True
+        self._wake.set()
+        with self._moved:
+            return self._moved.wait_for(
+                lambda: self._position >= position or self._stop.is_set(), timeout_seconds
+            ) and (self._position >= position)
+
+    def start(self) -> None:
+        """Starts following."""
+        self._thread.start()
+
+    def close(self) -> None:
+        """Ends the thread after the batch under way and closes the file."""
+        self._stop.set()
+        self._wake.set()
+        with self._moved:
+            self._moved.notify_all()
+        if self._thread.is_alive():
+            self._thread.join()
+        with self._writing:
+            self.database.close()
+
+    def drop_and_rebuild(self) -> None:
+        """Drops all rows; the log is followed from its first entry again."""
+        with self._writing:
+            self.database.empty()
+            self._forget()
+            self._position = 0
+        self._wake.set()
+
+    def catch_up(self) -> int:
+        """Follows up to the last checkpoint in the calling thread and returns the position."""
+        while self.follow_batch():
+            pass
+        return self._position
+
+    # The thread -----------------------------------------------------------------------------------------------------
+
+    def _run(self) -> None:
+        while not self._stop.is_set():
+            self._wake.clear()
+            began = time.monotonic()
+            try:
+                followed = self.follow_batch()
+            except CellcustodyError as error:
+                # The ledger's store or the file did not answer; what was committed stands, so that it is tried again.
+                _LOG.warning("views could not follow the log", extra={"reason": error.reason})
+                self._stop.wait(RETRY_SECONDS)
+                continue
+            if followed:
+                self._stop.wait(min(time.monotonic() - began, PAUSE_SECONDS_MAX))
+            else:
+                self._wake.wait(IDLE_SECONDS)
+
+    def follow_batch(self) -> int:
+        """Follows at most one batch and returns how many entries it had; 0 if the views are up to the checkpoint."""
+        with self._writing:
+            first = self._position
+            goal = min(self._source.checkpoint_size(), first + self._batch_max)
+            if goal <= first:
+                return 0
+            entries = self._source.store.entries(first, goal - first)
+            if not entries:
+                return 0
+            position = first + len(entries)
+            try:
+                changes = self._changes(first, entries, position)
+                self.database.write(changes, Followed(position, leaf_hash_of(entries[-1])))
+            except BaseException:
+                self._forget()  # What is kept may be ahead of the rows.
+                raise
+            self._position = position
+            self._let_go()
+        with self._moved:
+            self._moved.notify_all()
+        return len(entries)
+
+    # One batch ------------------------------------------------------------------------------------------------------
+
+    def _changes(self, first: int, entries: list[bytes], position: int) -> Changes:
+        news = self._news(first, entries)
+        views = {stream: self._advance(stream, told, position) for stream, told in news.items()}
+        dirty = set(views)
+        for stream, view in views.items():
+            if view.kind is StreamKind.CONSIGNMENT:
+                dirty.update(self._reach(stream, position))
+        changes = Changes.none()
+        for stream in sorted(dirty):
+            view = views.get(stream) or self._view(stream, position)
+            if not view.told:
+                continue  # Linked by a statement beyond this position.
+            if view.rows is None:
+                view.rows = self.database.stream_rows(stream, TABLES)
+            rows = self._rows(view, position)
+            changes.replace(view.rows, rows)
+            view.rows = rows
+        return changes
+
+    def _news(self, first: int, entries: list[bytes]) -> dict[bytes, list[Told]]:
+        """Returns what these entries tell, by stream; the registry's streams have no views."""
+        news: dict[bytes, list[Told]] = {}
+        for leaf_index, raw in enumerate(entries, start=first):
+            stream = bytes(parse_statement(read_entry(raw).envelope).stream)
+            if StreamKind(stream[0]) in _FOLDED:
+                news.setdefault(stream, []).append(read_one(self._source, leaf_index, raw))
+        return news
+
+    def _advance(self, stream: bytes, told: list[Told], position: int) -> StreamView:
+        kept = self._kept.get(stream)
+        if kept is None and told[0].sequence == 1:
+            kept = self._keep(StreamView(stream))
+        if kept is None:
+            return self._view(stream, position)
+        self._kept.move_to_end(stream)
+        self._kept_statements += len(told)
+        kept.add(told)
+        return kept
+
+    def _reach(self, consignment: bytes, position: int) -> Iterable[bytes]:
+        """Returns the therapies that cite a consignment; their folds begin again, for its news may stand anywhere."""
+        for stream in self._source.store.linked(consignment):
+            if stream[0] == StreamKind.THERAPY:
+                self._view(stream, position).forget_folds()
+                yield stream
+
+    def _rows(self, view: StreamView, position: int) -> RowSet:
+        match view.kind:
+            case StreamKind.THERAPY:
+                cited = sorted(cited_consignments(view.told))
+                consignments = {stream: self._view(stream, position).told for stream in cited}
+                return therapy_rows(view, view.therapy(consignments, self._pack(view)))
+            case StreamKind.CONSIGNMENT:
+                return consignment_rows(view, view.consignment())
+            case _:
+                return alone_rows(view)
+
+    def _pack(self, view: StreamView) -> PolicyPack:
+        """Returns the pack that the therapy was last judged under, as its entries say."""
+        for told in reversed(view.told):
+            if told.judgement.policy_digest:
+                return self.packs.of(told.judgement.policy_digest)
+        return DEFAULT_PACK
+
+    # What is kept ---------------------------------------------------------------------------------------------------
+
+    def _view(self, stream: bytes, position: int) -> StreamView:
+        kept = self._kept.get(stream)
+        if kept is not None:
+            self._kept.move_to_end(stream)
+            return kept
+        return self._keep(StreamView(stream, read_told(self._source, stream, position)))
+
+    def _keep(self, view: StreamView) -> StreamView:
+        self._kept[view.stream] = view
+        self._kept_statements += view.sequence
+        return view
+
+    def _let_go(self) -> None:
+        while self._kept_statements > self._kept_max and self._kept:
+            _, view = self._kept.popitem(last=False)
+            self._kept_statements -= view.sequence
+
+    def _forget(self) -> None:
+        self._kept.clear()
+        self._kept_statements = 0
+
+    def _resume(self) -> int:
+        """Returns where to go on; empties a file that is of another ledger or ahead of this one."""
+        followed = self.database.followed()
+        if followed.position == 0:
+            return 0
+        hashes = self._source.store.leaf_hashes(followed.position - 1, 1)
+        if hashes != [followed.leaf_hash] or followed.position > self._source.checkpoint_size():
+            self.database.empty()
+            return 0
+        return followed.position

@@ -1,0 +1,82 @@
+"""Answer what rows cannot: how it was at a time, what was known at a position, and the history itself.
+
+The rules:
+
+* As known at a position: the statements, links and judgements recorded below it, and nothing later.
+* As it was at a time: the acts that had happened by then, by the judgements that count; what was corrected since is
+  told as corrected, for this is how it was, not how it was known.
+* A history stands in the order of the fold: after what a statement names or has seen, then by occurrence. A corrected
+  fact stays in it beside its replacement and names the correction. The ledger's own re-judgements are no occurrences;
+  their outcome stands in the judgement of each item.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from cellcustody.ledger.custody.act import Act
+from cellcustody.ledger.custody.case import TherapyCase
+from cellcustody.ledger.custody.policy import DEFAULT_PACK, PolicyPack
+from cellcustody.ledger.views.folding import cited_consignments, fold_therapy
+from cellcustody.ledger.views.follower import Packs
+from cellcustody.ledger.views.messages import history_item
+from cellcustody.ledger.views.reading import LedgerSource, Told, latest_judgements, read_told
+from cellcustody.ledger.views.rows_therapy import materials_of
+from cellcustody.ledger.views.summaries import Summary
+from cellcustody.v1 import custody_query_service_pb2, quality_pb2
+
+__all__ = ["TherapyPast"]
+
+
+class TherapyPast:
+    """One therapy as it was known at a position (tree size), with the consignments it cites."""
+
+    def __init__(self, source: LedgerSource, packs: Packs, stream: bytes, position: int) -> None:
+        self.stream = stream
+        self.told = read_told(source, stream, position)
+        self.consignments: dict[bytes, list[Told]] = {
+            cited: read_told(source, cited, position) for cited in sorted(cited_consignments(self.told))
+        }
+        self.pack = self._pack(packs)
+
+    def _pack(self, packs: Packs) -> PolicyPack:
+        for told in reversed(self.told):
+            if told.judgement.policy_digest:
+                return packs.of(told.judgement.policy_digest)
+        return DEFAULT_PACK
+
+    def case(self, at: int | None = None) -> TherapyCase:
+        """Returns the therapy folded: as it was at a time (microseconds), or as it is."""
+        return fold_therapy(self.stream, self.told, self.consignments, self.pack, at=at)
+
+    def items(self, case: TherapyCase, summary: Summary) -> list[custody_query_service_pb2.HistoryItem]:
+        """Returns the history in the order of the fold."""
+        told = {one.act.digest: one for one in self.told}
+        latest = latest_judgements(self.told)
+        for carried in self.consignments.values():
+            told.update((one.act.digest, one) for one in carried)
+            latest.update(latest_judgements(carried))
+        corrected_by = _corrections(case.order)
+        return [
+            history_item(
+                told[act.digest],
+                latest[act.digest],
+                summary=summary.of(act),
+                materials=materials_of(act),
+                superseded_by=corrected_by.get(act.digest, b""),
+            )
+            for act in case.order
+        ]
+
+
+def _corrections(acts: Sequence[Act]) -> dict[bytes, bytes]:
+    """Returns which statement corrected or retracted each; the first in effect counts."""
+    found: dict[bytes, bytes] = {}
+    for act in sorted(acts, key=lambda act: (act.in_effect_at or 0, act.digest)):
+        if act.in_effect_at is None:
+            continue
+        if isinstance(act.body, quality_pb2.StatementCorrected):
+            found.setdefault(act.body.corrected, act.digest)
+        elif isinstance(act.body, quality_pb2.StatementRetracted):
+            found.setdefault(act.body.retracted, act.digest)
+    return found

@@ -1,0 +1,157 @@
+"""Read recorded statements for views: the act, and of its entry and header what a history tells.
+
+The rules:
+
+* A body is read without IDENTITY and CLINICAL fields, whether these are there or not, so that a view comes out the
+  same after they were shredded.
+* What was found at entry stands in the entry; nothing is judged here.
+* An authorisation is in effect from the leaf whose judgement says so.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from typing import Final, Protocol
+
+from cellcustody.ledger.contract import SHREDDABLE, DisclosureClass, body_type
+from cellcustody.ledger.custody.act import Act, Status
+from cellcustody.ledger.entries import JudgedEntry, read_entry
+from cellcustody.ledger.errors import StoreError
+from cellcustody.ledger.recording.replaying import act_of, openings_of, revised_judgements
+from cellcustody.ledger.registry import RegistryState
+from cellcustody.ledger.statements import ParsedStatement, parse_statement
+from cellcustody.ledger.store import LedgerStore, Vault
+from cellcustody.v1 import statement_pb2
+
+__all__ = ["LedgerSource", "Told", "latest_judgements", "put_in_effect", "read_one", "read_told"]
+
+READ_AT_ONCE: Final = 500
+_STAYING: Final = frozenset(int(disclosed) for disclosed in DisclosureClass if disclosed not in SHREDDABLE)
+_MEANINGS: Final = {
+    value.number: value.name.removeprefix("MEANING_").lower() for value in statement_pb2.Meaning.DESCRIPTOR.values
+}
+
+
+class LedgerSource(Protocol):
+    """The part of a ledger that views read."""
+
+    @property
+    def store(self) -> LedgerStore:
+        """Where entries lie."""
+        ...
+
+    @property
+    def vault(self) -> Vault:
+        """What opens bodies."""
+        ...
+
+    @property
+    def registry(self) -> RegistryState:
+        """The registry, live."""
+        ...
+
+    def checkpoint_size(self) -> int:
+        """Returns the tree size of the last checkpoint that left; views go no further."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """A statement as recorded. Times are microseconds since 1970-01-01T00:00:00Z; `judgement` is its own entry's."""
+
+    act: Act
+    sequence: int
+    recorded_at: int
+    offset_minutes: int
+    zone: str
+    meaning: str
+    judgement: JudgedEntry
+
+
+def read_one(source: LedgerSource, leaf_index: int, raw: bytes) -> Told:
+    """Returns one statement of a therapy, consignment, lot or site.
+
+    Raises:
+        StoreError: the entry is not what this ledger writes.
+    """
+    entry = read_entry(raw)
+    statement = parse_statement(entry.envelope)
+    return _told(source, leaf_index, statement, entry.sequence, entry.recorded_at, entry.judgement)
+
+
+def _told(
+    source: LedgerSource,
+    leaf_index: int,
+    statement: ParsedStatement,
+    sequence: int,
+    recorded_at: int,
+    judgement: JudgedEntry,
+) -> Told:
+    header = statement.header
+    name = header.body_type
+    found = body_type(name) if name else None
+    if name and found is None:
+        raise StoreError("an entry has a body that this contract does not know", leaf_index=leaf_index, body_type=name)
+    openings = openings_of(source.store, source.vault, statement.digest, _STAYING) if found is not None else []
+    act = act_of(
+        statement,
+        found,
+        openings,
+        leaf_index=leaf_index,
+        site=source.registry.as_of(leaf_index).site_of_signer(header.signer.signer_id) or b"",
+        judgement=judgement,
+        in_effect_at=leaf_index if judgement.judged.status is Status.IN_EFFECT else None,
+    )
+    return Told(
+        act=act,
+        sequence=sequence,
+        recorded_at=recorded_at,
+        offset_minutes=header.occurred_at.offset_minutes,
+        zone=header.occurred_at.zone,
+        meaning=_MEANINGS.get(header.signer.meaning, ""),
+        judgement=judgement,
+    )
+
+
+def read_told(source: LedgerSource, stream: bytes, position: int) -> list[Told]:
+    """Returns every statement of a stream recorded below a position of the log, in the order of recording."""
+    told: list[Told] = []
+    for leaf_index, raw in _entries(source.store, stream, position):
+        told.append(read_one(source, leaf_index, raw))
+    return put_in_effect(told)
+
+
+def put_in_effect(told: list[Told]) -> list[Told]:
+    """Returns the same statements, those in effect that a later co-signature of theirs put in effect."""
+    effective = {one.judgement.puts_in_effect: one.act.leaf_index for one in told if one.judgement.puts_in_effect}
+    if not effective:
+        return told
+    return [
+        one
+        if one.act.digest not in effective
+        else replace(one, act=replace(one.act, in_effect_at=effective[one.act.digest]))
+        for one in told
+    ]
+
+
+def _entries(store: LedgerStore, stream: bytes, position: int) -> Iterator[tuple[int, bytes]]:
+    after = 0
+    while True:
+        rows = store.stream_entries(stream, after, READ_AT_ONCE)
+        for row in rows:
+            if row.leaf_index >= position:
+                return
+            after = row.sequence
+            yield row.leaf_index, row.entry
+        if len(rows) < READ_AT_ONCE:
+            return
+
+
+def latest_judgements(told: Iterable[Told]) -> dict[bytes, JudgedEntry]:
+    """Returns the judgement of each statement that counts: its last revision's among these, else its entry's."""
+    latest: dict[bytes, JudgedEntry] = {}
+    for one in told:
+        latest[one.act.digest] = one.judgement
+        latest.update(revised_judgements(one.act))
+    return latest

@@ -1,0 +1,131 @@
+"""The rows of a consignment, a lot or a site: a function of its fold and nothing else.
+
+The rules:
+
+* A container's row names its custodian and possessor; it is open until the consignment is closed.
+* A release has a row while it waits for an answer.
+* A refused release wants attention at its releaser until one of its containers is released again; a nonconforming
+  fact, at the site that said it and at the custodians of its containers, while a hold that it opened stands.
+* Parties of a consignment are the sites it names and those that sign in it, for whoever touched it may see it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from cellcustody.ledger.custody.act import Status, UnitRef
+from cellcustody.ledger.custody.consignment_state import ConsignmentState, Release, ReleaseStatus
+from cellcustody.ledger.custody.consignment_touch import containers_touched
+from cellcustody.ledger.custody.fold import Fold
+from cellcustody.ledger.views import tables
+from cellcustody.ledger.views.folding import StreamView
+from cellcustody.ledger.views.messages import (
+    container_custody,
+    history_item,
+    open_handoff,
+    outstanding_signature,
+    unit_message,
+)
+from cellcustody.ledger.views.rows_therapy import RowWriter, serialised, unit_columns
+from cellcustody.ledger.views.tables import Row
+from cellcustody.ledger.views.waiting import outstanding_in
+from cellcustody.v1 import custody_query_service_pb2, transport_pb2
+
+__all__ = ["alone_rows", "consignment_rows"]
+
+
+def consignment_rows(view: StreamView, fold: Fold[ConsignmentState]) -> dict[tuple[str, Row], Row]:
+    """Returns all rows of a consignment."""
+    writer = RowWriter(view.stream)
+    state = fold.state
+    last = view.told[-1].act.digest
+    answer = custody_query_service_pb2.GetConsignmentResponse(
+        consignment=view.stream,
+        last_statement_digest=last,
+        destination=unit_message(state.destination),
+        closed=state.closed,
+    )
+    writer.write(tables.CONSIGNMENT, view.sequence, last, serialised(answer))
+    for container in state.containers.values():
+        units = unit_columns(container.custodian, container.possessor)
+        written = serialised(container_custody(container))
+        writer.write(tables.CONTAINER, container.container, *units, int(not state.closed), written)
+    for release in state.open_releases():
+        releaser, receiver = release.releaser, release.receiver
+        writer.write(
+            tables.HANDOFF,
+            release.digest,
+            releaser.site,
+            releaser.unit,
+            receiver.site,
+            receiver.unit,
+            release.released_at,
+            serialised(open_handoff(view.stream, release)),
+        )
+    for hold in state.holds.values():
+        labels = hold.containers or state.containers.keys()
+        writer.hold(hold, _custodians(state, labels))
+    for waiting in outstanding_in(fold):
+        signature = serialised(outstanding_signature(view.stream, waiting))
+        writer.write(tables.OUTSTANDING, waiting.digest, waiting.site, waiting.due, signature)
+    for site in _parties(view, state):
+        writer.write(tables.PARTY, site)
+    _write_attention(writer, view, state)
+    return writer.rows
+
+
+def alone_rows(view: StreamView) -> dict[tuple[str, Row], Row]:
+    """Returns the rows of a lot or a site: its holds, and who takes part."""
+    writer = RowWriter(view.stream)
+    for hold in view.alone().holds.values():
+        writer.hold(hold, ())
+    for site in sorted({told.act.site for told in view.told if told.act.site}):
+        writer.write(tables.PARTY, site)
+    return writer.rows
+
+
+def _custodians(state: ConsignmentState, labels: Iterable[str]) -> set[UnitRef]:
+    found = (state.containers.get(label) for label in labels)
+    return {one.custodian for one in found if one is not None and one.custodian is not None}
+
+
+def _parties(view: StreamView, state: ConsignmentState) -> set[bytes]:
+    parties = {told.act.site for told in view.told}
+    if state.destination is not None:
+        parties.add(state.destination.site)
+    for told in view.told:
+        if isinstance(told.act.body, transport_pb2.ConsignmentOpened):
+            parties.update((told.act.body.carrier, told.act.body.unit.site))
+    for release in state.releases.values():
+        parties.update((release.releaser.site, release.receiver.site))
+    for container in state.containers.values():
+        for unit in (container.custodian, container.possessor):
+            if unit is not None:
+                parties.add(unit.site)
+    parties.discard(b"")
+    return parties
+
+
+def _write_attention(writer: RowWriter, view: StreamView, state: ConsignmentState) -> None:
+    opened_by = {hold.statement_digest for hold in state.holds.values()}
+    refused = {one.answered_by: one for one in state.releases.values() if one.status is ReleaseStatus.REFUSED}
+    for told in view.told:
+        act = told.act
+        judgement = view.latest[act.digest]
+        units: set[UnitRef] = set()
+        release = refused.get(act.digest)
+        if release is not None and not _is_released_again(state, release):
+            units.add(release.releaser)
+        if judgement.judged.status is Status.NONCONFORMING and act.digest in opened_by:
+            units.add(UnitRef(act.site))
+            units |= _custodians(state, containers_touched(state, act) or state.containers.keys())
+        if units:
+            item = history_item(told, judgement)
+            writer.attend(act.digest, units, act.occurred_start, item)
+
+
+def _is_released_again(state: ConsignmentState, refused: Release) -> bool:
+    return any(
+        one.released_at > refused.released_at and not set(one.containers).isdisjoint(refused.containers)
+        for one in state.releases.values()
+    )
