@@ -38,6 +38,17 @@ def test_a_hold_stands_until_it_is_lifted_and_does_not_come_back(story: Consignm
     assert story.asks(story.quality, quality.HoldLifted(holds=[hold])) == {"HOLD_UNKNOWN"}
 
 
+def test_a_hold_lifted_by_a_slow_clock_stays_lifted(story: ConsignmentStory) -> None:
+    """The lifting claims an earlier time than the alarm: an id names one finding of one statement for good."""
+    story.opens(minute=1)
+    alarmed = story.says(story.courier, alarm(), minute=9)
+    lifting = quality.HoldLifted(holds=[hold_id(alarmed.digest, "EXCURSION_ALARMED")])
+    act = story.act(lifting, story.quality, minute=5, is_authorisation=True)
+    story.tell(replace(act, in_effect_at=act.leaf_index))
+    assert [one.digest for one in story.fold.order][-1] == alarmed.digest
+    assert not story.state.holds
+
+
 def test_a_placed_hold_covers_what_it_names(story: ConsignmentStory) -> None:
     """A hold on one container, then one on the whole consignment."""
     story.opens("box", "cooler")

@@ -231,11 +231,13 @@ def test_a_release_is_answered_once(story: ConsignmentStory) -> None:
 def test_a_container_is_in_one_open_release(story: ConsignmentStory) -> None:
     """The same box released twice: the second release passes nothing."""
     story.opens()
-    story.releases(story.cell_lab, story.courier)
+    first = story.releases(story.cell_lab, story.courier)
     second = story.releases(story.cell_lab, story.plant)
     assert story.codes(second) == {"ALREADY_RELEASED"}
     story.accepts(story.plant, second)
     assert story.where() == (story.cell_lab.unit, story.plant.unit)
+    assert story.container().release == first.digest
+    assert [one.digest for one in story.state.open_releases()] == [first.digest]
 
 
 def test_a_refused_release_leaves_custody_and_can_be_made_again(story: ConsignmentStory) -> None:
@@ -246,6 +248,19 @@ def test_a_refused_release_leaves_custody_and_can_be_made_again(story: Consignme
     assert story.status(refused) is Status.CONFORMING
     story.hands_over(story.cell_lab, story.courier)
     assert story.container().custodian == story.courier.unit
+
+
+def test_nobody_refuses_or_renames_what_is_not_theirs_to_answer(story: ConsignmentStory) -> None:
+    """A refusal by another plant leaves the release open; a renaming after the answer changes nothing."""
+    story.opens()
+    release = story.releases(story.cell_lab, story.courier)
+    refused = story.says(story.plant, transport.CustodyRefused(release=release.digest, receiver=story.plant.stated))
+    assert story.codes(refused) == {"WRONG_RECEIVER"}
+    assert len(story.state.open_releases()) == 1
+    story.accepts(story.courier, release)
+    renamed = story.says(story.cell_lab, transport.ReceiverRenamed(release=release.digest, receiver=story.plant.stated))
+    assert story.codes(renamed) == {"RELEASE_ALREADY_ANSWERED"}
+    assert story.state.releases[release.digest].receiver == story.courier.unit
 
 
 def test_an_answer_that_names_something_else_is_no_answer(story: ConsignmentStory) -> None:

@@ -214,6 +214,16 @@ def test_an_alarm_on_the_way_holds_its_container(story: ConsignmentStory) -> Non
     assert story.container().condition == common.CONDITION_OUT_OF_RANGE
 
 
+def test_a_good_summary_does_not_undo_an_alarm(story: ConsignmentStory) -> None:
+    """The logger alarmed on the way; what is read on receipt leaves the condition out of range."""
+    story.opens()
+    starts_logger(story)
+    story.says(story.courier, transport.ExcursionAlarmed(container="box", logger="logger-box"))
+    story.hands_over(story.cell_lab, story.plant)
+    inspects(story, summary())
+    assert story.container().condition == common.CONDITION_OUT_OF_RANGE
+
+
 def test_a_held_container_can_be_returned(story: ConsignmentStory) -> None:
     """A hold never blocks a release; it is shown on it."""
     story.opens()

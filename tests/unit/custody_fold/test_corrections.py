@@ -43,6 +43,15 @@ def test_a_corrected_time_moves_the_replacement(trails: Trails) -> None:
     assert trails.places == ["a", "moved"]
 
 
+def test_a_corrected_time_leaves_the_replacement_before_what_had_seen_the_first(trails: Trails) -> None:
+    """Whatever the corrected time is: what was said in the light of the first fact still stands behind it."""
+    wrong = trails.passes("wrong", 1)
+    after = trails.passes("after", 3, seen=wrong)
+    right = trails.passes("right", 5, replaces=wrong.digest)
+    trails.appends(wrong, after, right, trails.corrects(wrong.digest, right.digest, 9))
+    assert trails.places == ["right", "after"]
+
+
 def test_a_retracted_fact_has_no_effect_and_holds_up_what_rests_on_it(trails: Trails) -> None:
     """What names it is found; what has only seen it goes on."""
     gone = trails.passes("gone", 1)
@@ -66,6 +75,19 @@ def test_the_first_word_on_a_fact_counts(trails: Trails) -> None:
     )
     trails.appends(*acts)
     assert trails.places == ["first"]
+
+
+def test_a_correction_corrected_again_leaves_no_cycle(trails: Trails) -> None:
+    """Only the last replacement has effect, and the stream is not folded again for what follows."""
+    wrong = trails.passes("wrong", 1)
+    better = trails.passes("better", 1, replaces=wrong.digest)
+    right = trails.passes("right", 1, replaces=better.digest)
+    trails.appends(wrong, better, trails.corrects(wrong.digest, better.digest, 7))
+    trails.appends(right, trails.corrects(better.digest, right.digest, 8))
+    assert trails.places == ["right"]
+    before = trails.rules.checked
+    trails.fold.append(trails.passes("after", 20))
+    assert trails.rules.checked == before + 1
 
 
 def test_a_cycle_that_corrections_form_ends_the_same_in_every_order(trails: Trails) -> None:

@@ -133,7 +133,7 @@ def test_a_statement_entered_anew_stands_for_the_refused_one(trails: Trails) -> 
     refused = bytes(range(32))
     trails.appends(trails.passes("b", 2, seen=refused))
     assert trails.places == []
-    trails.appends(trails.passes("a", 1, refused=refused))
+    trails.appends(trails.passes("a", 9, refused=refused))
     assert trails.places == ["a", "b"]
 
 

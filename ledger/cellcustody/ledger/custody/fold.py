@@ -333,8 +333,6 @@ class Fold(Generic[S]):
         if (
             self._is_cyclic
             or act.digest in self._wanted
-            or act.digest in self._superseded
-            or act.digest in self._enabled
             or (act.in_effect_at is not None and act.body_type in (_CORRECTION, _RETRACTION))
         ):
             return False
@@ -351,8 +349,6 @@ class Fold(Generic[S]):
             here = self._here(digest)
             if here is not None:
                 after = max(after, self._position[here])
-                for one in self._replacements(here):
-                    after = max(after, self._position.get(one, -1))
         return all(self._key(other) < key for other in self._order[after + 1 :])
 
     def _replacements(self, digest: bytes) -> list[bytes]:
@@ -532,7 +528,7 @@ class Fold(Generic[S]):
             here = self._here(digest)
             if here is None:
                 return Finding("PREDECESSOR_MISSING")
-            if here in self._superseded or here == replaces:
+            if here == replaces:
                 continue
             predecessor = self._judged.get(here)
             if predecessor is None or predecessor.status is Status.AWAITING:
