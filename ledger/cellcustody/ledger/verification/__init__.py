@@ -1,0 +1,76 @@
+"""The offline verifier: bytes in, a report out. No I/O, no clock, no database (design, section 10).
+
+`verify_dossier` verifies one file against an anchor; `verify_entries` a sequence of entries of any length.
+"""
+
+from cellcustody.ledger.verification.container import EntryToVerify, OpenedDossier, open_dossier
+from cellcustody.ledger.verification.dossiers import verify_dossier
+from cellcustody.ledger.verification.errors import (
+    CheckpointInvalidError,
+    CommitmentInvalidError,
+    CoSignatureInvalidError,
+    DossierError,
+    DossierFormError,
+    EntryInvalidError,
+    InclusionInvalidError,
+    IssuerMismatchError,
+    JudgementInvalidError,
+    ManifestInvalidError,
+    NothingCheckedError,
+    ReferenceInvalidError,
+    RegistryInvalidError,
+    ScopeInvalidError,
+    SignerInvalidError,
+    StatementInvalidError,
+    StreamBrokenError,
+)
+from cellcustody.ledger.verification.exports import ChunkRunner, ExportReport, verify_entries
+from cellcustody.ledger.verification.registry_replay import ReplayedRegistry, replay_registry
+from cellcustody.ledger.verification.report import (
+    Check,
+    CheckLine,
+    KeyFinding,
+    Outcome,
+    Report,
+    Result,
+    StatementVerdict,
+)
+from cellcustody.ledger.verification.statements import CheckedStatement, StatementVerifier
+
+__all__ = [
+    "Check",
+    "CheckLine",
+    "CheckedStatement",
+    "CheckpointInvalidError",
+    "ChunkRunner",
+    "CoSignatureInvalidError",
+    "CommitmentInvalidError",
+    "DossierError",
+    "DossierFormError",
+    "EntryInvalidError",
+    "EntryToVerify",
+    "ExportReport",
+    "InclusionInvalidError",
+    "IssuerMismatchError",
+    "JudgementInvalidError",
+    "KeyFinding",
+    "ManifestInvalidError",
+    "NothingCheckedError",
+    "OpenedDossier",
+    "Outcome",
+    "ReferenceInvalidError",
+    "RegistryInvalidError",
+    "ReplayedRegistry",
+    "Report",
+    "Result",
+    "ScopeInvalidError",
+    "SignerInvalidError",
+    "StatementInvalidError",
+    "StatementVerdict",
+    "StatementVerifier",
+    "StreamBrokenError",
+    "open_dossier",
+    "replay_registry",
+    "verify_dossier",
+    "verify_entries",
+]

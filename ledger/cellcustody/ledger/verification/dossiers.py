@@ -1,0 +1,261 @@
+"""Verify a dossier offline: everything that one file and an anchor can show.
+
+The rules, in the order in which they are checked; the first that fails ends it and names the link:
+
+1. The file is the one ZIP that its contents make, and each file in it is in its exact form.
+2. The founding entry is the one that the anchor names.
+3. The registry, made again from its entries, was lawful at every position; every key is known from it.
+4. The checkpoint is signed by every key that signs for the log at its size, as followed from the founding through the
+   rotations that the registry holds; with an anchor, its origin and keys are the anchor's.
+5. Every entry is in the tree that the checkpoint names.
+6. The ledger signed the manifest, which lists these very files, and the streams.
+7. Every statement holds by itself (`statements`), and across entries (`crossing`).
+
+Without an anchor all of this shows that the file is consistent, and not who made it. What is not checked is listed as
+UNVERIFIED, and nothing is said of nothing. No I/O, no clock: bytes in, a report out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final, NamedTuple
+
+from cellcustody.ledger.entries import leaf_hash_of
+from cellcustody.ledger.errors import CellcustodyError
+from cellcustody.ledger.registry import Anchor, RegistryState
+from cellcustody.ledger.transparency import (
+    VerifiedCheckpoint,
+    parse_policy,
+    verify_checkpoint,
+    verify_under_policy,
+)
+from cellcustody.ledger.transparency.errors import QuorumUnmetError
+from cellcustody.ledger.verification.container import EntryToVerify, OpenedDossier, open_dossier
+from cellcustody.ledger.verification.crossing import Crossing, check_streams
+from cellcustody.ledger.verification.errors import (
+    CheckpointInvalidError,
+    DossierError,
+    IssuerMismatchError,
+    NothingCheckedError,
+)
+from cellcustody.ledger.verification.inclusion import verify_shared_proof
+from cellcustody.ledger.verification.manifests import check_open_classes, check_scope, verify_manifest
+from cellcustody.ledger.verification.registry_replay import ReplayedRegistry, is_registry_entry, replay_registry
+from cellcustody.ledger.verification.report import (
+    Check,
+    CheckLine,
+    KeyFinding,
+    Outcome,
+    Report,
+    Result,
+    StatementVerdict,
+)
+from cellcustody.ledger.verification.statements import CheckedStatement, StatementVerifier
+
+__all__ = ["verify_dossier", "verify_log_checkpoint"]
+
+_NEVER_DONE: Final = (
+    (Check.COMPLETENESS, "no proof of the stream heads is in this format; ask the log for later entries"),
+    (Check.TIME, "times are the signers' and the ledger's own words"),
+    (
+        Check.REPLAY,
+        "findings on custody, comparisons of identifiers and the unit acted for are the ledger's word, by rule-set 1",
+    ),
+)
+
+
+def verify_dossier(data: bytes, anchor: Anchor | None = None) -> Report:
+    """Returns what was verified; without an anchor the outcome is CONSISTENT, ISSUER UNPROVEN.
+
+    Raises:
+        DossierError: the first broken link, by its class; its `report` lists what was checked before.
+    """
+    progress = _Progress()
+    try:
+        return _verify(data, anchor, progress)
+    except DossierError as broken:
+        broken.report = progress.broken(broken)
+        raise
+
+
+class _Progress:
+    """The lines of a report, as they come to be known."""
+
+    def __init__(self) -> None:
+        self._lines: dict[Check, CheckLine] = {}
+
+    def passed(self, check: Check, count: int, note: str = "") -> None:
+        """Notes a check that passed for `count` things, of which there must be one at least."""
+        if count < 1:
+            raise NothingCheckedError("there was nothing to check", missing=check.name)
+        self._lines[check] = CheckLine(check, Result.PASSED, count, note)
+
+    def unverified(self, check: Check, note: str) -> None:
+        """Notes a check that was not made."""
+        self._lines[check] = CheckLine(check, Result.UNVERIFIED, 0, note)
+
+    def lines(self) -> tuple[CheckLine, ...]:
+        """Returns a line for every check; UNVERIFIED for those that nobody made."""
+        return tuple(self._lines.get(check) or CheckLine(check, Result.NOT_REACHED) for check in Check)
+
+    def broken(self, broken: DossierError) -> Report:
+        """Returns the report of a dossier in which this link is broken."""
+        self._lines[broken.check] = CheckLine(broken.check, Result.FAILED, 0, str(broken))
+        return Report(Outcome.BROKEN, self.lines())
+
+
+def _verify(data: bytes, anchor: Anchor | None, progress: _Progress) -> Report:
+    # (1): The container and the form of all that is in it.
+    dossier = open_dossier(data)
+    progress.passed(Check.CONTAINER, len(dossier.files))
+    of_registry = [given for given in dossier.entries if is_registry_entry(given)]
+    progress.passed(Check.ENTRIES, len(dossier.entries))
+
+    # (2) and (3): Whose ledger it is, and who may say what in it.
+    registry = replay_registry(of_registry, None if anchor is None else anchor.founding_digest)
+    if anchor is None:
+        progress.unverified(Check.ISSUER, "no anchor was given: anybody can make a ledger of their own")
+    progress.passed(Check.REGISTRY, len(of_registry))
+
+    # (4): What the log signed.
+    checkpoint = verify_log_checkpoint(dossier.checkpoint, registry.state, anchor)
+    if anchor is not None:
+        progress.passed(Check.ISSUER, 1)
+    progress.passed(Check.CHECKPOINT, len(checkpoint.log_signatures))
+    _verify_witnesses(dossier.checkpoint, anchor, progress)
+
+    # (5), (6) and (7): The entries in the tree, the manifest over the files, the statements.
+    statements, crossing, heads = _verify_entries(dossier, registry, checkpoint, progress)
+    manifest = verify_manifest(dossier.files, registry.state, checkpoint.size)
+    progress.passed(Check.MANIFEST, len(manifest.files))
+    withheld = check_open_classes(manifest, dossier.entries)
+    note = f"{withheld} records of open classes are not shown: erased, or withheld" if withheld else ""
+    progress.passed(Check.SCOPE, check_scope(manifest, heads, statements), note)
+
+    for check, why in _NEVER_DONE:
+        progress.unverified(check, why)
+    return Report(
+        outcome=Outcome.VERIFIED if anchor is not None else Outcome.CONSISTENT_ISSUER_UNPROVEN,
+        checks=progress.lines(),
+        statements=tuple(_verdict(one, crossing) for one in statements),
+        ledger_id=manifest.ledger_id,
+        log_origin=checkpoint.origin,
+        position=checkpoint.size,
+        therapy=manifest.therapy,
+    )
+
+
+def verify_log_checkpoint(raw: bytes, registry: RegistryState, anchor: Anchor | None) -> VerifiedCheckpoint:
+    """Returns the checkpoint after every key that signs for the log at its size has been found to have signed it.
+
+    Raises:
+        IssuerMismatchError: origin or keys are not those that the anchor leads to.
+        CheckpointInvalidError: it is not in its form, or a key did not sign.
+    """
+    # (1): The log's keys as the founding fixed them and the registrars rotated them since.
+    founding = registry.founding
+    eras = [keys for _, keys in registry.log_keys.changes(1 << 63)]
+    if founding is None or not eras:
+        raise CheckpointInvalidError("nothing names the log's keys")
+    if anchor is not None:
+        if founding.log_origin != anchor.log_origin:
+            raise IssuerMismatchError(
+                "the log is another than the anchor's", origin=founding.log_origin, anchor=anchor.log_origin
+            )
+        if all(set(anchor.log_keys) != set(era.keys) for era in eras):
+            raise IssuerMismatchError("the anchor's log keys were never this log's", origin=founding.log_origin)
+
+    # (2): The size says which keys must sign; it is believed once they have.
+    try:
+        any_key = tuple(dict.fromkeys(key for era in eras for key in (*era.keys, *era.overlapping)))
+        size = verify_checkpoint(raw, founding.log_origin, any_key).size
+        keys = registry.as_of(size).log_keys
+        if keys is None:
+            raise CheckpointInvalidError("the checkpoint is older than the log's keys", size=size)
+        signing = keys.signing(size)
+        return verify_checkpoint(raw, founding.log_origin, signing, required_vkeys=signing)
+    except CheckpointInvalidError:
+        raise
+    except CellcustodyError as defect:
+        raise CheckpointInvalidError("the checkpoint is not what the log signed", defect=str(defect)) from defect
+
+
+def _verify_witnesses(checkpoint: bytes, anchor: Anchor | None, progress: _Progress) -> None:
+    if anchor is None or not anchor.witness_policy:
+        progress.unverified(Check.WITNESSES, "the anchor asks for no witness" if anchor else "no anchor was given")
+        return
+    try:
+        policy = parse_policy(anchor.witness_policy.encode())
+        verified = verify_under_policy(checkpoint, policy)
+    except QuorumUnmetError as unmet:
+        raise CheckpointInvalidError("fewer witnesses signed than the anchor asks for", defect=str(unmet)) from unmet
+    except CellcustodyError as defect:
+        raise CheckpointInvalidError("the anchor's policy does not fit this log", defect=str(defect)) from defect
+    progress.passed(Check.WITNESSES, len(verified.witness_signatures))
+
+
+class _Verified(NamedTuple):
+    statements: list[CheckedStatement]
+    crossing: Crossing
+    heads: dict[bytes, tuple[int, bytes]]
+
+
+def _verify_entries(
+    dossier: OpenedDossier, registry: ReplayedRegistry, checkpoint: VerifiedCheckpoint, progress: _Progress
+) -> _Verified:
+    given: Sequence[EntryToVerify] = dossier.entries
+    indexes = [one.leaf_index for one in given]
+    hashes = [leaf_hash_of(one.entry) for one in given]
+    verify_shared_proof(indexes, hashes, checkpoint.size, dossier.proof, checkpoint.root)
+    progress.passed(Check.INCLUSION, len(given))
+
+    verifier = StatementVerifier(registry.state, registry.leaf_indexes)
+    statements = [verifier.verify(one) for one in given]
+    heads = check_streams(statements)
+    crossing = Crossing(registry.state, verifier)
+    for statement in statements:
+        crossing.take(statement)
+
+    shown = sum(one.is_shown for one in statements)
+    closed = sum(one.records_closed for one in statements)
+    progress.passed(Check.SIGNATURES, sum(one.signatures for one in statements))
+    progress.passed(Check.BODIES, shown, _bodies_note(len(statements) - shown, closed))
+    suspect = sum(one.is_suspect for one in statements)
+    progress.passed(
+        Check.SIGNERS, len(statements), f"{suspect} signed by a key said to be compromised by then" if suspect else ""
+    )
+    progress.passed(Check.STREAMS, len(heads))
+    progress.passed(Check.JUDGEMENTS, len(statements) + crossing.revisions)
+    joined = sum(map(len, crossing.co_signers.values()))
+    progress.passed(Check.CO_SIGNATURES, joined + len(crossing.in_effect_at))
+    progress.passed(Check.REFERENCES, len(statements) + crossing.references)
+    return _Verified(statements, crossing, heads)
+
+
+def _bodies_note(not_shown: int, closed: int) -> str:
+    notes = [f"{closed} records are closed"] if closed else []
+    if not_shown:
+        notes.append(f"{not_shown} bodies are not shown at all")
+    return "; ".join(notes)
+
+
+def _verdict(one: CheckedStatement, crossing: Crossing) -> StatementVerdict:
+    return StatementVerdict(
+        leaf_index=one.leaf_index,
+        stream=one.stream,
+        sequence=one.sequence,
+        statement_digest=one.digest,
+        body_type=one.body_type,
+        signer=one.signer,
+        site=one.site,
+        role=one.role,
+        signatures=one.signatures,
+        records_open=one.records_open,
+        records_closed=one.records_closed,
+        commitment=Result.PASSED if one.is_shown else Result.UNVERIFIED,
+        key=KeyFinding.SUSPECT if one.is_suspect else KeyFinding.VALID,
+        status=int(one.judgement.judged.status),
+        findings=tuple(finding.code for finding in one.judgement.judged.findings),
+        co_signers=tuple(other.signer for other in crossing.co_signers.get(one.digest, ())),
+        recorded_at=one.recorded_at,
+    )

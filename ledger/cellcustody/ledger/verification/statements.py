@@ -1,0 +1,505 @@
+"""Verify one entry by itself: its bytes, its statement, its body, its signer, what it relies on, its judgement's form.
+
+The rules, in the order in which they are checked; the first that fails ends it:
+
+1. The entry is in its exact wire form.
+2. Its statement is: envelope, every signature over the exact bytes, payload, key ids, header (`read_statement`).
+3. It is of this ledger; body type, payload type and kind of stream agree.
+4. The records shown and closed are those that were signed; a body shown whole is in the exact wire form.
+5. Every key was the signer's and could sign at that position. What the signer lacked there (site, device, role,
+   training, grace), the entry says, and it says nothing else of the kind; an authorisation lacks nothing.
+6. The schema was published there; so was the policy relied on, or the entry says that it was not.
+7. The judgement is of a kind that fits the statement, and its status follows from its findings.
+
+Whether the unit acted for is the signer's is not checked here: bodies may be closed. This module reads no clock, no
+network and no database. One verifier serves any number of threads.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Sequence
+from typing import Final, NamedTuple
+
+from google.protobuf.message import Message
+
+from cellcustody.ledger.contract import BODIES, BodyType
+from cellcustody.ledger.custody.act import Finding, Status
+from cellcustody.ledger.custody.findings import UnknownFindingError, rule_of, status_of
+from cellcustody.ledger.custody.policy import DEFAULT_PACK
+from cellcustody.ledger.entries import FORMAT_VERSION, RULE_SET, JudgedEntry, leaf_hash_of, read_judgement
+from cellcustody.ledger.errors import CellcustodyError
+from cellcustody.ledger.registry import (
+    LEDGER_KINDS,
+    KeyVerdict,
+    RegistryState,
+    SignerFacts,
+    admit_signer,
+    competence,
+)
+from cellcustody.ledger.statements import (
+    DisclosedBody,
+    KeyId,
+    KeyLookup,
+    Opening,
+    ParsedStatement,
+    PayloadType,
+    StreamKind,
+    parse_wire_form,
+    partial_body,
+    read_statement,
+)
+from cellcustody.ledger.verification.container import EntryToVerify, Records
+from cellcustody.ledger.verification.errors import (
+    CommitmentInvalidError,
+    EntryInvalidError,
+    JudgementInvalidError,
+    ReferenceInvalidError,
+    SignerInvalidError,
+    StatementInvalidError,
+)
+from cellcustody.v1 import entry_pb2
+
+__all__ = [
+    "SIGNER_CODES",
+    "CheckedStatement",
+    "StatementVerifier",
+    "check_findings",
+    "check_status",
+    "read_given_entry",
+    "verify_body",
+]
+
+SIGNER_CODES: Final = frozenset(
+    {"CAPABILITY_MISSING", "ROLE_NOT_HELD", "TRAINING_LAPSED", "DEVICE_UNKNOWN", "LATE_AFTER_RETIREMENT"}
+)
+"""What an entry says of a signer's standing that a verifier finds again from the registry alone."""
+
+_REGISTRY_KINDS: Final = frozenset({PayloadType.REGISTRY, PayloadType.POLICY, PayloadType.SCHEMA})
+_REGISTRY_STREAMS: Final = frozenset({StreamKind.REGISTRY, StreamKind.POLICY, StreamKind.SCHEMA})
+_HASH_BYTES: Final = 32
+_LATE: Final = "LATE_AFTER_RETIREMENT"
+_LAPSED: Final = "TRAINING_LAPSED"
+_FACTS: Final = frozenset({Status.CONFORMING, Status.NONCONFORMING, Status.AWAITING})
+_AUTHORISATIONS: Final = frozenset({Status.PENDING, Status.IN_EFFECT})
+
+_AdmissionKey = tuple[int, bytes, tuple[KeyId, ...], bytes, PayloadType, bool]
+
+
+class CheckedStatement(NamedTuple):
+    """An entry that passed by itself, with what the checks across entries need. Named tuple: they come by the thousand.
+
+    `body` is the body as far as it is open; `signatures` counts those that verified.
+    """
+
+    leaf_index: int
+    leaf_hash: bytes
+    digest: bytes
+    statement_id: bytes
+    stream: bytes
+    sequence: int
+    previous_leaf_hash: bytes
+    body_type: str
+    body: Message | None
+    is_whole: bool
+    records_open: int
+    records_closed: int
+    is_shown: bool
+    signer: bytes
+    site: bytes
+    role: str
+    device: bytes
+    signed_at: int
+    recorded_at: int
+    signatures: int
+    joins: bytes | None
+    seen: tuple[tuple[bytes, bytes], ...]
+    judgement: JudgedEntry
+    kind: PayloadType
+    is_suspect: bool
+
+
+class _Standing(NamedTuple):
+    """What a signer has at one epoch of the registry for one kind of act; times are compared at each use."""
+
+    site: bytes
+    lacking: frozenset[str]
+    trained_until: int | None
+
+
+def read_given_entry(given: EntryToVerify) -> entry_pb2.Entry:
+    """Returns the entry in its bytes.
+
+    Raises:
+        EntryInvalidError: they are not the exact wire form of an entry of this format.
+    """
+    try:
+        message = parse_wire_form(entry_pb2.Entry, given.entry)
+    except CellcustodyError as defect:
+        raise EntryInvalidError(
+            "an entry is not in its exact form", leaf_index=given.leaf_index, defect=str(defect)
+        ) from defect
+    if (
+        message.format_version != FORMAT_VERSION
+        or not message.envelope
+        or message.sequence < 1
+        or len(message.previous_leaf_hash) != _HASH_BYTES
+    ):
+        raise EntryInvalidError("an entry lacks a part, or is of another format", leaf_index=given.leaf_index)
+    return message
+
+
+def verify_body(
+    leaf_index: int, statement: ParsedStatement, records: Records | None, found: BodyType
+) -> tuple[Message, int, bool]:
+    """Returns the body as far as it is shown, how many records are open, and whether that is all of them.
+
+    Raises:
+        CommitmentInvalidError: a record is not what was signed, or the body is not in the exact wire form.
+    """
+    if records is None:
+        return found.message_class(), 0, False
+    try:
+        DisclosedBody(records).verify(statement.commitment)
+        openings = [record for record in records if isinstance(record, Opening)]
+        if len(openings) == len(records):
+            body = parse_wire_form(found.message_class, b"".join(opening.record for opening in openings))
+            return body, len(openings), True
+        return partial_body(found.message_class, openings), len(openings), False
+    except CellcustodyError as defect:
+        raise CommitmentInvalidError(
+            "the records shown are not those that were signed",
+            leaf_index=leaf_index,
+            body_type=found.name,
+            defect=str(defect),
+        ) from defect
+
+
+class StatementVerifier:
+    """Verifies entries of one ledger against its registry, each by itself."""
+
+    def __init__(self, registry: RegistryState, registry_leaves: Sequence[int]) -> None:
+        """Takes a registry that has been verified, and the leaf indexes of its entries, ascending."""
+        self._registry = registry
+        self._leaves = registry_leaves
+        self._lookup: KeyLookup = registry.public_key
+        self._ledger_id = registry.latest.ledger_id
+        founding = registry.founding
+        self._first_schema = founding.schema_digest if founding else b""
+        self._standings: dict[tuple[int, bytes, str, str], _Standing] = {}
+        self._admissions: dict[_AdmissionKey, tuple[bytes, frozenset[str]]] = {}
+        self._published: dict[tuple[int, bytes], bool] = {}
+        self._has_compromise = any(
+            registry.latest.key(key_id).compromised_since_leaf is not None for key_id in registry.keys
+        )
+
+    def verify(self, given: EntryToVerify) -> CheckedStatement:
+        """Returns the entry after everything about it that needs no other entry has been checked.
+
+        Raises:
+            DossierError: the first broken rule, by its class; `leaf_index` says where.
+        """
+        leaf_index = given.leaf_index
+
+        # (1): The entry's own form.
+        entry = read_given_entry(given)
+
+        # (2): The signatures cover these very bytes. Nothing of the statement is believed before this step.
+        try:
+            statement = read_statement(entry.envelope, self._lookup)
+        except CellcustodyError as defect:
+            raise StatementInvalidError(
+                "a statement is not what its signer signed", leaf_index=leaf_index, defect=str(defect)
+            ) from defect
+        header = statement.header
+
+        # (3): It belongs here.
+        found = self._check_header(statement, leaf_index)
+
+        # (4): What is shown of the body is what was signed.
+        body: Message | None = None
+        opened, is_whole = 0, True
+        if found is not None:
+            body, opened, is_whole = verify_body(leaf_index, statement, given.records, found)
+        elif given.records:
+            raise CommitmentInvalidError("a co-signature has no body", leaf_index=leaf_index)
+
+        # (5): The signer, as of this position.
+        judgement = self._judgement(entry, leaf_index)
+        codes = frozenset([finding.code for finding in judgement.judged.findings])
+        site = self._check_signer(statement, found, codes, leaf_index, entry.recorded_at_unix_micros)
+
+        # (6): What it relies on.
+        self._check_references(statement, codes, judgement, leaf_index)
+
+        # (7): A judgement that fits.
+        _check_judgement(statement, found, judgement, leaf_index)
+
+        records = given.records
+        return CheckedStatement(
+            leaf_index,
+            leaf_hash_of(given.entry),
+            statement.envelope.statement_digest,
+            header.statement_id,
+            header.stream,
+            entry.sequence,
+            entry.previous_leaf_hash,
+            header.body_type,
+            body,
+            is_whole,
+            opened,
+            len(records) - opened if records is not None else len(statement.commitment.field_numbers),
+            records is not None or not statement.commitment.field_numbers,
+            header.signer.signer_id,
+            site,
+            header.signer.role,
+            header.device,
+            header.signed_at.unix_micros,
+            entry.recorded_at_unix_micros,
+            len(statement.key_ids),
+            statement.joined_digest,
+            tuple([(seen.stream, seen.statement_digest) for seen in header.seen]),
+            judgement,
+            statement.envelope.payload_type,
+            self._has_compromise and self._is_suspect(statement, leaf_index, entry.recorded_at_unix_micros),
+        )
+
+    def _check_header(self, statement: ParsedStatement, leaf_index: int) -> BodyType | None:
+        header = statement.header
+        kind = statement.envelope.payload_type
+        found = BODIES.get(header.body_type)
+        if header.ledger_id != self._ledger_id and not (
+            leaf_index == 0 and not header.ledger_id and kind is PayloadType.REGISTRY
+        ):
+            raise StatementInvalidError(
+                "a statement is of another ledger", leaf_index=leaf_index, ledger_id=header.ledger_id
+            )
+        if kind is PayloadType.CO_SIGNATURE:
+            return None
+        if found is None:
+            raise StatementInvalidError(
+                "the contract has no such body", leaf_index=leaf_index, body_type=header.body_type
+            )
+        if kind is not found.payload_type or header.stream[0] not in found.stream_kinds:
+            raise StatementInvalidError(
+                "a body has no place under this payload type or in this stream",
+                leaf_index=leaf_index,
+                body_type=header.body_type,
+                stream=header.stream,
+            )
+        return found
+
+    def _check_signer(
+        self,
+        statement: ParsedStatement,
+        found: BodyType | None,
+        codes: frozenset[str],
+        leaf_index: int,
+        recorded_at: int,
+    ) -> bytes:
+        header = statement.header
+        kind = statement.envelope.payload_type
+        is_authorisation = found is None or found.is_authorisation
+        epoch = bisect_right(self._leaves, leaf_index - 1)
+        if leaf_index == 0:
+            return b""  # The founding is verified with the keys it names, by the registry's own rules.
+        site, lacking = self._admitted(statement, is_authorisation, epoch, leaf_index, recorded_at)
+        if found is not None and kind not in _REGISTRY_KINDS and kind not in LEDGER_KINDS:
+            signer = header.signer
+            standing = self._standing(epoch, signer.signer_id, header.body_type, signer.role, leaf_index)
+            if standing.lacking:
+                lacking |= standing.lacking
+            if standing.trained_until is not None and header.signed_at.unix_micros > standing.trained_until:
+                lacking |= {_LAPSED}
+        said = codes & SIGNER_CODES
+        if said != lacking:
+            raise SignerInvalidError(
+                "what the entry says of its signer is not what the registry says",
+                leaf_index=leaf_index,
+                signer=header.signer.signer_id,
+                said=" ".join(sorted(said)),
+                found=" ".join(sorted(lacking)),
+            )
+        if is_authorisation and not lacking <= {_LATE}:
+            raise SignerInvalidError(
+                "somebody permitted what they may not",
+                leaf_index=leaf_index,
+                signer=header.signer.signer_id,
+                found=" ".join(sorted(lacking)),
+            )
+        return site
+
+    def _admitted(
+        self, statement: ParsedStatement, is_authorisation: bool, epoch: int, leaf_index: int, recorded_at: int
+    ) -> tuple[bytes, frozenset[str]]:
+        header = statement.header
+        kind = statement.envelope.payload_type
+        key = (epoch, header.signer.signer_id, statement.key_ids, header.device, kind, is_authorisation)
+        known = self._admissions.get(key)
+        if known is not None:
+            return known
+        facts = SignerFacts(
+            signer=header.signer.signer_id,
+            key_ids=statement.key_ids,
+            device=header.device,
+            signed_at=header.signed_at.unix_micros,
+            payload_kind=kind,
+            is_authorisation=is_authorisation,
+        )
+        try:
+            admission = admit_signer(self._registry, facts, position=leaf_index, now=recorded_at)
+        except CellcustodyError as refusal:
+            raise SignerInvalidError(
+                "a key could not sign this there",
+                leaf_index=leaf_index,
+                signer=header.signer.signer_id,
+                defect=str(refusal),
+            ) from refusal
+        admitted = (admission.site, frozenset([finding.code for finding in admission.findings]))
+        if (
+            _LATE not in admitted[1]
+        ):  # Being late is of this statement's times; the rest holds until the registry moves.
+            self._admissions[key] = admitted
+        return admitted
+
+    def _standing(self, epoch: int, signer: bytes, body_type: str, role: str, leaf_index: int) -> _Standing:
+        key = (epoch, signer, body_type, role)
+        standing = self._standings.get(key)
+        if standing is None:
+            # Signed at the beginning of time nothing has lapsed; when training does is compared at each use.
+            findings = competence(
+                self._registry, signer=signer, body_type=body_type, role=role, signed_at=0, position=leaf_index
+            )
+            view = self._registry.as_of(leaf_index)
+            person = view.person(signer)
+            grant = person.grant_of(role) if person is not None else None
+            standing = _Standing(
+                view.site_of_signer(signer) or b"",
+                frozenset([finding.code for finding in findings]),
+                grant.trained_until if grant is not None else None,
+            )
+            self._standings[key] = standing
+        return standing
+
+    def check_co_signer(self, checked: CheckedStatement, joined_type: str) -> frozenset[str]:
+        """Returns what a co-signer lacks for joining a body of this type, as of the co-signature's position."""
+        epoch = bisect_right(self._leaves, checked.leaf_index - 1)
+        standing = self._standing(epoch, checked.signer, joined_type, checked.role, checked.leaf_index)
+        if standing.trained_until is not None and checked.signed_at > standing.trained_until:
+            return standing.lacking | {_LAPSED}
+        return standing.lacking
+
+    def _check_references(
+        self, statement: ParsedStatement, codes: frozenset[str], judgement: JudgedEntry, leaf_index: int
+    ) -> None:
+        header = statement.header
+        epoch = bisect_right(self._leaves, leaf_index - 1)
+        schema = header.schema_digest
+        if schema != self._first_schema and not self._is_published(epoch, schema, leaf_index):
+            raise ReferenceInvalidError(
+                "the schema was not published there", leaf_index=leaf_index, schema_digest=schema
+            )
+        if header.stream[0] in _REGISTRY_STREAMS:
+            return
+        relied_on = header.policy_digest
+        if relied_on and relied_on != DEFAULT_PACK.digest:
+            is_there = self._is_published(epoch, relied_on, leaf_index)
+            if not is_there and "POLICY_UNKNOWN" not in codes and statement.joined_digest is None:
+                raise ReferenceInvalidError(
+                    "the policy relied on was not published there", leaf_index=leaf_index, policy_digest=relied_on
+                )
+        judged_under = judgement.policy_digest
+        is_own = not judged_under or judged_under == DEFAULT_PACK.digest
+        if not is_own and not self._is_published(epoch, judged_under, leaf_index):
+            raise ReferenceInvalidError(
+                "the policy judged under was not published there", leaf_index=leaf_index, policy_digest=judged_under
+            )
+
+    def _is_published(self, epoch: int, digest: bytes, leaf_index: int) -> bool:
+        known = self._published.get((epoch, digest))
+        if known is None:
+            view = self._registry.as_of(leaf_index)
+            known = view.schema_of(digest) is not None or view.policy(digest) is not None
+            self._published[(epoch, digest)] = known
+        return known
+
+    def _judgement(self, entry: entry_pb2.Entry, leaf_index: int) -> JudgedEntry:
+        if not entry.HasField("judgement"):
+            raise JudgementInvalidError("an entry carries no judgement", leaf_index=leaf_index)
+        try:
+            return read_judgement(entry.judgement)
+        except CellcustodyError as defect:
+            raise JudgementInvalidError(
+                "a judgement is not in its form", leaf_index=leaf_index, defect=str(defect)
+            ) from defect
+
+    def _is_suspect(self, statement: ParsedStatement, leaf_index: int, recorded_at: int) -> bool:
+        signed_at = statement.header.signed_at.unix_micros
+        return any(
+            self._registry.verdict(key_id, leaf_index, signed_at=signed_at, recorded_at=recorded_at)
+            is not KeyVerdict.VALID
+            for key_id in statement.key_ids
+        )
+
+
+def _check_judgement(
+    statement: ParsedStatement, found: BodyType | None, judgement: JudgedEntry, leaf_index: int
+) -> None:
+    status = judgement.judged.status
+    kind = statement.envelope.payload_type
+    if found is None or kind in LEDGER_KINDS:
+        fits = status is Status.RECORDED
+    elif found.is_authorisation:
+        fits = status in _AUTHORISATIONS
+    else:
+        fits = status in _FACTS
+    puts_in_effect = judgement.puts_in_effect and kind is not PayloadType.CO_SIGNATURE
+    if not fits or judgement.rule_set != RULE_SET or puts_in_effect:
+        raise JudgementInvalidError(
+            "a judgement is of another kind than its statement",
+            leaf_index=leaf_index,
+            status=status.name,
+            rule_set=judgement.rule_set,
+        )
+    findings = judgement.judged.findings
+    if findings:
+        check_findings(findings, statement.commitment.field_numbers, leaf_index)
+        if found is not None and not found.is_authorisation and kind not in LEDGER_KINDS:
+            check_status(status, findings, leaf_index)
+    elif status in (Status.NONCONFORMING, Status.AWAITING):
+        raise JudgementInvalidError("a judgement gives no finding for its status", leaf_index=leaf_index)
+
+
+def check_findings(findings: Sequence[Finding], field_numbers: Sequence[int], leaf_index: int) -> None:
+    """Returns if the findings are in order of code, each known and naming leaves that the body has.
+
+    Raises:
+        JudgementInvalidError: they are not.
+    """
+    last = ""
+    for finding in findings:
+        try:
+            rule_of(finding.code)
+        except UnknownFindingError as unknown:
+            raise JudgementInvalidError("no rule has this code", leaf_index=leaf_index, code=finding.code) from unknown
+        if finding.code < last:
+            raise JudgementInvalidError("findings stand in order of code", leaf_index=leaf_index, code=finding.code)
+        if any(leaf >= len(field_numbers) for leaf in finding.leaves):
+            raise JudgementInvalidError("a finding names a leaf that is not there", leaf_index=leaf_index)
+        last = finding.code
+
+
+def check_status(status: Status, findings: Sequence[Finding], leaf_index: int) -> None:
+    """Returns if the status of a fact follows from its findings.
+
+    Raises:
+        JudgementInvalidError: it does not.
+    """
+    expected = status_of(findings)
+    if status is not expected:
+        raise JudgementInvalidError(
+            "a status does not follow from its findings",
+            leaf_index=leaf_index,
+            status=status.name,
+            expected=expected.name,
+        )
