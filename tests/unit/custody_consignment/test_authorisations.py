@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from cellcustody.ledger.custody.act import Status
-from cellcustody.ledger.custody.consignment_authorisations import consignment_news
+from cellcustody.ledger.custody.consignment_authorisations import consignment_news, judge_authorisation
 from cellcustody.ledger.custody.holds import hold_id
 from cellcustody.ledger.custody.policy import DEFAULT_PACK
 from cellcustody.v1 import quality_pb2 as quality
@@ -257,6 +257,16 @@ def test_a_judgement_revised_after_what_was_seen_is_news(story: ConsignmentStory
     assert [one.digest for one in consignment_news(story.fold, act, revised_at={alarmed.digest: 99})] == [
         alarmed.digest
     ]
+
+
+def test_the_pack_says_what_must_have_been_seen(story: ConsignmentStory) -> None:
+    """Custody is established only by who has seen the consignment's own stream."""
+    story.pack = replace(DEFAULT_PACK, must_have_seen={"CustodyEstablished": frozenset({"consignment"})})
+    opened = story.opens()
+    body = transport.CustodyEstablished(custodian=story.plant.stated, containers=["box"])
+    assert story.asks(story.cell_lab, body) == {"STREAM_NOT_SEEN"}
+    act = story.act(body, story.cell_lab, seen=opened, is_authorisation=True)
+    assert judge_authorisation(story.state, act, story.pack) == ()
 
 
 def test_who_had_seen_nothing_is_shown_everything(story: ConsignmentStory) -> None:

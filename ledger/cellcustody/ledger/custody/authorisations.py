@@ -2,7 +2,8 @@
 
 The rules, in the order they are checked:
 
-* Something decision-relevant that the signer had not seen refuses the authorisation (UNSEEN_DECISION).
+* The signer has seen a statement of each kind of stream that the pack asks for this body (STREAM_NOT_SEEN), and
+  everything decision-relevant that is in the log (UNSEEN_DECISION).
 * A HoldLifted names at least one hold, each of which stands, in a role that the pack lets lift it.
 * A StatementCorrected names a fact that stands and a fact of the same kind of body that names it in `replaces`; a
   StatementRetracted names a fact that stands. Only the site that stated a fact corrects or retracts it.
@@ -27,9 +28,18 @@ from cellcustody.ledger.custody.findings import (
 )
 from cellcustody.ledger.custody.fold import Fold, FoldState, Override, S, replaced_by_act
 from cellcustody.ledger.custody.policy import PolicyPack
+from cellcustody.v1 import options_pb2 as options
 from cellcustody.v1 import quality_pb2 as quality
 
 __all__ = ["News", "check_common", "decision_news", "evolve_common"]
+
+# The kinds of stream as policy packs write them, by the first byte of a stream id.
+_KINDS: dict[int, str] = {
+    options.STREAM_KIND_THERAPY: "therapy",
+    options.STREAM_KIND_CONSIGNMENT: "consignment",
+    options.STREAM_KIND_LOT: "lot",
+    options.STREAM_KIND_SITE: "site",
+}
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -81,6 +91,8 @@ def _is_decisive(act: Act, judged: Judged) -> bool:
 
 def check_common(state: FoldState, act: Act, pack: PolicyPack, news: Collection[News], found: Findings) -> None:
     """Adds what the rules common to all streams find in an authorisation."""
+    if pack.must_have_seen and not pack.must_see(act.body_type) <= {_KINDS.get(stream[0]) for stream, _ in act.seen}:
+        found.add("STREAM_NOT_SEEN")
     if news:
         found.add("UNSEEN_DECISION")
     match act.body:

@@ -11,6 +11,12 @@ def _rule(code: str, strength: Strength, rule: str, remedy: str) -> FindingRule:
 
 RULES = (
     _rule(
+        "STREAM_NOT_SEEN",
+        Strength.GATE,
+        "Who authorises has seen a statement of each kind of stream that the policy asks for.",
+        "Look at these streams, then sign again naming the last statement of each.",
+    ),
+    _rule(
         "UNSEEN_DECISION",
         Strength.GATE,
         "Who authorises has seen every hold, rejection, failure, correction and break of identity that concerns it.",

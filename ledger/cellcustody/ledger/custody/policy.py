@@ -120,6 +120,10 @@ class PolicyPack:
             return asked
         return CoSigning(co_signers_min, asked.roles, asked.window_seconds)
 
+    def must_see(self, body_type: str) -> frozenset[str]:
+        """Returns the kinds of stream of which the signer of this authorisation must have seen a statement."""
+        return self.must_have_seen.get(_short(body_type), frozenset())
+
     def may_override(self, code: str, role: str) -> bool:
         """Tells whether the role may let the gate be passed beforehand."""
         return role in self.overridable_gates.get(code, frozenset())
