@@ -20,16 +20,21 @@ This module reads no clock, no network and no database.
 
 from __future__ import annotations
 
-import heapq
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from types import MappingProxyType
 from typing import Generic, Protocol, TypeVar
 
 from cellcustody.ledger.custody.act import Act, Finding, Judged, Status
+from cellcustody.ledger.custody.canonical_order import Key, in_order
 from cellcustody.ledger.custody.findings import Strength, merged, rule_of, status_of
-from cellcustody.ledger.custody.holds import Hold
-from cellcustody.v1.common_pb2 import Circumstances
+from cellcustody.ledger.custody.fold_state import (
+    CoSigner,
+    FoldState,
+    Override,
+    refused_by_act,
+    replaced_by_act,
+)
 from cellcustody.v1.quality_pb2 import JudgementsRevised, StatementCorrected, StatementRetracted
 
 __all__ = ["CoSigner", "Fold", "FoldState", "Override", "Rules", "replaced_by_act"]
@@ -38,72 +43,6 @@ _RECORDED = Judged(Status.RECORDED)
 _REVISION = JudgementsRevised.DESCRIPTOR.full_name
 _CORRECTION = StatementCorrected.DESCRIPTOR.full_name
 _RETRACTION = StatementRetracted.DESCRIPTOR.full_name
-
-
-@dataclass(frozen=True, slots=True)
-class CoSigner:
-    """A person who joined a statement; `signed_at` in microseconds since 1970-01-01T00:00:00Z."""
-
-    person: bytes
-    site: bytes
-    role: str
-    signed_at: int
-    digest: bytes
-
-
-@dataclass(frozen=True, slots=True)
-class Override:
-    """A gate that may be passed until `valid_until` (microseconds); empty scopes mean the whole stream."""
-
-    gate: str
-    digest: bytes
-    valid_until: int
-    ids: frozenset[bytes] = frozenset()
-    containers: frozenset[str] = frozenset()
-
-
-@dataclass(slots=True)
-class FoldState:
-    """What every folded state carries; the fold itself keeps all but the holds, `lifted` and `overrides`.
-
-    `placed` holds every act that stands in front, with effect or without; `replaced_by` leads from a corrected fact
-    to its replacement; `retracted` are facts taken back.
-    """
-
-    holds: dict[bytes, Hold] = field(default_factory=dict)
-    lifted: dict[bytes, bytes] = field(default_factory=dict)
-    overrides: list[Override] = field(default_factory=list)
-    cosigners: dict[bytes, list[CoSigner]] = field(default_factory=dict)
-    placed: dict[bytes, Act] = field(default_factory=dict)
-    replaced_by: dict[bytes, bytes] = field(default_factory=dict)
-    retracted: set[bytes] = field(default_factory=set)
-
-    def current(self, digest: bytes) -> bytes:
-        """Returns the digest of the fact that stands in the place of `digest`; itself unless it was corrected."""
-        for _ in range(len(self.replaced_by)):
-            following = self.replaced_by.get(digest)
-            if following is None:
-                break
-            digest = following
-        return digest
-
-    def open_hold(self, hold: Hold) -> None:
-        """Lets a hold stand, unless it has been lifted: an id names one finding of one statement for good."""
-        if hold.hold not in self.lifted:
-            self.holds[hold.hold] = hold
-
-    def lift_hold(self, hold: bytes, by: bytes) -> None:
-        """Lifts a hold for good."""
-        self.lifted[hold] = by
-        self.holds.pop(hold, None)
-
-    def others_who_signed(self, act: Act, *, within: int | None = None) -> tuple[CoSigner, ...]:
-        """Returns the persons other than the signer who joined `act`, at most `within` microseconds apart."""
-        return tuple(
-            one
-            for one in self.cosigners.get(act.digest, ())
-            if one.person != act.signer and (within is None or abs(one.signed_at - act.signed_at) <= within)
-        )
 
 
 S = TypeVar("S", bound=FoldState)
@@ -133,39 +72,6 @@ class Rules(Protocol[S]):
         ...
 
 
-# Body types whose message has these fields; asked once for each type.
-_HAS_REPLACES: dict[str, bool] = {}
-_HAS_CIRCUMSTANCES: dict[str, bool] = {}
-
-
-def replaced_by_act(act: Act) -> bytes:
-    """Returns the digest of the fact that this one is to replace; empty if none."""
-    body = act.body
-    if body is None:
-        return b""
-    has = _HAS_REPLACES.get(act.body_type)
-    if has is None:
-        has = _HAS_REPLACES[act.body_type] = "replaces" in body.DESCRIPTOR.fields_by_name
-    if not has:
-        return b""
-    named: object = getattr(body, "replaces")  # noqa: B009 - every body that has the field has it under this name
-    return named if isinstance(named, bytes) else b""
-
-
-def _refused_digest(act: Act) -> bytes:
-    """Returns the digest of the refused statement that this one enters anew; empty if none."""
-    body = act.body
-    if body is None:
-        return b""
-    has = _HAS_CIRCUMSTANCES.get(act.body_type)
-    if has is None:
-        has = _HAS_CIRCUMSTANCES[act.body_type] = "circumstances" in body.DESCRIPTOR.fields_by_name
-    if not has or not body.HasField("circumstances"):
-        return b""
-    circumstances: object = getattr(body, "circumstances")  # noqa: B009 - as above
-    return circumstances.refused_digest if isinstance(circumstances, Circumstances) else b""
-
-
 class Fold(Generic[S]):
     """The acts of a stream (or of several folded jointly), their order, their judgements and the state they lead to.
 
@@ -180,7 +86,7 @@ class Fold(Generic[S]):
         self._judged: dict[bytes, Judged] = {}
         self._order: list[Act] = []
         self._position: dict[bytes, int] = {}
-        self._last_key: tuple[int, int, bytes] | None = None  # The greatest key placed; invariant: None if none is.
+        self._last_key: Key | None = None  # The greatest key placed; invariant: None if none is.
         self._wanted: set[bytes] = set()  # Digests that some act refers to and that are not here.
         self._stands_for: dict[bytes, bytes] = {}  # A refused or re-judging statement -> the act that stands for it.
         self._superseded: dict[bytes, bytes | None] = {}  # Corrected -> replacement; retracted -> None.
@@ -294,7 +200,7 @@ class Fold(Generic[S]):
 
     # The order ----------------------------------------------------------------------------------------------------
 
-    def _key(self, act: Act) -> tuple[int, int, bytes]:
+    def _key(self, act: Act) -> Key:
         return (0 if self._rules.opens(act) else 1, act.occurred_start, act.digest)
 
     def _named(self, act: Act) -> set[bytes]:
@@ -336,7 +242,7 @@ class Fold(Generic[S]):
             or (act.in_effect_at is not None and act.body_type in (_CORRECTION, _RETRACTION))
         ):
             return False
-        refused = _refused_digest(act)
+        refused = refused_by_act(act)
         if refused and refused in self._wanted:
             return False
         key = self._key(act)
@@ -380,7 +286,7 @@ class Fold(Generic[S]):
         """Returns the acts in canonical order (Kahn's algorithm with the smallest key first)."""
         members = {digest: act for digest, act in self._acts.items() if act.body_type != _REVISION}
         self._stands_for.update(
-            (refused, digest) for digest, act in members.items() if (refused := _refused_digest(act))
+            (refused, digest) for digest, act in members.items() if (refused := refused_by_act(act))
         )
         self._wanted = set()
         in_front: dict[bytes, set[bytes]] = {}
@@ -408,35 +314,9 @@ class Fold(Generic[S]):
                 edges.difference_update(chain[chain.index(digest) :] if digest in chain else ())
             edges.discard(digest)
             in_front[digest] = edges
-        return self._kahn(members, in_front)
-
-    def _kahn(self, members: Mapping[bytes, Act], in_front: dict[bytes, set[bytes]]) -> list[Act]:
-        behind: dict[bytes, list[bytes]] = {}
-        for digest, edges in in_front.items():
-            for one in edges:
-                behind.setdefault(one, []).append(digest)
         keys = {digest: self._key(act) for digest, act in members.items()}
-        heap = [(keys[digest], digest) for digest, edges in in_front.items() if not edges]
-        heapq.heapify(heap)
-        left = dict(in_front)
-        ordered: list[Act] = []
-        self._is_cyclic = False
-        while left:
-            if not heap:
-                self._is_cyclic = True
-                smallest = min(left, key=lambda digest: keys[digest])
-                heap.append((keys[smallest], smallest))
-            _, digest = heapq.heappop(heap)
-            if left.pop(digest, None) is None:
-                continue
-            ordered.append(members[digest])
-            for one in behind.get(digest, ()):
-                edges = left.get(one, set())
-                if digest in edges:
-                    edges.discard(digest)
-                    if not edges:
-                        heapq.heappush(heap, (keys[one], one))
-        return ordered
+        ordered, self._is_cyclic = in_order(keys, in_front)
+        return [members[digest] for digest in ordered]
 
     # The fold -----------------------------------------------------------------------------------------------------
 
@@ -458,7 +338,7 @@ class Fold(Generic[S]):
         return self.fold_again() if act.digest in self._wanted else frozenset()
 
     def _place_last(self, act: Act) -> None:
-        refused = _refused_digest(act)
+        refused = refused_by_act(act)
         if refused:
             self._stands_for[refused] = act.digest
         for digest in self._referred(act):
