@@ -2,7 +2,7 @@
 
 The rules:
 
-* Who asks is the site of the TLS key, as the registry stands at this moment; a stream asks again for each piece of news.
+* Who asks is the site of the TLS key, as the registry stands now; a stream asks again for each piece of news.
 * What a site may read is the views' to decide. A caller without a site reads nothing here.
 * A question waits for the position it wants no longer than its deadline allows.
 * A watch ends when its caller goes away or the server drains.

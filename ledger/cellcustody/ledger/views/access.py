@@ -40,20 +40,20 @@ class Reading:
     classes: frozenset[DisclosureClass]
 
 
-_CUSTODY: Final = frozenset({DisclosureClass.PUBLIC, DisclosureClass.CUSTODY})
-_AT_WORK: Final = _CUSTODY | {DisclosureClass.QUALITY, DisclosureClass.OPERATIONAL}
-_WORKING: Final = Reading(Reach.OWN, Reach.OWN, _AT_WORK)
+_C: Final = frozenset({DisclosureClass.PUBLIC, DisclosureClass.CUSTODY})
+_O: Final = frozenset({DisclosureClass.OPERATIONAL})
+_Q: Final = frozenset({DisclosureClass.QUALITY})
 
 READING: Final[Mapping[int, Reading]] = {
-    options_pb2.CAPABILITY_COLLECT: _WORKING,
-    options_pb2.CAPABILITY_TRANSPORT: Reading(Reach.NONE, Reach.OWN, _CUSTODY),
-    options_pb2.CAPABILITY_STORE: _WORKING,
-    options_pb2.CAPABILITY_PROCESS: _WORKING,
-    options_pb2.CAPABILITY_TEST: _WORKING,
-    options_pb2.CAPABILITY_RELEASE: _WORKING,
-    options_pb2.CAPABILITY_INFUSE: _WORKING,
-    options_pb2.CAPABILITY_AUDIT: Reading(Reach.ALL, Reach.ALL, _CUSTODY),
-    options_pb2.CAPABILITY_REGULATE: Reading(Reach.ALL, Reach.ALL, _AT_WORK | {DisclosureClass.CLINICAL}),
+    options_pb2.CAPABILITY_COLLECT: Reading(Reach.OWN, Reach.OWN, _C | _O),
+    options_pb2.CAPABILITY_TRANSPORT: Reading(Reach.NONE, Reach.OWN, _C | _O),
+    options_pb2.CAPABILITY_STORE: Reading(Reach.OWN, Reach.OWN, _C),
+    options_pb2.CAPABILITY_PROCESS: Reading(Reach.OWN, Reach.OWN, _C | _O | _Q),
+    options_pb2.CAPABILITY_TEST: Reading(Reach.OWN, Reach.OWN, _C | _O),
+    options_pb2.CAPABILITY_RELEASE: Reading(Reach.OWN, Reach.OWN, _C | _O | _Q),
+    options_pb2.CAPABILITY_INFUSE: Reading(Reach.OWN, Reach.OWN, _C | _O | _Q),
+    options_pb2.CAPABILITY_AUDIT: Reading(Reach.ALL, Reach.ALL, _C),
+    options_pb2.CAPABILITY_REGULATE: Reading(Reach.ALL, Reach.ALL, _C | _O | _Q | {DisclosureClass.CLINICAL}),
 }
 """What each capability lets a site read."""
 

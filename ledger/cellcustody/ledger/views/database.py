@@ -89,7 +89,7 @@ class ViewsDatabase:
     def __init__(self, path: Path | str) -> None:
         self._path = str(path)
         self._per_thread = local()
-        self._readers: weakref.WeakSet[sqlite3.Connection] = weakref.WeakSet()
+        self._readers: weakref.WeakSet[_Connection] = weakref.WeakSet()
         self._lock = Lock()
         self._closed = False
         try:
@@ -163,8 +163,8 @@ class ViewsDatabase:
         except sqlite3.Error as error:
             raise StoreUnavailableError("the views did not answer", cause=error) from error
 
-    def _reader(self) -> sqlite3.Connection:
-        connection: sqlite3.Connection | None = getattr(self._per_thread, "connection", None)
+    def _reader(self) -> _Connection:
+        connection: _Connection | None = getattr(self._per_thread, "connection", None)
         if connection is None:
             with self._lock:
                 if self._closed:
@@ -184,8 +184,14 @@ class ViewsDatabase:
             self._writing.close()
 
 
-def _connect(path: str, cache_kib: int) -> sqlite3.Connection:
-    connection = sqlite3.connect(path, check_same_thread=False, isolation_level=None, timeout=BUSY_TIMEOUT_MS / 1000)
+class _Connection(sqlite3.Connection):
+    """A connection that can be referred to weakly: it goes when its thread does."""
+
+
+def _connect(path: str, cache_kib: int) -> _Connection:
+    connection = sqlite3.connect(
+        path, check_same_thread=False, isolation_level=None, timeout=BUSY_TIMEOUT_MS / 1000, factory=_Connection
+    )
     connection.execute("PRAGMA journal_mode=WAL").fetchall()
     connection.execute("PRAGMA synchronous=NORMAL")
     connection.execute(f"PRAGMA cache_size=-{cache_kib}")
