@@ -6,6 +6,8 @@ import hashlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
+from google.protobuf.message import Message
+
 from cellcustody.ledger.custody.act import Act, Comparison, Finding, Judged, Outcome, Status
 from cellcustody.ledger.custody.case import TherapyCase
 from cellcustody.ledger.custody.consignment_rules import ConsignmentRules
@@ -19,7 +21,6 @@ from cellcustody.v1 import modification_pb2 as modification
 from cellcustody.v1 import options_pb2 as options
 from cellcustody.v1 import return_pb2 as returned
 from cellcustody.v1 import transport_pb2 as transport
-from google.protobuf.message import Message
 
 PACK = PolicyPack.parse(sample_pack_bytes())
 
@@ -262,9 +263,7 @@ class Story:
                 unit=unit,
                 destination=destination,
                 containers=[
-                    common.Container(
-                        container=one, kind="dry_shipper", qualified_until_unix_micros=START + 365 * DAY
-                    )
+                    common.Container(container=one, kind="dry_shipper", qualified_until_unix_micros=START + 365 * DAY)
                     for one in containers or ("shipper-1",)
                 ],
                 carrier=COURIER,
@@ -410,9 +409,7 @@ class Story:
     ) -> Act:
         """A material is divided."""
         return self.tell(
-            modification.MaterialDivided(
-                material=material(whole), outputs=outputs, left=left, lost=lost, unit=unit
-            ),
+            modification.MaterialDivided(material=material(whole), outputs=outputs, left=left, lost=lost, unit=unit),
             signer,
         )
 
@@ -665,9 +662,7 @@ def outcome(case: TherapyCase) -> dict[str, object]:
         "batches": dict(state.batches),
         "breaks": list(state.identity_breaks),
         "infusions": dict(state.infusions),
-        "containers": {
-            stream: dict(consignment.containers) for stream, consignment in state.consignments.items()
-        },
+        "containers": {stream: dict(consignment.containers) for stream, consignment in state.consignments.items()},
     }
 
 

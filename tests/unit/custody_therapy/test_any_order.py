@@ -6,14 +6,15 @@ import itertools
 import random
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
 from cellcustody.ledger.custody.act import Act, Status, UnitRef
 from cellcustody.ledger.custody.therapy_state import custody_of
 from cellcustody.v1 import common_pb2 as common
 from cellcustody.v1 import harvest_pb2 as harvest
 from cellcustody.v1 import quality_pb2 as quality
 from cellcustody.v1 import return_pb2 as returned
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from .stories import (
     APHERESIS,
@@ -63,9 +64,7 @@ def _troubled() -> list[Act]:
     infused = story.starts_infusion("sample", None)
     wrong = story.tell(returned.InfusionStopped(material=material("sample"), started=infused.digest, outcome=2))
     right = story.tell(
-        returned.InfusionStopped(
-            material=material("sample"), started=infused.digest, outcome=1, replaces=wrong.digest
-        )
+        returned.InfusionStopped(material=material("sample"), started=infused.digest, outcome=1, replaces=wrong.digest)
     )
     story.tell(quality.StatementCorrected(corrected=wrong.digest, replacement=right.digest))
     story.tell(harvest.ConsentWithdrawn(scopes=[harvest.CONSENT_SCOPE_INFUSION]))
@@ -226,5 +225,3 @@ def test_recorded_judgements_lead_to_the_same_state_without_judging() -> None:
     )
 
     assert outcome(view) == outcome(written)
-
-

@@ -74,4 +74,3 @@ def test_the_state_at_a_time_is_that_of_what_had_occurred_by_then() -> None:
 
     assert case.as_of(received.occurred_start).materials[material("apheresis")].packed is None
     assert case.state.batches
-
