@@ -7,7 +7,7 @@ with real signatures, so that a verifier is all that stands between its lies and
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -18,8 +18,16 @@ from google.protobuf.message import Message
 from cellcustody.ledger.contract import BODIES, DisclosureClass
 from cellcustody.ledger.custody.act import Finding, Judged, Status
 from cellcustody.ledger.custody.policy import DEFAULT_PACK
-from cellcustody.ledger.dossier import BuiltDossier, GivenEntry, build_dossier
-from cellcustody.ledger.entries import ZERO_HASH, JudgedEntry, encode_entry, leaf_hash_of
+from cellcustody.ledger.dossier import FILE_NAMES, BuiltDossier, GivenEntry, build_dossier, canonical_zip
+from cellcustody.ledger.dossier.layout import MANIFEST
+from cellcustody.ledger.entries import (
+    ZERO_HASH,
+    JudgedEntry,
+    encode_entry,
+    leaf_hash_of,
+    read_entry,
+    write_judgement,
+)
 from cellcustody.ledger.registry import Anchor, enrolled_key, ledger_id_of
 from cellcustody.ledger.statements import (
     Ed25519Signer,
@@ -28,20 +36,24 @@ from cellcustody.ledger.statements import (
     StreamKind,
     draft_statement,
     new_statement_id,
+    parse_envelope,
     parse_statement,
+    sign_envelope,
     sign_statement,
     single_stream_id,
 )
 from cellcustody.ledger.transparency import (
     Ed25519NoteSigner,
     MlDsa44NoteSigner,
+    NoteSigner,
     RightEdge,
     TileTree,
     sign_checkpoint,
 )
-from cellcustody.ledger.verification import EntryToVerify
+from cellcustody.ledger.verification import EntryToVerify, open_dossier
 from cellcustody.v1 import (
     common_pb2,
+    dossier_pb2,
     harvest_pb2,
     options_pb2,
     quality_pb2,
@@ -103,7 +115,7 @@ class Forge:
         self.heads: dict[bytes, tuple[int, bytes]] = {}
         self.tiles = _Tiles()
         self.edge = RightEdge()
-        self.log_signers = [
+        self.log_signers: list[NoteSigner] = [
             Ed25519NoteSigner(ORIGIN, Ed25519PrivateKey.from_private_bytes(drawn(f"{world}: log"))),
             MlDsa44NoteSigner(ORIGIN, MLDSA44PrivateKey.from_seed_bytes(drawn(f"{world}: log, ML-DSA"))),
         ]
@@ -136,7 +148,7 @@ class Forge:
         role: str | None = None,
         schema_digest: bytes = SCHEMA_DIGEST,
         ledger_id: bytes | None = None,
-        meaning: statement_pb2.Meaning = statement_pb2.MEANING_APPROVED,
+        meaning: statement_pb2.Meaning.ValueType = statement_pb2.MEANING_APPROVED,
     ) -> tuple[bytes, tuple[Opening, ...]]:
         """Returns a signed envelope and its openings."""
         label = f"{self.world}: statement {len(self.entries)} at {self.now}"
@@ -335,8 +347,6 @@ class Forge:
 
     def revises(self, digest: bytes, judged: Judged, by: Signatory | None = None) -> bytes:
         """Records a re-judgement."""
-        from cellcustody.ledger.entries import write_judgement
-
         body = quality_pb2.JudgementsRevised(
             judgements=[
                 quality_pb2.RevisedJudgement(
@@ -358,6 +368,11 @@ class Forge:
         established = self.establishes_custody()
         self.joins(established, self.second_nurse, self.therapy, completes=True)
         return self
+
+    def records_elsewhere(self) -> bytes:
+        """Records a statement in a therapy of its own, so that the log holds what the dossier does not."""
+        therapy = bytes([StreamKind.THERAPY]) + drawn(f"{self.world}: therapy {len(self.entries)}", 16)
+        return self.records(quality_pb2.HoldPlaced(grounds="elsewhere"), self.nurse, therapy, CONFORMING)
 
     # What a builder reads.
 
@@ -391,12 +406,12 @@ class Forge:
         root = TileTree(self.tiles).root(size)
         return sign_checkpoint(ORIGIN, size, root, self.log_signers, timestamp_seconds=self.now // SECOND)
 
-    def dossier(self, classes: Collection[DisclosureClass] = ALL_CLASSES) -> BuiltDossier:
-        """Returns the therapy's dossier."""
+    def dossier(self, classes: Collection[DisclosureClass] = ALL_CLASSES, *, size: int | None = None) -> BuiltDossier:
+        """Returns the therapy's dossier, under the checkpoint of another size where one is given."""
         return build_dossier(
             self,
             self.therapy,
-            checkpoint=self.checkpoint(),
+            checkpoint=self.checkpoint(size),
             ledger_id=self.ledger_id,
             service_signer=self.service.signer,
             open_classes=classes,
@@ -413,6 +428,26 @@ class Forge:
 
 
 def _envelope(entry: bytes) -> bytes:
-    from cellcustody.ledger.entries import read_entry
-
     return read_entry(entry).envelope
+
+
+def open_files(data: bytes) -> dict[str, bytes]:
+    """Returns the files of a dossier, to change and seal again."""
+    return dict(open_dossier(data).files)
+
+
+def zipped(files: Mapping[str, bytes]) -> bytes:
+    """Returns the ZIP of these files under whatever manifest they have."""
+    return canonical_zip([(name, files[name]) for name in FILE_NAMES])
+
+
+def sealed_again(files: Mapping[str, bytes], forge: Forge) -> bytes:
+    """Returns the ZIP of these files under a manifest that the operator signed anew for them."""
+    manifest = dossier_pb2.DossierManifest.FromString(parse_envelope(files[MANIFEST]).payload)
+    for file in manifest.files:
+        file.length_bytes = len(files[file.name])
+        file.sha256 = hashlib.sha256(files[file.name]).digest()
+    envelope = sign_envelope(
+        manifest.SerializeToString(deterministic=True), PayloadType.DOSSIER_MANIFEST, [forge.service.signer]
+    )
+    return zipped({**files, MANIFEST: envelope})

@@ -35,7 +35,7 @@ from cellcustody.ledger.dossier.layout import (
     encode_entries,
 )
 from cellcustody.ledger.dossier.proof import shared_proof
-from cellcustody.ledger.entries import leaf_hash_of, read_entry
+from cellcustody.ledger.entries import leaf_hash_of
 from cellcustody.ledger.errors import NotFoundError
 from cellcustody.ledger.statements import (
     Opening,
@@ -181,7 +181,7 @@ def build_dossier(
 
 
 def _read(source: DossierSource, given: GivenEntry) -> _Body:
-    statement = parse_statement(read_entry(given.entry).envelope)
+    statement = parse_statement(entry_pb2.Entry.FromString(given.entry).envelope)
     openings = source.openings(statement.digest) if statement.commitment.field_numbers else ()
     return _Body(statement, openings)
 

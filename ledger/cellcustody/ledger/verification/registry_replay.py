@@ -31,9 +31,14 @@ from cellcustody.ledger.registry import (
 )
 from cellcustody.ledger.statements import Opening, ParsedStatement, PayloadType, parse_statement, read_statement
 from cellcustody.ledger.verification.container import EntryToVerify, Records
-from cellcustody.ledger.verification.errors import IssuerMismatchError, RegistryInvalidError
+from cellcustody.ledger.verification.errors import (
+    EntryInvalidError,
+    IssuerMismatchError,
+    JudgementInvalidError,
+    RegistryInvalidError,
+)
 from cellcustody.ledger.verification.statements import read_given_entry, verify_body
-from cellcustody.v1 import registry_pb2
+from cellcustody.v1 import entry_pb2, registry_pb2
 
 __all__ = ["ReplayedRegistry", "is_registry_entry", "replay_registry"]
 
@@ -53,7 +58,7 @@ def is_registry_entry(given: EntryToVerify) -> bool:
     Raises:
         DossierError: it is no entry with a statement in it.
     """
-    return _parsed(given)[0].stream[0] in _STREAM_KINDS
+    return _statement_of(given)[0].stream[0] in _STREAM_KINDS
 
 
 def replay_registry(given: Sequence[EntryToVerify], founding_digest: bytes | None = None) -> ReplayedRegistry:
@@ -67,7 +72,7 @@ def replay_registry(given: Sequence[EntryToVerify], founding_digest: bytes | Non
         raise RegistryInvalidError("the founding entry is not there", leaf_index=0)
 
     # (1): Leaf 0, before anything else is looked at.
-    first, _, _ = _parsed(given[0])
+    first, _ = _statement_of(given[0])
     if founding_digest is not None and first.digest != founding_digest:
         raise IssuerMismatchError(
             "the dossier is of another ledger than the anchor", founding=first.digest, anchor=founding_digest
@@ -101,24 +106,27 @@ def replay_registry(given: Sequence[EntryToVerify], founding_digest: bytes | Non
     return ReplayedRegistry(state, tuple(one.leaf_index for one in given))
 
 
-def _parsed(given: EntryToVerify) -> tuple[ParsedStatement, RegistryJudgement, int]:
+def _statement_of(given: EntryToVerify) -> tuple[ParsedStatement, entry_pb2.Entry]:
     entry = read_given_entry(given)
     try:
-        recorded = read_judgement(entry.judgement)
-        judged = RegistryJudgement(
-            recorded.judged.status,
-            findings=recorded.judged.findings,
-            puts_in_effect=recorded.puts_in_effect or None,
-        )
-        return parse_statement(entry.envelope), judged, entry.recorded_at_unix_micros
+        return parse_statement(entry.envelope), entry
     except CellcustodyError as defect:
-        raise RegistryInvalidError(
+        raise EntryInvalidError(
             "an entry holds no statement in its exact form", leaf_index=given.leaf_index, defect=str(defect)
         ) from defect
 
 
 def _entry(given: EntryToVerify) -> RegistryEntry:
-    parsed, judged, recorded_at = _parsed(given)
+    parsed, entry = _statement_of(given)
+    try:
+        recorded = read_judgement(entry.judgement)
+    except CellcustodyError as defect:
+        raise JudgementInvalidError(
+            "a judgement is not in its form", leaf_index=given.leaf_index, defect=str(defect)
+        ) from defect
+    judged = RegistryJudgement(
+        recorded.judged.status, findings=recorded.judged.findings, puts_in_effect=recorded.puts_in_effect or None
+    )
     body: Message | None = None
     if parsed.payload_type is not PayloadType.CO_SIGNATURE:
         found = BODIES.get(parsed.header.body_type)
@@ -128,7 +136,7 @@ def _entry(given: EntryToVerify) -> RegistryEntry:
             )
         body, _, _ = verify_body(given.leaf_index, parsed, given.records, found)
         _check_shown(given.leaf_index, parsed, given.records, found.classes)
-    return RegistryEntry(RegistryStatement.of(parsed, body), given.leaf_index, recorded_at, judged)
+    return RegistryEntry(RegistryStatement.of(parsed, body), given.leaf_index, entry.recorded_at_unix_micros, judged)
 
 
 def _check_shown(

@@ -434,10 +434,13 @@ class StatementVerifier:
             ) from defect
 
     def _is_suspect(self, statement: ParsedStatement, leaf_index: int, recorded_at: int) -> bool:
+        if leaf_index == 0:  # Its keys stand from this very entry on, so that they are not known as of it.
+            latest = self._registry.latest
+            return any(latest.key(key_id).compromised_since_leaf == 0 for key_id in statement.key_ids)
         signed_at = statement.header.signed_at.unix_micros
         return any(
             self._registry.verdict(key_id, leaf_index, signed_at=signed_at, recorded_at=recorded_at)
-            is not KeyVerdict.VALID
+            is KeyVerdict.SUSPECT
             for key_id in statement.key_ids
         )
 
