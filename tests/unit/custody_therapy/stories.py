@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from google.protobuf.message import Message
 
@@ -188,7 +188,7 @@ class Story:
 
     # The acts that most stories share.
 
-    def enrols(self, **changes: object) -> Act:
+    def enrols(self) -> Act:
         """The hospital enrols the therapy under the sample pack."""
         body = harvest.TherapyEnrolled(
             aliases=[common.Alias(scheme="isbt128-coi", value=COI)],
@@ -674,8 +674,3 @@ def unhappy(case: TherapyCase) -> dict[str, set[str]]:
         for act in case.order
         if case.judged[act.digest].status in bad
     }
-
-
-def pending(act: Act) -> Act:
-    """Returns an authorisation as it stands before its co-signatures."""
-    return replace(act, in_effect_at=None)

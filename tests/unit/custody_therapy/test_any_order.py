@@ -62,9 +62,18 @@ def _troubled() -> list[Act]:
     story.divides("apheresis", [new("sample", common.MATERIAL_KIND_SAMPLE, 60)])
     story.checks_bedside("sample", comparisons=MISMATCHING)
     infused = story.starts_infusion("sample", None)
-    wrong = story.tell(returned.InfusionStopped(material=material("sample"), started=infused.digest, outcome=2))
+    wrong = story.tell(
+        returned.InfusionStopped(
+            material=material("sample"), started=infused.digest, outcome=returned.INFUSION_OUTCOME_PARTIAL
+        )
+    )
     right = story.tell(
-        returned.InfusionStopped(material=material("sample"), started=infused.digest, outcome=1, replaces=wrong.digest)
+        returned.InfusionStopped(
+            material=material("sample"),
+            started=infused.digest,
+            outcome=returned.INFUSION_OUTCOME_COMPLETE,
+            replaces=wrong.digest,
+        )
     )
     story.tell(quality.StatementCorrected(corrected=wrong.digest, replacement=right.digest))
     story.tell(harvest.ConsentWithdrawn(scopes=[harvest.CONSENT_SCOPE_INFUSION]))

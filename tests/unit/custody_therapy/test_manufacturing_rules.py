@@ -264,9 +264,11 @@ def test_lots_lead_to_what_was_made_with_them() -> None:
 # Division.
 
 
-def _divides(story: Story, *millilitres: int, **given: common.Quantity) -> Act:
+def _divides(
+    story: Story, *millilitres: int, left: common.Quantity | None = None, lost: common.Quantity | None = None
+) -> Act:
     outputs = [new(f"part-{index}", INTERMEDIATE, one) for index, one in enumerate(millilitres)]
-    return story.divides("apheresis", outputs, **given)
+    return story.divides("apheresis", outputs, left=left, lost=lost)
 
 
 def test_a_division_conserves_within_the_packs_tolerance() -> None:

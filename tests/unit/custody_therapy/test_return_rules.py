@@ -332,7 +332,9 @@ def test_a_partly_infused_bag_has_a_remainder_to_be_destroyed() -> None:
         )
     )
     bag = story.case().state.materials[material("bag-1")]
-    assert (bag.life, bag.quantity and bag.quantity.value) == (Life.PARTIALLY_INFUSED, 20)
+    assert bag.life is Life.PARTIALLY_INFUSED
+    assert bag.quantity is not None
+    assert bag.quantity.value == 20
     destroyed = story.tell(returned.MaterialDestroyed(material=material("bag-1"), unit=WARD))
     assert story.codes(destroyed) == set()
 

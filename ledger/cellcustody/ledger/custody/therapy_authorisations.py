@@ -59,10 +59,7 @@ _CONSIGNMENT = 2  # First byte of a consignment's stream id.
 
 
 def _touched(state: TherapyState, act: Act) -> tuple[set[bytes], set[bytes]]:
-    """Returns the materials, with all they were made of, and the batches that an authorisation or fact is about.
-
-    Both empty: the whole therapy.
-    """
+    """Returns the materials and batches that an authorisation or fact is about; both empty: the whole therapy."""
     materials: set[bytes] = set()
     batches: set[bytes] = set()
     row = ROWS.get(act.body_type)
@@ -87,12 +84,16 @@ def _touched(state: TherapyState, act: Act) -> tuple[set[bytes], set[bytes]]:
                 batches.update(body.scope.ids)
         case _:
             pass
-    for one in tuple(materials):
-        for member in state.line_of(one):
-            materials.add(member.material)
-            if member.batch:
-                batches.add(member.batch)
     return (materials, batches)
+
+
+def _with_line(state: TherapyState, materials: set[bytes], batches: set[bytes]) -> tuple[set[bytes], set[bytes]]:
+    """Returns these with all that the materials were made of, and the batches they belong to."""
+    line = [member for one in materials for member in state.line_of(one)]
+    return (
+        materials | {member.material for member in line},
+        batches | {member.batch for member in line if member.batch},
+    )
 
 
 def _touched_by(state: TherapyState, digest: bytes) -> tuple[set[bytes], set[bytes]]:
@@ -111,7 +112,7 @@ def therapy_news(
     corrections and retractions, in the therapy's stream and in its consignments'. Other news is none.
     """
     state = fold.state
-    materials, batches = _touched(state, act)
+    materials, batches = _with_line(state, *_touched(state, act))
     journeys = {
         (journey.consignment, journey.container)
         for one in materials
