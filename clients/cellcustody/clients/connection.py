@@ -39,6 +39,12 @@ KEEPALIVE_MILLISECONDS: Final = 330_000  # Servers take pings less than five min
 RECEIVED_BYTES_MAX: Final = 32 * 1024 * 1024  # The whole history of a therapy in one answer.
 _DETAILS_KEY: Final = "grpc-status-details-bin"
 _RETRYABLE: Final = "retryable"
+_PROBE: Final = "/grpc.health.v1.Health/Check"  # Changes nothing; any answer, even a refusal, shows that one is there.
+_NOBODY_ANSWERED: Final = (
+    grpc.StatusCode.UNAVAILABLE,
+    grpc.StatusCode.DEADLINE_EXCEEDED,
+    grpc.StatusCode.CANCELLED,
+)
 _DRAINING: Final = "DRAINING"  # The one way in which a server says that it is there and took nothing.
 _REFUSAL_CODES: Final = frozenset(
     {
@@ -84,11 +90,12 @@ class TlsFiles:
 class Connection:
     """A channel to one server; made by `connect`, closed by leaving its context."""
 
-    def __init__(self, channel: grpc.Channel, *, target: str, timeout_seconds: float) -> None:
+    def __init__(self, channel: grpc.Channel, *, target: str, timeout_seconds: float, wait_for_ready: bool) -> None:
         self.channel = channel
         self.timeout_seconds = timeout_seconds
         self._target = target
         self._is_ready = False
+        self._waits = wait_for_ready  # A connection that was there once is given time to come back.
 
     def __enter__(self) -> Connection:
         return self
@@ -168,14 +175,14 @@ class Connection:
         """
         if self._is_ready:
             return
-        future = grpc.channel_ready_future(self.channel)
+        probe: grpc.UnaryUnaryMultiCallable[bytes, bytes] = self.channel.unary_unary(_PROBE)
         try:
-            future.result(timeout=timeout_seconds)
-        except grpc.FutureTimeoutError as error:
-            raise ServerUnavailable("no connection could be made", target=self._target) from error
-        finally:
-            future.cancel()
-        self._is_ready = True
+            probe(b"", timeout=timeout_seconds, wait_for_ready=self._waits)
+        except grpc.RpcError as error:
+            code, message, _ = self._read(error)
+            if code in _NOBODY_ANSWERED:
+                raise ServerUnavailable("no connection could be made", target=self._target, because=message) from error
+        self._is_ready = self._waits = True
 
     def _of_question(self, error: grpc.RpcError) -> ClientError:
         code, message, details = self._read(error)
@@ -236,32 +243,26 @@ def connect(
         target: host and port.
         tls: the PEM files of both sides' trust.
         timeout_seconds: deadline of each call that names none of its own, and of connecting.
-        wait_for_ready: True waits here until the server can be reached, at most `timeout_seconds`.
+        wait_for_ready: True gives a server that is about to start the time of the first call to be there.
         server_name: the name in the server's certificate, where it is not the host of `target`.
 
     Raises:
         ConfigurationError: a file cannot be read.
-        ServerUnavailable: with `wait_for_ready`, nobody answers.
     """
     credentials = grpc.ssl_channel_credentials(_pem(tls.ca), _pem(tls.key), _pem(tls.certificate))
     options: list[tuple[str, str | int]] = [
         ("grpc.keepalive_time_ms", KEEPALIVE_MILLISECONDS),
         ("grpc.keepalive_timeout_ms", 20_000),
         ("grpc.max_receive_message_length", RECEIVED_BYTES_MAX),
+        ("grpc.initial_reconnect_backoff_ms", 200),
+        ("grpc.max_reconnect_backoff_ms", 5_000),
         ("grpc.enable_retries", 0),  # A retry is ours to make: it must carry the same statement id, and be known of.
         ("grpc.use_local_subchannel_pool", 1),  # Two sites in one process must not share a connection's identity.
     ]
     if server_name is not None:
         options.append(("grpc.ssl_target_name_override", server_name))
     channel = grpc.secure_channel(target, credentials, options=options)
-    connection = Connection(channel, target=target, timeout_seconds=timeout_seconds)
-    if wait_for_ready:
-        try:
-            connection.wait_until_ready(timeout_seconds)
-        except ClientError:
-            connection.close()
-            raise
-    return connection
+    return Connection(channel, target=target, timeout_seconds=timeout_seconds, wait_for_ready=wait_for_ready)
 
 
 def retry_appends(

@@ -1,45 +1,26 @@
-"""A site's desk for the tests of the clients, and a server that fails as it is told to.
+"""A site's desk for the tests of the clients, and a server that fails as it is told to."""
 
-The server is a real gRPC server over mutual TLS with the generated servicer; it stands in for no ledger: it only
-injects what a network or a ledger can answer.
-"""
-
-import datetime
-import itertools
-from collections.abc import Callable, Iterator
-from concurrent import futures
-from dataclasses import dataclass, field
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 
-import grpc
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 
-from cellcustody.clients import Connection, Identity, LocalStore, Session, TlsFiles, connect
+from cellcustody.clients import Identity, LocalStore, Session, TlsFiles
 from cellcustody.ledger.statements import Ed25519Signer
-from cellcustody.v1 import ledger_service_pb2, ledger_service_pb2_grpc, transport_service_pb2_grpc
 
-NOW = datetime.datetime(2026, 5, 1, 8, 30, tzinfo=datetime.UTC)
-LEDGER = bytes(range(16))
-NURSE = b"n" * 16
-DEVICE = b"d" * 16
-SITE = b"s" * 16
-CONSIGNMENT = b"\x02" + b"c" * 16
-THERAPY = b"\x01" + b"t" * 16
+sys.path.insert(0, str(Path(__file__).parent))
 
-Answer = Callable[[ledger_service_pb2.SubmitRequest, grpc.ServicerContext], ledger_service_pb2.SubmitResponse]
-BatchAnswer = Callable[
-    [ledger_service_pb2.AppendBatchRequest, grpc.ServicerContext], ledger_service_pb2.AppendBatchResponse
-]
-
-
-def counted_bytes() -> Callable[[int], bytes]:
-    """Returns a source of bytes that are never the same twice, and the same in every run."""
-    numbers = itertools.count(1)
-    return lambda length: next(numbers).to_bytes(8, "big").rjust(length, b"\x07")[-length:]
+from client_faults import (
+    DEVICE,
+    LEDGER,
+    NOW,
+    NURSE,
+    FaultyServer,
+    counted_bytes,
+    issue_tls,
+    start_faulty_server,
+)
 
 
 @pytest.fixture
@@ -63,43 +44,6 @@ def session(store: LocalStore) -> Session:
     )
 
 
-@dataclass
-class FaultyServer:
-    """A server whose answers the test sets; it keeps what arrived."""
-
-    target: str
-    tls: TlsFiles
-    received: list[ledger_service_pb2.SubmitRequest] = field(default_factory=list)
-    answers: list[Answer] = field(default_factory=list)
-    batch_answers: list[BatchAnswer] = field(default_factory=list)
-
-    def connect(self, *, timeout_seconds: float = 20.0) -> Connection:
-        """Returns a connection to this server."""
-        return connect(target=self.target, tls=self.tls, timeout_seconds=timeout_seconds)
-
-
-class _Transport(transport_service_pb2_grpc.TransportServiceServicer):
-    def __init__(self, server: FaultyServer) -> None:
-        self._server = server
-
-    def ReleaseCustody(
-        self, request: ledger_service_pb2.SubmitRequest, context: grpc.ServicerContext
-    ) -> ledger_service_pb2.SubmitResponse:
-        self._server.received.append(request)
-        return self._server.answers.pop(0)(request, context)
-
-
-class _Ledger(ledger_service_pb2_grpc.LedgerServiceServicer):
-    def __init__(self, server: FaultyServer) -> None:
-        self._server = server
-
-    def AppendBatch(
-        self, request: ledger_service_pb2.AppendBatchRequest, context: grpc.ServicerContext
-    ) -> ledger_service_pb2.AppendBatchResponse:
-        self._server.received += request.statements
-        return self._server.batch_answers.pop(0)(request, context)
-
-
 @pytest.fixture(scope="session")
 def tls(tmp_path_factory: pytest.TempPathFactory) -> TlsFiles:
     """Files with which both sides of one connection show themselves."""
@@ -109,51 +53,6 @@ def tls(tmp_path_factory: pytest.TempPathFactory) -> TlsFiles:
 @pytest.fixture
 def server(tls: TlsFiles) -> Iterator[FaultyServer]:
     """A server on a port of its own, stopped after the test."""
-    grpc_server = grpc.server(futures.ThreadPoolExecutor(max_workers=4))
-    credentials = grpc.ssl_server_credentials(
-        [(tls.key.read_bytes(), tls.certificate.read_bytes())],
-        root_certificates=tls.ca.read_bytes(),
-        require_client_auth=True,
-    )
-    port = grpc_server.add_secure_port("localhost:0", credentials)
-    faulty = FaultyServer(f"localhost:{port}", tls)
-    transport_service_pb2_grpc.add_TransportServiceServicer_to_server(_Transport(faulty), grpc_server)
-    ledger_service_pb2_grpc.add_LedgerServiceServicer_to_server(_Ledger(faulty), grpc_server)
-    grpc_server.start()
+    faulty, grpc_server = start_faulty_server(tls)
     yield faulty
     grpc_server.stop(None).wait()
-
-
-def issue_tls(folder: Path) -> TlsFiles:
-    """Writes an authority and one certificate for localhost, P-256, valid for the length of a test run."""
-    authority_key, key = ec.generate_private_key(ec.SECP256R1()), ec.generate_private_key(ec.SECP256R1())
-    now = datetime.datetime.now(datetime.UTC)
-
-    def builder(name: str, issuer: str, public_key: ec.EllipticCurvePublicKey) -> x509.CertificateBuilder:
-        return (
-            x509.CertificateBuilder()
-            .subject_name(x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)]))
-            .issuer_name(x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, issuer)]))
-            .public_key(public_key)
-            .serial_number(x509.random_serial_number())
-            .not_valid_before(now - datetime.timedelta(minutes=5))
-            .not_valid_after(now + datetime.timedelta(days=1))
-        )
-
-    authority = (
-        builder("test authority", "test authority", authority_key.public_key())
-        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
-        .sign(authority_key, hashes.SHA256())
-    )
-    certificate = (
-        builder("localhost", "test authority", key.public_key())
-        .add_extension(x509.SubjectAlternativeName([x509.DNSName("localhost")]), critical=False)
-        .sign(authority_key, hashes.SHA256())
-    )
-    files = TlsFiles(folder / "ca.pem", folder / "site.pem", folder / "site.key")
-    files.ca.write_bytes(authority.public_bytes(serialization.Encoding.PEM))
-    files.certificate.write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
-    files.key.write_bytes(
-        key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-    )
-    return files

@@ -1,6 +1,7 @@
 """What is signed is what was shown, and says truly what was seen."""
 
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 
@@ -117,9 +118,9 @@ def test_a_consignment_never_shows_whose_therapy_travels(session: Session, store
     assert not header_of(session, CONSIGNMENT, released()).seen
 
 
-def test_the_devices_counter_survives_a_restart(session: Session, tmp_path: object) -> None:
+def test_the_devices_counter_survives_a_restart(session: Session, tmp_path: Path) -> None:
     """No number is used twice, though the program ended in between."""
-    path = f"{tmp_path}/device.sqlite"
+    path = tmp_path / "device.sqlite"
     used = []
     for _ in range(2):
         store = LocalStore(path)

@@ -1,0 +1,41 @@
+"""The program's commands, gathered; `main` starts it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from cellcustody.clients.cli import acting, auditing, enrolling, outbox_commands, reading
+from cellcustody.clients.cli.context import Context
+from cellcustody.clients.cli.profile import PROFILE_VARIABLE
+
+__all__ = ["app"]
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,  # Errors are printed by `main`, in one form, without a traceback.
+    rich_markup_mode=None,  # What was read is never taken for markup.
+    epilog="Exit codes: 0 done, 1 verification failed, 2 usage, 3 refused, 4 unavailable or outcome unknown,"
+    " 5 not found, 6 access denied.",
+)
+
+
+@app.callback()
+def start(
+    context: typer.Context,
+    profile: Annotated[
+        Path | None, typer.Option(envvar=PROFILE_VARIABLE, help="TOML file: server, keys, who signs.")
+    ] = None,
+) -> None:
+    """A chain-of-custody ledger for cell therapies: sign what happened, ask who has what, verify it offline."""
+    context.obj = Context(profile)
+
+
+reading.register(app)
+acting.register(app)
+enrolling.register(app)
+outbox_commands.register(app)
+auditing.register(app)

@@ -1,0 +1,213 @@
+"""The commands of auditors and regulators: export a dossier, verify one offline, hold the log to its word."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from cellcustody.clients.auditor import AuditorClient
+from cellcustody.clients.cli.context import AsJson, Context, context_of
+from cellcustody.clients.cli.plain import Plain, as_json
+from cellcustody.clients.cli.profile import id_from_text
+from cellcustody.clients.cli.reading import therapy_of
+from cellcustody.clients.cli.screen import print_table, say
+from cellcustody.ledger.errors import ConfigurationError
+from cellcustody.ledger.registry.anchor import Anchor, parse_anchor
+from cellcustody.ledger.verification import DossierError, Outcome, Report, verify_dossier
+
+__all__ = ["register"]
+
+LeafIndex = Annotated[int, typer.Option(help="Leaf index, from 0.")]
+
+
+def register(app: typer.Typer) -> None:
+    """Adds the commands."""
+    export = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Histories as files.")
+    export.command("therapy")(export_therapy)
+    export.callback()(_group)
+    app.add_typer(export, name="export")
+    app.command()(verify)
+    audit = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Hold the log to what it showed before.")
+    audit.command("checkpoint")(audit_checkpoint)
+    audit.command("receipt")(audit_receipt)
+    audit.command("all")(audit_all)
+    app.add_typer(audit, name="audit")
+
+
+def _group() -> None:
+    """Keeps a group of one command a group."""
+
+
+def export_therapy(
+    context: typer.Context,
+    name: Annotated[str, typer.Argument(help="The therapy's stream in hexadecimal, or its CoI identifier.")],
+    to: Annotated[Path, typer.Option(help="File to write.")],
+    purpose: Annotated[str, typer.Option(help="Why; it is logged.")],
+    json: AsJson = False,
+) -> None:
+    """Write the dossier of a therapy to a file. Complete is not verified: see `verify`."""
+    with context_of(context).open_reader() as reader:
+        export = reader.export_therapy(therapy_of(name), to, purpose=purpose)
+    if json:
+        typer.echo(
+            as_json(
+                {
+                    "file": str(export.path),
+                    "statements": export.statements,
+                    "length_bytes": export.length_bytes,
+                    "sha256": export.sha256.hex(),
+                }
+            )
+        )
+    else:
+        say(f"{export.path}: {export.statements} statements, {export.length_bytes} bytes, sha256 {export.sha256.hex()}")
+
+
+def verify(
+    file: Annotated[Path, typer.Argument(help="The dossier.")],
+    anchor: Annotated[Path | None, typer.Option(help="Anchor file, got elsewhere than from the operator.")] = None,
+    json: AsJson = False,
+) -> None:
+    """Verify a dossier offline, every check with its result.
+
+    Without an anchor nobody knows whose ledger it is from, and it ends with 1.
+    """
+    data = _read(file)
+    trusted = None if anchor is None else parse_anchor(_read(anchor))
+    try:
+        report = verify_dossier(data, trusted)
+    except DossierError as broken:
+        if broken.report is not None:
+            _print_report(broken.report, json=json, broken=broken)
+        else:
+            typer.echo(f"first broken link: {broken}", err=True)
+        raise typer.Exit(1) from broken
+    _print_report(report, json=json, broken=None)
+    if report.outcome is not Outcome.VERIFIED:
+        raise typer.Exit(1)
+
+
+def audit_checkpoint(context: typer.Context, json: AsJson = False) -> None:
+    """Fetch the last checkpoint, verify it, and demand that it continues the one believed before."""
+    with _auditor(context_of(context)) as auditor:
+        before = auditor.believed
+        checkpoint, raw = auditor.checkpoint()
+    if json:
+        typer.echo(
+            as_json(
+                {
+                    "origin": checkpoint.origin,
+                    "size": checkpoint.size,
+                    "root": checkpoint.root.hex(),
+                    "size_believed_before": 0 if before is None else before.size,
+                    "checkpoint": raw.decode(),
+                }
+            )
+        )
+        return
+    since = "" if before is None else f", continues size {before.size}"
+    say(f"{checkpoint.origin}: size {checkpoint.size}, root {checkpoint.root.hex()}{since}", style="green")
+
+
+def audit_receipt(
+    context: typer.Context,
+    leaf_index: LeafIndex = -1,
+    digest: Annotated[str, typer.Option(help="Statement digest in hexadecimal.")] = "",
+    to: Annotated[Path | None, typer.Option(help="File to write the receipt to.")] = None,
+    json: AsJson = False,
+) -> None:
+    """Fetch an entry with its receipt, and verify one against the other."""
+    if (leaf_index < 0) == (not digest):
+        raise ConfigurationError("name the entry by --leaf-index or by --digest")
+    with _auditor(context_of(context)) as auditor:
+        entry = (
+            auditor.receipt(statement_digest=id_from_text(digest, "digest", 32))
+            if digest
+            else auditor.receipt(leaf_index=leaf_index)
+        )
+    if to is not None:
+        to.write_bytes(entry.receipt)
+    size = entry.proof.checkpoint.size
+    if json:
+        typer.echo(as_json({"leaf_index": entry.leaf_index, "size": size, "receipt": entry.receipt.decode()}))
+    else:
+        say(f"leaf {entry.leaf_index} is in the tree of size {size}", style="green")
+
+
+def audit_all(context: typer.Context, json: AsJson = False) -> None:
+    """Read every entry and hash them up to the signed root."""
+    with _auditor(context_of(context)) as auditor:
+        checkpoint = auditor.verify_all()
+    if json:
+        typer.echo(as_json({"size": checkpoint.size, "root": checkpoint.root.hex()}))
+    else:
+        say(f"{checkpoint.size} entries make the signed root {checkpoint.root.hex()}", style="green")
+
+
+def _auditor(found: Context) -> AuditorClient:
+    profile = found.profile
+    if "anchor" not in profile.paths:
+        raise ConfigurationError("the profile lacks a member", profile=profile.path, member="anchor")
+    anchor: Anchor = parse_anchor(_read(profile.paths["anchor"]))
+    return AuditorClient(
+        profile.connect(),
+        origin=anchor.log_origin,
+        log_keys=anchor.log_keys,
+        memory=profile.paths.get("audit_memory", profile.path.with_name("believed.checkpoint")),
+    )
+
+
+def _print_report(report: Report, *, json: bool, broken: DossierError | None) -> None:
+    if json:
+        typer.echo(as_json(_report_as_plain(report, broken)))
+        return
+    print_table(
+        "Checks",
+        ("check", "result", "checked", "what it shows", "note"),
+        (
+            (line.check.name, line.result.value, str(line.checked), line.check.value, line.note)
+            for line in report.checks
+        ),
+    )
+    if broken is not None:
+        say(f"first broken link: {broken}", style="bold red")
+    if report.suspect:
+        say(f"{len(report.suspect)} statements were signed with a key later said to be compromised", style="red")
+    say(
+        f"{report.outcome.value}: {len(report.statements)} statements, position {report.position}",
+        style="bold green" if report.outcome is Outcome.VERIFIED else "bold red",
+    )
+
+
+def _report_as_plain(report: Report, broken: DossierError | None) -> Plain:
+    return {
+        "outcome": report.outcome.value,
+        "first_broken_link": None if broken is None else {"reason": broken.reason, "message": str(broken)},
+        "checks": [
+            {"check": line.check.name, "result": line.result.value, "checked": line.checked, "note": line.note}
+            for line in report.checks
+        ],
+        "ledger_id": report.ledger_id.hex(),
+        "log_origin": report.log_origin,
+        "position": report.position,
+        "therapy": report.therapy.hex(),
+        "statements": [
+            {
+                "leaf_index": each.leaf_index,
+                "statement_digest": each.statement_digest.hex(),
+                "body_type": each.body_type,
+                "key": each.key.value,
+                "findings": list(each.findings),
+            }
+            for each in report.statements
+        ],
+    }
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as refusal:
+        raise ConfigurationError("the file cannot be read", path=path, because=refusal.strerror) from refusal
