@@ -68,7 +68,7 @@ def verify_entries(
         NothingCheckedError: there was no entry.
         DossierError: the first broken link, by its class; `leaf_index` says where.
     """
-    verifier = StatementVerifier(registry.state, registry.leaf_indexes)
+    verifier = StatementVerifier(registry.state, registry.leaf_indexes, keeps_bodies=False)
     crossing = Crossing(registry.state, verifier)
     heads: dict[bytes, tuple[int, bytes]] = {}
     edge: RightEdge | None = RightEdge()

@@ -21,7 +21,7 @@ from bisect import bisect_right
 from collections.abc import Sequence
 from typing import Final, NamedTuple
 
-from google.protobuf.message import Message
+from google.protobuf.message import DecodeError, Message
 
 from cellcustody.ledger.contract import BODIES, BodyType
 from cellcustody.ledger.custody.act import Finding, Status
@@ -38,17 +38,18 @@ from cellcustody.ledger.registry import (
     competence,
 )
 from cellcustody.ledger.statements import (
-    DisclosedBody,
     KeyId,
     KeyLookup,
     Opening,
     ParsedStatement,
     PayloadType,
     StreamKind,
+    check_wire_form,
     parse_wire_form,
     partial_body,
     read_statement,
 )
+from cellcustody.ledger.verification.commitments import check_records
 from cellcustody.ledger.verification.container import EntryToVerify, Records
 from cellcustody.ledger.verification.errors import (
     CommitmentInvalidError,
@@ -134,8 +135,13 @@ def read_given_entry(given: EntryToVerify) -> entry_pb2.Entry:
         EntryInvalidError: they are not the exact wire form of an entry of this format.
     """
     try:
-        message = parse_wire_form(entry_pb2.Entry, given.entry)
-    except CellcustodyError as defect:
+        message = entry_pb2.Entry.FromString(given.entry)
+        # Equal bytes are in the exact wire form but for enums and text, which the judgement's own check looks at.
+        message.DiscardUnknownFields()
+        if message.SerializeToString(deterministic=True) != given.entry:
+            check_wire_form(entry_pb2.Entry, given.entry)
+            raise EntryInvalidError("an entry is not in its exact form", leaf_index=given.leaf_index)
+    except (DecodeError, CellcustodyError) as defect:
         raise EntryInvalidError(
             "an entry is not in its exact form", leaf_index=given.leaf_index, defect=str(defect)
         ) from defect
@@ -160,7 +166,7 @@ def verify_body(
     if records is None:
         return found.message_class(), 0, False
     try:
-        DisclosedBody(records).verify(statement.commitment)
+        check_records(records, statement.commitment)
         openings = [record for record in records if isinstance(record, Opening)]
         if len(openings) == len(records):
             body = parse_wire_form(found.message_class, b"".join(opening.record for opening in openings))
@@ -178,8 +184,12 @@ def verify_body(
 class StatementVerifier:
     """Verifies entries of one ledger against its registry, each by itself."""
 
-    def __init__(self, registry: RegistryState, registry_leaves: Sequence[int]) -> None:
-        """Takes a registry that has been verified, and the leaf indexes of its entries, ascending."""
+    def __init__(self, registry: RegistryState, registry_leaves: Sequence[int], *, keeps_bodies: bool = True) -> None:
+        """Takes a registry that has been verified, and the leaf indexes of its entries, ascending.
+
+        Without `keeps_bodies` only re-judgements keep theirs: what a million entries say would fill the memory.
+        """
+        self._keeps_bodies = keeps_bodies
         self._registry = registry
         self._leaves = registry_leaves
         self._lookup: KeyLookup = registry.public_key
@@ -245,7 +255,7 @@ class StatementVerifier:
             entry.sequence,
             entry.previous_leaf_hash,
             header.body_type,
-            body,
+            body if self._keeps_bodies or statement.envelope.payload_type is PayloadType.JUDGEMENT else None,
             is_whole,
             opened,
             len(records) - opened if records is not None else len(statement.commitment.field_numbers),
