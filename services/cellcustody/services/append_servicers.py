@@ -10,6 +10,7 @@ The rules:
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from typing import TypeAlias
 
 import grpc
 from google.protobuf.descriptor import ServiceDescriptor
@@ -28,7 +29,8 @@ from cellcustody.v1.ledger_service_pb2_grpc import LedgerServiceServicer
 
 __all__ = ["LedgerServicer", "act_handlers"]
 
-_ActHandler = grpc.RpcMethodHandler[ledger_service_pb2.SubmitRequest, ledger_service_pb2.SubmitResponse]
+# In quotes: grpcio's stubs know the class as generic, its own module does not.
+_ActHandler: TypeAlias = "grpc.RpcMethodHandler[ledger_service_pb2.SubmitRequest, ledger_service_pb2.SubmitResponse]"
 
 
 def act_handlers(service: ServiceDescriptor, core: AppendCore) -> Mapping[str, _ActHandler]:

@@ -45,7 +45,6 @@ __all__ = [
     "BatchTooLargeError",
     "RequestInvalidError",
     "ServerBusyError",
-    "ServerDrainingError",
     "WrongRpcError",
     "findings_of",
     "is_retryable",
@@ -83,12 +82,6 @@ class ServerBusyError(StoreError):
     reason = "SERVER_BUSY"
 
 
-class ServerDrainingError(StoreError):
-    """Raised when the server is about to end and takes no more statements; nothing was written."""
-
-    reason = "DRAINING"
-
-
 STATUS_CODES: Final[dict[type[CellcustodyError], grpc.StatusCode]] = {
     FormRefusedError: grpc.StatusCode.INVALID_ARGUMENT,
     OversizeError: grpc.StatusCode.INVALID_ARGUMENT,
@@ -102,7 +95,6 @@ STATUS_CODES: Final[dict[type[CellcustodyError], grpc.StatusCode]] = {
     ShreddedError: grpc.StatusCode.NOT_FOUND,
     AccessDeniedError: grpc.StatusCode.PERMISSION_DENIED,
     FatalStoreError: grpc.StatusCode.UNAVAILABLE,
-    ServerDrainingError: grpc.StatusCode.UNAVAILABLE,
     LedgerBusyError: grpc.StatusCode.RESOURCE_EXHAUSTED,
     ServerBusyError: grpc.StatusCode.RESOURCE_EXHAUSTED,
     OutcomeUnknownError: grpc.StatusCode.DEADLINE_EXCEEDED,
@@ -130,9 +122,7 @@ def status_code_of(error: BaseException) -> grpc.StatusCode:
 
 def is_retryable(error: BaseException) -> bool:
     """Tells whether the same request may be sent again unchanged, later."""
-    return isinstance(
-        error, RetryableRefusedError | LedgerBusyError | ServerBusyError | OutcomeUnknownError | ServerDrainingError
-    )
+    return isinstance(error, RetryableRefusedError | LedgerBusyError | ServerBusyError | OutcomeUnknownError)
 
 
 def findings_of(error: BaseException) -> tuple[Explained, ...]:

@@ -186,7 +186,7 @@ class ErrorsInterceptor(_Interceptor):
 class GateInterceptor(_Interceptor):
     """Lets in who may call, and counts streams."""
 
-    def __init__(self, gate: Gate, *, streams_max: int) -> None:
+    def __init__(self, gate: Gate, streams_max: int) -> None:
         self._gate = gate
         self._streams = threading.BoundedSemaphore(streams_max)
         self._streams_max = streams_max

@@ -1,0 +1,123 @@
+"""The server's commands: `serve` runs it, `init` founds a ledger to try out, `init tls` lets a site connect.
+
+They are added to the command line through the entry-point group `cellcustody.commands`, and stand by themselves as
+`python -m cellcustody.services`. What they make is printed as one JSON object.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from cellcustody.ledger.errors import CellcustodyError, ConfigurationError
+from cellcustody.services.certificates import issue_client_certificate
+from cellcustody.services.configuration import load_configuration
+from cellcustody.services.founding import FoundingWishes, found_ledger
+from cellcustody.services.server import run_server
+
+__all__ = ["app", "init", "serve"]
+
+PASSPHRASE_VARIABLE = "CELLCUSTODY_PASSPHRASE"
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, help="Found a ledger, and serve it.")
+init = typer.Typer(add_completion=False, help="Found a ledger in an empty folder, to try out.")
+
+
+@app.command()
+def serve(
+    config: Annotated[Path, typer.Option(help="The configuration, as `init` writes it.")],
+    ready_file: Annotated[
+        Path | None, typer.Option(help="Written when everything answers: JSON with the ports that were bound.")
+    ] = None,
+) -> None:
+    """Serves a ledger until SIGTERM, then drains."""
+    run_server(load_configuration(config), ready_file=ready_file)
+
+
+@init.callback(invoke_without_command=True)
+def found(
+    context: typer.Context,
+    directory: Annotated[Path, typer.Option(help="An empty folder, or one to be made.")] = Path("ledger"),
+    origin: Annotated[str, typer.Option(help="The log's origin line, a name without scheme.")] = "localhost/log",
+    registrars: Annotated[int, typer.Option(help="How many registrars found it.")] = 3,
+    threshold: Annotated[int, typer.Option(help="How many of them later acts take.")] = 2,
+    host: Annotated[list[str] | None, typer.Option(help="Names and addresses of the server.")] = None,
+    grpc_listen: Annotated[str, typer.Option(help="Where gRPC listens; port 0 takes a free one.")] = "127.0.0.1:8443",
+    http_listen: Annotated[str, typer.Option(help="Where the log's HTTP listens.")] = "127.0.0.1:8480",
+    entries_open: Annotated[bool, typer.Option(help="Give entries to anyone over HTTP.")] = False,
+    passphrase_environment: Annotated[
+        str, typer.Option(help="Variable with the passphrase of the registrars' key files; asked for if not set.")
+    ] = PASSPHRASE_VARIABLE,
+) -> None:
+    """Founds a ledger: keys, certificates, configuration, anchor, and the first entries."""
+    if context.invoked_subcommand is not None:
+        return
+    passphrase = os.environ.get(passphrase_environment) or typer.prompt(
+        "Passphrase for the registrars' keys", hide_input=True, confirmation_prompt=True, err=True
+    )
+    wishes = FoundingWishes(
+        directory=directory,
+        origin=origin,
+        registrars=registrars,
+        threshold=threshold,
+        hosts=tuple(host or FoundingWishes(directory, origin).hosts),
+        grpc_listen=grpc_listen,
+        http_listen=http_listen,
+        entries_open=entries_open,
+    )
+    made = found_ledger(wishes, registrar_passphrase=passphrase, now=lambda: datetime.now(UTC))
+    _print(
+        {
+            "configuration": str(made.configuration),
+            "anchor": str(made.anchor),
+            "ledger_id": made.ledger_id.hex(),
+            "founding_digest": made.founding_digest.hex(),
+            "registrars": [str(path) for path in made.registrars],
+            "authority": str(made.authority),
+            "operator_certificate": str(made.operator.certificate),
+        }
+    )
+
+
+@init.command()
+def tls(
+    site: Annotated[str, typer.Option(help="A name for the files: letters, digits, - and _.")],
+    directory: Annotated[Path, typer.Option(help="The ledger's folder.")] = Path("ledger"),
+    out: Annotated[Path | None, typer.Option(help="Where to write; the ledger's tls folder by default.")] = None,
+) -> None:
+    """Issues a client certificate of the private CA; enrol its key id with the site."""
+    authority = directory / "tls" / "ca.pem"
+    target = out or authority.parent
+    if not target.is_dir():
+        raise ConfigurationError("a folder is missing", value=target)
+    issued = issue_client_certificate(authority, target, site, now=datetime.now(UTC))
+    _print(
+        {
+            "certificate": str(issued.certificate),
+            "key": str(issued.key),
+            "authority": str(authority),
+            "tls_key_id": issued.tls_key_id.hex(),
+        }
+    )
+
+
+app.add_typer(init, name="init")
+
+
+def _print(value: dict[str, object]) -> None:
+    typer.echo(json.dumps(value, indent=1))
+
+
+def run() -> None:
+    """Runs the commands by themselves, and ends with 2 where a configuration or an input is wrong."""
+    try:
+        app(prog_name="python -m cellcustody.services")
+    except CellcustodyError as error:
+        print(f"cellcustody: {error}", file=sys.stderr)
+        sys.exit(2)
