@@ -2,16 +2,17 @@
 
 The rules, in the order they are checked:
 
-1. No finding of entry is a gate.
-2. Everything that the signer has seen is in the log; what is not may come, so that the refusal is retryable.
-3. The rules of the stream find nothing that stands against it; what they wait for makes the refusal retryable.
-4. Nothing decision-relevant about the same material stands in its streams at a leaf that the signer had not seen;
+1. Everything that the signer has seen is in the log; what is not may come, so that the refusal is retryable, unless a
+   gate of entry refuses it for good.
+2. No finding of entry is a gate, and the rules of the stream find nothing that stands against it; all that stands
+   against it is told at once. What the rules wait for makes the refusal retryable.
+3. Nothing decision-relevant about the same material stands in its streams at a leaf that the signer had not seen;
    the refusal lists the digests.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from cellcustody.ledger.contract import BodyType
 from cellcustody.ledger.custody.act import Act, Finding
@@ -55,20 +56,21 @@ class CoSignatureRefusedError(AuthorisationRefusedError):
         self.rule = rule
 
 
-def refuse_if_blocking(findings: Sequence[Finding], found: BodyType | None, openings: Sequence[Opening]) -> None:
-    """Returns if no finding stands against an authorisation.
+def blocks(findings: Iterable[Finding]) -> bool:
+    """Tells whether any of the findings stands against an authorisation for good."""
+    return any(
+        rule_of(finding.code).strength in _BLOCKING or finding.code in _REFUSED_THOUGH_ADVISORY for finding in findings
+    )
+
+
+def refuse_if_blocking(findings: Sequence[Finding]) -> None:
+    """Returns if no finding of entry stands against a co-signature.
 
     Raises:
-        RuleRefusedRetryableError: something that it names is not in the log yet.
         RuleRefusedError: a gate or a hard gate stands against it; all findings are told.
     """
-    strengths = {rule_of(finding.code).strength for finding in findings}
-    if Strength.AWAITING in strengths:
-        raise RuleRefusedRetryableError(
-            "something that the authorisation names is not in the log yet", explain(findings, found, openings)
-        )
-    if strengths & _BLOCKING or any(finding.code in _REFUSED_THOUGH_ADVISORY for finding in findings):
-        raise RuleRefusedError("rules stand against the authorisation", explain(findings, found, openings))
+    if blocks(findings):
+        raise RuleRefusedError("rules stand against the co-signature", explain(findings))
 
 
 class AuthorisationBench:
@@ -77,42 +79,53 @@ class AuthorisationBench:
     def __init__(self, store: LedgerStore, cases: Cases) -> None:
         self._store = store
         self._cases = cases
-        self._group: dict[bytes, tuple[bytes, int]] = {}
+        self._group: dict[bytes, bytes] = {}
 
-    def note(self, digest: bytes, stream: bytes, leaf_index: int) -> None:
+    def note(self, digest: bytes, stream: bytes) -> None:
         """Notes a statement of the group being made, so that later members may have seen it."""
-        self._group[digest] = (stream, leaf_index)
+        self._group[digest] = stream
 
     def forget_group(self) -> None:
         """Forgets the group: it is in the store, or it never will be."""
         self._group.clear()
 
-    def check(self, act: Act, case: Case, pack: PolicyPack, found: BodyType, openings: Sequence[Opening]) -> None:
-        """Returns if the authorisation may take effect now.
+    def check(
+        self,
+        act: Act,
+        case: Case,
+        pack: PolicyPack,
+        found: BodyType,
+        openings: Sequence[Opening],
+        entry_findings: Sequence[Finding] = (),
+    ) -> None:
+        """Returns if the authorisation may take effect now; `entry_findings` are those made at this very entry.
 
         Raises:
             SeenUnknownError, RuleRefusedError, RuleRefusedRetryableError: it may not, or not yet.
         """
-        self._check_seen(act)
-        findings, news = self._rules(case, act, pack)
-        if news and all(finding.code != "UNSEEN_DECISION" for finding in findings):
-            findings = (*findings, Finding("UNSEEN_DECISION"))
-        strengths = {rule_of(finding.code).strength for finding in findings}
-        if Strength.AWAITING not in strengths and strengths & _BLOCKING:
-            unseen = tuple(("unseen", one.digest.hex()) for one in news)
-            raise RuleRefusedError(
-                "rules stand against the authorisation",
-                explain(findings, found, openings, [("UNSEEN_DECISION", unseen)]),
-                **({"unseen": " ".join(one.digest.hex() for one in news)} if news else {}),
-            )
-        refuse_if_blocking(findings, found, openings)
+        refused_at_entry = blocks(entry_findings)
+        if not refused_at_entry:
+            self._check_seen(act)
+        by_rules, news = self._rules(case, act, pack)
+        if news and all(finding.code != "UNSEEN_DECISION" for finding in by_rules):
+            by_rules = (*by_rules, Finding("UNSEEN_DECISION"))
+        findings = sorted({*entry_findings, *by_rules})
+        if not findings:
+            return
+        unseen = tuple(("unseen", one.digest.hex()) for one in news)
+        told = explain(findings, found, openings, [("UNSEEN_DECISION", unseen)])
+        # What is missing may come, and with it the rules may find otherwise; what was found at entry stays.
+        is_waiting = any(rule_of(finding.code).strength is Strength.AWAITING for finding in by_rules)
+        if is_waiting and not refused_at_entry:
+            raise RuleRefusedRetryableError("something that the authorisation names is not in the log yet", told)
+        if refused_at_entry or blocks(by_rules):
+            values = {"unseen": " ".join(one.digest.hex() for one in news)} if news else {}
+            raise RuleRefusedError("rules stand against the authorisation", told, **values)
 
     def _check_seen(self, act: Act) -> None:
         for stream, digest in act.seen:
-            in_group = self._group.get(digest)
-            if in_group is not None:
-                there = in_group[0]
-            else:
+            there = self._group.get(digest)
+            if there is None:
                 position = self._store.find_statement(digest)
                 if position is None:
                     raise SeenUnknownError("what the signer has seen is not in the log yet", stream=stream, seen=digest)

@@ -5,6 +5,8 @@ The rules:
 * The writer's thread alone owns the cases. A case is read from the store when it is first needed and kept while there
   is room; what it was told since the last commit is not in the store yet, so that such a case is never let go before.
 * What a group that failed had told is forgotten by dropping its cases.
+* What an arrival changes is told by cases that were there before it, so all that rest on it are read first.
+* A therapy is judged under the pack that its enrolment in effect pins it to, and under the default before that.
 * A consignment folds alone. A therapy folds jointly with the consignments it cites; when one of them moves on, the
   therapies linked to it are told. Links of the group being made count like those in the store.
 """
@@ -114,31 +116,61 @@ class Cases:
         return frozenset(recorded) if pending is None else frozenset((*recorded, *pending))
 
     def take_links(self, act: Act) -> frozenset[bytes]:
-        """Returns the keys that an act links its stream to, after noting them for the group being made."""
-        if StreamKind(act.stream[0]) is not StreamKind.THERAPY:
-            return frozenset()
-        keys = reference_keys(act)
+        """Returns the keys that an act links its stream to, after noting them for the group being made.
+
+        To be called before the act comes into its case: the cases that rest on it are read as they were without it.
+        """
+        is_therapy = act.stream[0] == StreamKind.THERAPY
+        keys = reference_keys(act) if is_therapy else frozenset()
+        for stream in self._resting_on(act, keys):
+            self.case(stream)
         for key in keys:
             self._links.setdefault(key, set()).add(act.stream)
         return keys
 
-    def append(self, act: Act, links: frozenset[bytes], pack: PolicyPack) -> frozenset[bytes]:
-        """Takes an act into its case; returns the digests of the earlier facts of its stream that change with it."""
+    def append(
+        self, act: Act, links: frozenset[bytes], replacing: Mapping[bytes, Act] | None = None
+    ) -> frozenset[bytes]:
+        """Takes an act into its case; returns the digests of the earlier facts of its stream that change with it.
+
+        `replacing` are earlier acts of a therapy by digest as they are from now on, with identifiers compared anew.
+        """
         self._touched.add(act.stream)
         case = self.case(act.stream)
         if not isinstance(case, TherapyCase):
             return case.append(act)
-        if case.pack.digest != pack.digest:
-            return self._repinned(case, act, links, pack)
-        return case.append(act, references=self._references(case.references, links))
+        references = self._references(case.references, links)
+        if replacing:
+            return self._fold_anew(case, references, replacing, act)
+        changed = case.append(act, references=references)
+        return changed | self._pinned(act) if isinstance(act.body, harvest_pb2.TherapyEnrolled) else changed
 
-    def _repinned(self, case: TherapyCase, act: Act, links: frozenset[bytes], pack: PolicyPack) -> frozenset[bytes]:
-        """Folds a therapy anew under the pack that an enrolment pins it to."""
-        own = [one for one in case.acts.values() if one.stream == case.stream]
-        before = {one.digest: case.judged[one.digest] for one in own}
-        anew = TherapyCase(case.stream, pack, [*own, act], self._references(case.references, links) or case.references)
+    def mark_in_effect(self, stream: bytes, digest: bytes, leaf_index: int) -> frozenset[bytes]:
+        """Puts a pending authorisation in effect; returns the digests of earlier facts that change with it."""
+        self._touched.add(stream)
+        case = self.case(stream)
+        changed = case.mark_in_effect(digest, leaf_index)
+        act = case.acts[digest]
+        return changed | self._pinned(act) if isinstance(act.body, harvest_pb2.TherapyEnrolled) else changed
+
+    def _pinned(self, enrolment: Act) -> frozenset[bytes]:
+        """Folds a therapy anew if it has come to be pinned to another pack."""
+        case = self.therapy(enrolment.stream)
+        if case.pack.digest == self._pack_for(case.acts.values()).digest:
+            return frozenset()
+        return self._fold_anew(case, None, {}) - {enrolment.digest}
+
+    def _fold_anew(
+        self, case: TherapyCase, references: References | None, replacing: Mapping[bytes, Act], *more: Act
+    ) -> frozenset[bytes]:
+        before = {digest: judged for digest, judged in case.judged.items() if case.acts[digest].stream == case.stream}
+        own = [replacing.get(digest, case.acts[digest]) for digest in before]
+        own.extend(more)
+        anew = TherapyCase(case.stream, self._pack_for(own), own, references or case.references)
         self._cases[case.stream] = anew
-        return frozenset(digest for digest, judged in before.items() if anew.judged[digest] != judged)
+        return frozenset(
+            digest for digest, judged in before.items() if digest in replacing or anew.judged[digest] != judged
+        )
 
     def spread(self, act: Act, links: frozenset[bytes], changed: dict[bytes, set[bytes]]) -> None:
         """Tells the streams that rest on what an act said, and adds what they judge otherwise now to `changed`."""
@@ -221,16 +253,14 @@ class Cases:
 
     def _load_therapy(self, stream: bytes, acts: list[Act]) -> TherapyCase:
         keys = {key for act in acts for key in reference_keys(act)}
-        pack = self._pack_of(_pinned_digest(acts)) or DEFAULT_PACK
-        return TherapyCase(stream, pack, acts, self._references(References(), keys))
+        return TherapyCase(stream, self._pack_for(acts), acts, self._references(References(), keys))
 
-
-def _pinned_digest(acts: list[Act]) -> bytes:
-    """Returns the pack that the enrolment in effect pins a therapy to; empty before it."""
-    for act in acts:
-        if isinstance(act.body, harvest_pb2.TherapyEnrolled) and act.in_effect_at is not None:
-            return act.body.policy_digest
-    return b""
+    def _pack_for(self, acts: Iterable[Act]) -> PolicyPack:
+        """Returns the pack that the enrolment in effect pins a therapy to."""
+        for act in acts:
+            if isinstance(act.body, harvest_pb2.TherapyEnrolled) and act.in_effect_at is not None:
+                return self._pack_of(act.body.policy_digest) or DEFAULT_PACK
+        return DEFAULT_PACK
 
 
 def _filled(fold: Fold[S], acts: list[Act]) -> Fold[S]:

@@ -9,19 +9,22 @@ The rules:
 * With all the persons that contract and pack ask for, it is in effect; else it is pending, and judged again at the
   entry of the co-signature that completes it.
 * A co-signature joins a statement of its own stream, by a person who has not signed it, once for each person.
+* Identifiers that came before the enrolment they are held against are compared when it is recorded; what comes of it is
+  a re-judgement that carries the comparisons.
 * Registry, lots and sites are read as of this entry's own leaf index; consignments and materials in full.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 
-from cellcustody.ledger.contract import BODIES, BodyType
+from cellcustody.ledger.contract import BODIES, BodyType, DisclosureClass
 from cellcustody.ledger.custody.act import Act, Comparison, Finding, Judged, Outcome, Status
 from cellcustody.ledger.custody.fold import CoSigner
 from cellcustody.ledger.custody.policy import PolicyPack
 from cellcustody.ledger.entries import JudgedEntry
-from cellcustody.ledger.errors import ConflictError, RetryableRefusedError, StoreError
+from cellcustody.ledger.errors import ConflictError, FormRefusedError, RetryableRefusedError, StoreError
 from cellcustody.ledger.recording.authorisations import (
     AuthorisationBench,
     CoSignatureRefusedError,
@@ -34,25 +37,39 @@ from cellcustody.ledger.recording.identity import FIELD_PATIENT_IDENTIFIERS, com
 from cellcustody.ledger.recording.ledger_statements import LedgerVoice, revision
 from cellcustody.ledger.recording.planning import Plan, PlannedEntry, SealedGroup
 from cellcustody.ledger.recording.prepared import Prepared
-from cellcustody.ledger.recording.replaying import act_of_prepared
+from cellcustody.ledger.recording.replaying import act_of_prepared, openings_of
 from cellcustody.ledger.recording.sealing import classes_in
 from cellcustody.ledger.registry.admission import Admission
 from cellcustody.ledger.registry.state import RegistryState
-from cellcustody.ledger.statements import PayloadType, StreamKind
+from cellcustody.ledger.statements import PayloadType, StreamKind, partial_body
 from cellcustody.ledger.store import Claim, IdentityMac, LedgerStore, StreamLink, Vault
-from cellcustody.v1 import harvest_pb2
+from cellcustody.v1 import common_pb2, harvest_pb2
 
 __all__ = ["CoiTakenError", "CustodyJudge", "JoinedUnknownError", "planned"]
 
 _FOLDED = frozenset({StreamKind.THERAPY, StreamKind.CONSIGNMENT, StreamKind.LOT, StreamKind.SITE})
 _CLAIM_CO_SIGNATURE = "co_signature"
 _CLAIM_COI = "coi"
+_IDENTITY_CODES = {"IDENTIFIER_MISMATCH": Outcome.MISMATCH, "IDENTIFIER_UNREADABLE": Outcome.UNREADABLE}
+_IDENTITY_ALONE = frozenset({DisclosureClass.IDENTITY})
 
 
 class CoiTakenError(ConflictError):
     """Raised when a therapy is enrolled under a chain of identity identifier that names another."""
 
     reason = "COI_TAKEN"
+
+
+class JudgementFromOutsideError(FormRefusedError):
+    """Raised when a re-judgement is submitted: the ledger makes them itself, with the entry that causes them."""
+
+    reason = "JUDGEMENT_FROM_OUTSIDE"
+
+
+class NothingFiledHereError(FormRefusedError):
+    """Raised when a co-signature is filed in a stream of a kind in which nothing can be joined."""
+
+    reason = "NOTHING_FILED_HERE"
 
 
 class JoinedUnknownError(RetryableRefusedError):
@@ -79,7 +96,7 @@ def planned(prepared: Prepared, submitting_site: bytes, judgement: JudgedEntry) 
 
 def _identity_findings(comparisons: tuple[Comparison, ...]) -> list[Finding]:
     found: list[Finding] = []
-    for code, outcome in (("IDENTIFIER_MISMATCH", Outcome.MISMATCH), ("IDENTIFIER_UNREADABLE", Outcome.UNREADABLE)):
+    for code, outcome in _IDENTITY_CODES.items():
         leaves = tuple(one.leaf for one in comparisons if one.outcome is outcome)
         if leaves:
             found.append(Finding(code, leaves))
@@ -97,7 +114,11 @@ class CustodyJudge:
         cases: Cases,
         pack_of: Callable[[bytes], PolicyPack | None],
         voice: LedgerVoice | None,
+        *,
+        is_trial: bool = False,
     ) -> None:
+        """A trial makes no keys and signs nothing: its plans say what would be found, and are not to be recorded."""
+        self._is_trial = is_trial
         self._store = store
         self._vault = vault
         self._registry = registry
@@ -107,7 +128,13 @@ class CustodyJudge:
         self._entry_bench = EntryBench(registry, cases, pack_of)
         self._authorisations = AuthorisationBench(store, cases)
         self._claims: set[tuple[str, bytes]] = set()
+        # Of the group being made: what the store cannot tell yet.
         self._macs: dict[bytes, list[IdentityMac]] = {}
+        self._identifiers: dict[bytes, Sequence[common_pb2.PatientIdentifier]] = {}
+
+    def note(self, digest: bytes, stream: bytes) -> None:
+        """Notes a statement of the group being made, so that later members may have seen it."""
+        self._authorisations.note(digest, stream)
 
     def co_signers_needed(self, prepared: Prepared) -> int:
         """Returns how many other persons contract and pack ask for to join a statement."""
@@ -121,6 +148,7 @@ class CustodyJudge:
         """Tells that everything planned since the last call is durable."""
         self._claims.clear()
         self._macs.clear()
+        self._identifiers.clear()
         self._authorisations.forget_group()
 
     def abandon(self) -> None:
@@ -136,18 +164,17 @@ class CustodyJudge:
             RefusedError: it is refused; the state is as before.
         """
         statement = prepared.statement
-        if statement.payload_type in (PayloadType.JUDGEMENT, PayloadType.EXPORT, PayloadType.HEAD_MAP):
+        if statement.payload_type is PayloadType.JUDGEMENT:
+            # The ledger's own key could sign one; what it says would bind the rules without having been judged.
+            raise JudgementFromOutsideError("a re-judgement is made in the ledger alone", stream=statement.stream)
+        if statement.payload_type in (PayloadType.EXPORT, PayloadType.HEAD_MAP):
             return Plan([planned(prepared, submitting_site, JudgedEntry(Judged(Status.RECORDED)))])
         if StreamKind(statement.stream[0]) not in _FOLDED:
-            # Persons' streams hold erasures alone, whose bodies come with a later contract.
-            raise JoinedUnknownError("nothing is filed in this stream", stream=statement.stream)
+            raise NothingFiledHereError("nothing is filed in this kind of stream", stream=statement.stream)
         case = self._cases.case(statement.stream)
         if prepared.body_type is None:
-            plan = self._co_signature(prepared, case, submitting_site, admission, leaf_index, now)
-        else:
-            plan = self._act(prepared, prepared.body_type, case, submitting_site, admission, leaf_index, now)
-        self._authorisations.note(statement.digest, statement.stream, leaf_index)
-        return plan
+            return self._co_signature(prepared, case, submitting_site, admission, leaf_index, now)
+        return self._act(prepared, prepared.body_type, case, submitting_site, admission, leaf_index, now)
 
     # Facts and authorisations. -------------------------------------------------------------------------------------
 
@@ -180,12 +207,15 @@ class CustodyJudge:
         macs: list[IdentityMac] = []
         if found.is_authorisation:
             # Everything that can refuse comes before anything that moves the state.
-            refuse_if_blocking(findings, found, prepared.openings)
-            self._authorisations.check(act, case, pack, found, prepared.openings)
+            self._authorisations.check(act, case, pack, found, prepared.openings, findings)
             if isinstance(prepared.body, harvest_pb2.TherapyEnrolled):
                 claims.append(self._claim_coi(prepared.body, act.digest))
-                macs = enrolled_macs(self._vault, stream, prepared.body.patient_identifiers)
-        return self._recorded(prepared, act, case, submitting_site, pack, comparisons, claims, macs, leaf_index, now)
+                if not self._is_trial:
+                    self._vault.ensure_subjects([stream])  # The identifiers are compared under the therapy's own key.
+                    macs = enrolled_macs(self._vault, stream, prepared.body.patient_identifiers)
+        elif comparisons and prepared.body is not None:
+            self._identifiers[act.digest] = identifiers_of(prepared.body)
+        return self._recorded(prepared, act, case, submitting_site, pack, claims, macs, leaf_index, now)
 
     def _recorded(
         self,
@@ -194,7 +224,6 @@ class CustodyJudge:
         case: Case,
         submitting_site: bytes,
         pack: PolicyPack,
-        comparisons: tuple[Comparison, ...],
         claims: list[Claim],
         macs: list[IdentityMac],
         leaf_index: int,
@@ -202,14 +231,15 @@ class CustodyJudge:
     ) -> Plan:
         """Moves the state on by an act and returns everything to record with it."""
         links = self._cases.take_links(act)
-        changed = {act.stream: set(self._cases.append(act, links, pack))}
+        replacing = self._compared_anew(case, macs) if macs else None
+        changed = {act.stream: set(self._cases.append(act, links, replacing))}
         self._cases.spread(act, links, changed)
         case = self._cases.case(act.stream)
         judged = case.judged[act.digest]
         self._claims.update((claim.kind, claim.key) for claim in claims)
         if macs:
             self._macs[act.stream] = macs
-        entries = [planned(prepared, submitting_site, JudgedEntry(judged, pack.digest, comparisons))]
+        entries = [planned(prepared, submitting_site, JudgedEntry(judged, pack.digest, act.comparisons))]
         entries += self._revisions(act.digest, changed, leaf_index + 1, now)
         holds = tuple(hold.hold for hold in case.state.holds.values() if hold.statement_digest == act.digest)
         return Plan(
@@ -226,7 +256,9 @@ class CustodyJudge:
     ) -> list[PlannedEntry]:
         """Returns one re-judgement for each stream in which earlier facts are judged otherwise now."""
         entries: list[PlannedEntry] = []
-        for stream in sorted(changed):
+        if self._is_trial:
+            return entries
+        for stream in sorted(stream for stream, digests in changed.items() if digests):
             case = self._cases.case(stream)
             judgements = {
                 digest: JudgedEntry(case.judged[digest], self._pack_digest(case), case.acts[digest].comparisons)
@@ -262,7 +294,7 @@ class CustodyJudge:
                     in_effect_at=None,
                 )
             )
-            self._authorisations.note(said.statement.digest, stream, leaf_index + len(entries))
+            self.note(said.statement.digest, stream)
             entries.append(planned(said, b"", judgement))
         return entries
 
@@ -289,6 +321,30 @@ class CustodyJudge:
             leaves,
             self._store.identity_macs(stream) if enrolled is None else enrolled,
         )
+
+    def _compared_anew(self, case: Case, enrolled: list[IdentityMac]) -> dict[bytes, Act]:
+        """Returns the acts recorded before the enrolment whose identifiers compare otherwise now, by digest."""
+        anew: dict[bytes, Act] = {}
+        for digest, act in case.acts.items():
+            if not act.comparisons:
+                continue
+            identifiers = self._identifiers_recorded(act)
+            leaves = [one.leaf for one in act.comparisons]
+            if len(identifiers) != len(leaves):
+                continue  # They were shredded: what was said of them stays.
+            comparisons = compare(self._vault, act.stream, identifiers, leaves, enrolled)
+            if comparisons != act.comparisons:
+                kept = [one for one in act.entry_findings if one.code not in _IDENTITY_CODES]
+                findings = tuple(sorted((*kept, *_identity_findings(comparisons))))
+                anew[digest] = replace(act, comparisons=comparisons, entry_findings=findings)
+        return anew
+
+    def _identifiers_recorded(self, act: Act) -> Sequence[common_pb2.PatientIdentifier]:
+        in_group = self._identifiers.get(act.digest)
+        if in_group is not None:
+            return in_group
+        openings = openings_of(self._store, self._vault, act.digest, _IDENTITY_ALONE)
+        return identifiers_of(partial_body(BODIES[act.body_type].message_class, openings))
 
     def _claim_coi(self, body: harvest_pb2.TherapyEnrolled, digest: bytes) -> Claim:
         coi = next(alias.value for alias in body.aliases if alias.scheme == "isbt128-coi")
@@ -325,7 +381,7 @@ class CustodyJudge:
                 "CO_SIGNER_NOT_PERMITTED", f"the policy pack asks for one of: {', '.join(sorted(asked.roles))}", signer
             )
         findings = self._entry_bench.co_signer_findings(prepared, found, admission, leaf_index=leaf_index, now=now)
-        refuse_if_blocking(findings, None, ())
+        refuse_if_blocking(findings)
         window = asked.window_seconds * 1_000_000
         is_late = abs(statement.header.signed_at.unix_micros - joined.signed_at) > window
         if is_late and found.is_authorisation:
@@ -346,11 +402,11 @@ class CustodyJudge:
         act = act_of_prepared(
             prepared, leaf_index=leaf_index, site=admission.site, judgement=judgement, in_effect_at=None
         )
-        self._cases.touch(act.stream)
-        changed = {act.stream: set(case.append(act))}
+        links = self._cases.take_links(act)
+        changed = {act.stream: set(self._cases.append(act, links))}
         if completes:
-            changed[act.stream] |= case.mark_in_effect(joined.digest, leaf_index)
-        self._cases.spread(act, frozenset(), changed)
+            changed[act.stream] |= self._cases.mark_in_effect(act.stream, joined.digest, leaf_index)
+        self._cases.spread(act, links, changed)
         self._claims.add((claim.kind, claim.key))
         entries = [planned(prepared, submitting_site, judgement)]
         entries += self._revisions(act.digest, changed, leaf_index + 1, now)

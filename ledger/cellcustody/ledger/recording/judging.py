@@ -15,7 +15,7 @@ State moves on with each plan, and back to what is committed when a group is aba
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import lru_cache
+from dataclasses import dataclass
 
 from cellcustody.ledger.contract import BodyType
 from cellcustody.ledger.custody.act import Judged, Status
@@ -26,6 +26,7 @@ from cellcustody.ledger.recording.cases import Cases
 from cellcustody.ledger.recording.custody_judging import CustodyJudge, planned
 from cellcustody.ledger.recording.entry_checks import clock_is_ahead
 from cellcustody.ledger.recording.ledger_statements import LedgerVoice
+from cellcustody.ledger.recording.packs import Packs
 from cellcustody.ledger.recording.planning import (
     AlreadyRecorded,
     Explained,
@@ -34,6 +35,7 @@ from cellcustody.ledger.recording.planning import (
 )
 from cellcustody.ledger.recording.prepared import Prepared
 from cellcustody.ledger.registry.admission import Admission, SignerFacts, admit_signer
+from cellcustody.ledger.registry.authority import authority_of
 from cellcustody.ledger.registry.evolution import apply
 from cellcustody.ledger.registry.judging import judge as judge_registry
 from cellcustody.ledger.registry.judging import judge_co_signature
@@ -47,7 +49,6 @@ from cellcustody.v1 import registry_pb2
 __all__ = ["LedgerIdMismatchError", "LedgerJudge", "SchemaUnknownError", "StatementIdTakenError"]
 
 _REGISTRY_KINDS = frozenset({StreamKind.REGISTRY, StreamKind.POLICY, StreamKind.SCHEMA})
-_PACKS_KEPT_MAX = 256  # A ledger has tens of packs; a parsed one is a few kilobytes.
 
 
 class LedgerIdMismatchError(FormRefusedError):
@@ -68,6 +69,24 @@ class StatementIdTakenError(ConflictError):
     reason = "STATEMENT_ID_TAKEN"
 
 
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """A statement recorded before, or in the group being made, under the id that is asked for."""
+
+    statement_digest: bytes
+    leaf_index: int
+    judgement: Callable[[], JudgedEntry]
+
+
+def _id_taken(statement: ParsedStatement, known: _Known) -> StatementIdTakenError:
+    return StatementIdTakenError(
+        "another statement has this id",
+        statement_id=statement.statement_id,
+        recorded_digest=known.statement_digest,
+        digest=statement.digest,
+    )
+
+
 class LedgerJudge:
     """Judges for one writer; owned by its thread."""
 
@@ -78,6 +97,7 @@ class LedgerJudge:
         registry: RegistryState,
         voice: LedgerVoice | None,
         *,
+        packs: Packs | None = None,
         is_trial: bool = False,
     ) -> None:
         """A trial judges for an assessment: it leaves the registry, which it shares, as it is."""
@@ -86,11 +106,11 @@ class LedgerJudge:
         self._registry = registry
         self._committed_size = store.head().size
         self._planned_size = self._committed_size
-        self._in_group: dict[bytes, tuple[bytes, int, JudgedEntry]] = {}
+        self._in_group: dict[bytes, _Known] = {}
         self._registry_moved = False
-        self.pack_of: Callable[[bytes], PolicyPack | None] = lru_cache(maxsize=_PACKS_KEPT_MAX)(self._parse_pack)
-        self.cases = Cases(store, vault, registry, self._known_pack)
-        self._custody = CustodyJudge(store, vault, registry, self.cases, self._known_pack, voice)
+        self.packs = packs or Packs(registry)
+        self.cases = Cases(store, vault, registry, self.packs.pack)
+        self._custody = CustodyJudge(store, vault, registry, self.cases, self.packs.pack, voice, is_trial=is_trial)
 
     def judge(self, prepared: Prepared, submitting_site: bytes, *, leaf_index: int, now: int) -> Plan | AlreadyRecorded:
         """Returns the plan for a statement that would be recorded at `leaf_index`, and moves the state on.
@@ -99,25 +119,42 @@ class LedgerJudge:
             RefusedError: it is refused; the state is as before.
         """
         statement = prepared.statement
-        known = self._already(statement, now)
+        known = self._already(statement)
         if known is not None:
-            return known
+            if known.statement_digest == statement.digest:
+                return AlreadyRecorded(known.leaf_index, known.judgement())
+            self._store.operational_finding(
+                OperationalFinding("STATEMENT_ID_TAKEN", statement.statement_id, statement.digest, now)
+            )
+            raise _id_taken(statement, known)
         plan = self._judge_new(prepared, submitting_site, leaf_index, now)
-        self._in_group[statement.statement_id] = (statement.digest, leaf_index, plan.entries[0].judgement)
+        judgement = plan.entries[0].judgement
+        self._in_group[statement.statement_id] = _Known(statement.digest, leaf_index, lambda: judgement)
+        self._custody.note(statement.digest, statement.stream)
         self._planned_size = leaf_index + len(plan.entries)
         return plan
 
     def assess(self, prepared: Prepared, submitting_site: bytes, *, leaf_index: int, now: int) -> Plan:
-        """Returns what `judge` would, for a statement that need not be signed; the caller abandons it afterwards.
+        """Returns what `judge` would, for a statement that need not be signed; only for a trial.
 
         Raises:
-            RefusedError: it would be refused.
+            RefusedError: it would be refused; nothing is kept for people.
         """
+        known = self._already(prepared.statement)
+        if known is not None and known.statement_digest != prepared.statement.digest:
+            raise _id_taken(prepared.statement, known)
+        if known is not None:
+            return Plan([planned(prepared, submitting_site, known.judgement())])
         return self._judge_new(prepared, submitting_site, leaf_index, now)
 
     def co_signers_needed(self, prepared: Prepared) -> int:
         """Returns how many other persons must join a statement that was just assessed."""
-        return self._custody.co_signers_needed(prepared)
+        statement = prepared.statement
+        if StreamKind(statement.stream[0]) not in _REGISTRY_KINDS or prepared.body_type is None:
+            return self._custody.co_signers_needed(prepared)
+        if prepared.body_type.message_class is registry_pb2.LedgerFounded:
+            return 0
+        return authority_of(self._registry.latest, RegistryStatement.of(statement, prepared.body)).co_signers_needed
 
     def committed(self) -> None:
         """Tells that everything planned since the last call is durable."""
@@ -146,29 +183,15 @@ class LedgerJudge:
 
     # (1): The same again. ------------------------------------------------------------------------------------------
 
-    def _already(self, statement: ParsedStatement, now: int) -> AlreadyRecorded | None:
+    def _already(self, statement: ParsedStatement) -> _Known | None:
         in_group = self._in_group.get(statement.statement_id)
         if in_group is not None:
-            digest, leaf_index, judgement = in_group
-            if digest == statement.digest:
-                return AlreadyRecorded(leaf_index, judgement)
-        else:
-            found = self._store.find_statement_by_id(statement.statement_id)
-            if found is None:
-                return None
-            digest = found.statement_digest
-            if digest == statement.digest:
-                entry = read_entry(self._store.entry(found.leaf_index))
-                return AlreadyRecorded(found.leaf_index, entry.judgement)
-        self._store.operational_finding(
-            OperationalFinding("STATEMENT_ID_TAKEN", statement.statement_id, statement.digest, now)
-        )
-        raise StatementIdTakenError(
-            "another statement has this id",
-            statement_id=statement.statement_id,
-            recorded_digest=digest,
-            digest=statement.digest,
-        )
+            return in_group
+        found = self._store.find_statement_by_id(statement.statement_id)
+        if found is None:
+            return None
+        leaf_index = found.leaf_index
+        return _Known(found.statement_digest, leaf_index, lambda: read_entry(self._store.entry(leaf_index)).judgement)
 
     # (2): Of this ledger, under a known schema. --------------------------------------------------------------------
 
@@ -226,18 +249,6 @@ class LedgerJudge:
             self._registry_moved = True
             apply(self._registry, seen_as, judged, leaf_index)
         return Plan([planned(prepared, submitting_site, _registry_entry(judged, admission))])
-
-    # Packs. --------------------------------------------------------------------------------------------------------
-
-    def _parse_pack(self, digest: bytes) -> PolicyPack | None:
-        policy = self._registry.latest.policy(digest)
-        return None if policy is None else PolicyPack.parse(policy.pack)
-
-    def _known_pack(self, digest: bytes) -> PolicyPack | None:
-        """Returns a published pack; one that is not published yet is asked for again the next time."""
-        if self._registry.latest.policy(digest) is None:
-            return None
-        return self.pack_of(digest)
 
 
 def _registry_entry(judged: RegistryJudgement, admission: Admission) -> JudgedEntry:

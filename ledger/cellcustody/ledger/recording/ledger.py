@@ -34,7 +34,7 @@ from cellcustody.ledger.recording.opening import open_registry, verified_last_ch
 from cellcustody.ledger.recording.planning import Explained, RuleRefusedError, RuleRefusedRetryableError
 from cellcustody.ledger.recording.prepared import Prepared, prepare, prepare_parsed
 from cellcustody.ledger.recording.publisher import LogKeys, Published, Publisher
-from cellcustody.ledger.recording.replaying import openings_of, read_stream, revised_judgements
+from cellcustody.ledger.recording.replaying import latest_judgements, openings_of
 from cellcustody.ledger.recording.writer import Member, MemberOutcome, Writer
 from cellcustody.ledger.registry.founding import founding_keys
 from cellcustody.ledger.registry.state import RegistryState
@@ -341,7 +341,7 @@ class Ledger:
     ) -> Assessment:
         """Returns what the ledger would find if this statement arrived now, signed; writes nothing."""
         position = self.store.head().size
-        judge = LedgerJudge(self.store, self.vault, self.registry, self._voice, is_trial=True)
+        judge = LedgerJudge(self.store, self.vault, self.registry, self._voice, packs=self._judge.packs, is_trial=True)
         try:
             prepared = prepare_parsed(parse_statement(_unsigned(payload, payload_type)), openings)
             plan = judge.assess(prepared, submitting_site, leaf_index=position, now=self._now())
@@ -508,16 +508,7 @@ class Ledger:
         )
 
     def _latest_judgement(self, stream: bytes, digest: bytes) -> JudgedEntry:
-        latest: JudgedEntry | None = None
-        for one in read_stream(self.store, self.vault, self.registry, stream):
-            if one.act.digest == digest:
-                latest = one.entry.judgement
-            revised = revised_judgements(one.act).get(digest)
-            if revised is not None:
-                latest = revised
-        if latest is None:
-            raise NotFoundError("no such statement is in its stream", stream=stream, statement_digest=digest)
-        return latest
+        return latest_judgements(self.store, stream)[digest]
 
 
 def _member(prepared: Prepared, submitting_site: bytes, waiting: _Waiting, index: int, wants_receipt: bool) -> Member:

@@ -112,12 +112,19 @@ class Publisher:
             self._wake.notify()
         if self._thread.is_alive():
             self._thread.join()
+        with self._published:
+            self._published.notify_all()
 
     def wait_beyond(self, size: int, timeout_seconds: float) -> None:
         """Returns when a checkpoint beyond `size` is out, or the time is up."""
         with self._published:
             self._published.wait_for(
-                lambda: self._closing or (self._last is not None and self._last.head.size > size), timeout_seconds
+                lambda: (
+                    self._closing
+                    or self._stopped is not None
+                    or (self._last is not None and self._last.head.size > size)
+                ),
+                timeout_seconds,
             )
 
     def _run(self) -> None:
@@ -136,12 +143,18 @@ class Publisher:
                     why = failure if isinstance(failure, CellcustodyError) else StoreError(repr(failure))
                     self._stopped = why
                     self._stop(why)
+                    with self._published:
+                        self._published.notify_all()
             if self._stopped is not None:
                 self._answer_stopped(groups, self._stopped)
                 continue
             for group in groups:
                 for member, outcome in group.outcomes:
-                    self._answer(member, outcome, self._edge, published.checkpoint)
+                    try:
+                        self._answer(member, outcome, self._edge, published.checkpoint)
+                    except CellcustodyError as failure:
+                        # It is recorded and published; only the proof of it could not be made.
+                        member.done(failure)
 
     def _answer_stopped(self, groups: Sequence[CommittedGroup], why: CellcustodyError) -> None:
         for group in groups:

@@ -3,7 +3,8 @@
 The rules:
 
 * A body is read from the vault without what may be shredded, whether it has been shredded or not.
-* The findings of entry and the comparisons stand in the entry and are taken from there; they are never made again.
+* The findings of entry and the comparisons stand in the entry and are taken from there, or from the latest revision
+  that names the statement (identifiers may be compared anew at the enrolment); they are never made again here.
 * A pending authorisation is in effect from the entry whose judgement says so.
 * The judgement that counts is the latest: that of the last revision that names the statement, else its entry's.
 """
@@ -15,21 +16,30 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from cellcustody.ledger.contract import BodyType, body_type
-from cellcustody.ledger.custody.act import Act, Finding, Status
+from cellcustody.ledger.custody.act import Act, Finding, Judged, Status
 from cellcustody.ledger.custody.findings import Family, rule_of
 from cellcustody.ledger.entries import JudgedEntry, ReadEntry, read_entry, read_judgement
 from cellcustody.ledger.errors import StoreError
 from cellcustody.ledger.recording.prepared import Prepared, body_without_shreddable
 from cellcustody.ledger.recording.sealing import decode_openings
 from cellcustody.ledger.registry.state import RegistryState
-from cellcustody.ledger.statements import Opening, ParsedStatement, parse_statement
+from cellcustody.ledger.statements import Opening, ParsedStatement, parse_statement, partial_body
 from cellcustody.ledger.store import LedgerStore, ShreddedError, SubjectNotFoundError, Vault
 from cellcustody.v1 import quality_pb2
 
-__all__ = ["RecordedStatement", "act_of", "openings_of", "read_stream", "revised_judgements"]
+__all__ = [
+    "RecordedStatement",
+    "act_of",
+    "as_revised",
+    "latest_judgements",
+    "openings_of",
+    "read_stream",
+    "revised_judgements",
+]
 
 _READ_AT_ONCE: Final = 500
 _PUBLIC: Final = 1
+_REVISION: Final = quality_pb2.JudgementsRevised.DESCRIPTOR.full_name
 _STAYING_CLASSES: Final = frozenset({1, 2, 3, 4})  # All but CLINICAL and IDENTITY: what rules and views rest on.
 
 
@@ -117,11 +127,50 @@ def openings_of(store: LedgerStore, vault: Vault, digest: bytes, classes: frozen
     return sorted(openings, key=lambda opening: opening.index)
 
 
+def as_revised(act: Act, judgement: JudgedEntry) -> Act:
+    """Returns the act with the comparisons, and what was found by them at entry, of a later judgement of it."""
+    if judgement.comparisons == act.comparisons:
+        return act
+    found = entry_findings_of(judgement.judged.findings)
+    return replace(act, entry_findings=found, comparisons=judgement.comparisons)
+
+
 def revised_judgements(act: Act) -> dict[bytes, JudgedEntry]:
     """Returns the judgements that a JudgementsRevised carries, by digest; empty for any other act."""
     if not isinstance(act.body, quality_pb2.JudgementsRevised):
         return {}
     return {one.statement_digest: read_judgement(one.judgement) for one in act.body.judgements}
+
+
+def latest_judgements(store: LedgerStore, stream: bytes) -> dict[bytes, JudgedEntry]:
+    """Returns the judgement that counts now for every statement of a stream; opens nothing but what is public.
+
+    A pending authorisation is in effect once a co-signature's entry says so.
+    """
+    latest: dict[bytes, JudgedEntry] = {}
+    after = 0
+    while True:
+        rows = store.stream_entries(stream, after, _READ_AT_ONCE)
+        for row in rows:
+            after = row.sequence
+            entry = read_entry(row.entry)
+            statement = parse_statement(entry.envelope)
+            latest[statement.digest] = entry.judgement
+            completed = latest.get(entry.judgement.puts_in_effect)
+            if completed is not None:
+                in_effect = Judged(Status.IN_EFFECT, completed.judged.findings)
+                latest[entry.judgement.puts_in_effect] = replace(completed, judged=in_effect)
+            if statement.header.body_type == _REVISION:
+                public = [
+                    opening
+                    for kept in store.vault_rows(statement.digest)
+                    if kept.disclosure_class == _PUBLIC
+                    for opening in decode_openings(kept.ciphertext)
+                ]
+                body = partial_body(quality_pb2.JudgementsRevised, sorted(public, key=lambda one: one.index))
+                latest.update((one.statement_digest, read_judgement(one.judgement)) for one in body.judgements)
+        if len(rows) < _READ_AT_ONCE:
+            return latest
 
 
 def read_stream(
@@ -146,6 +195,10 @@ def read_stream(
             if completed and completed in places:
                 earlier = recorded[places[completed]]
                 recorded[places[completed]] = replace(earlier, act=replace(earlier.act, in_effect_at=row.leaf_index))
+            for digest, judgement in revised_judgements(one.act).items():
+                if digest in places:
+                    earlier = recorded[places[digest]]
+                    recorded[places[digest]] = replace(earlier, act=as_revised(earlier.act, judgement))
             places[one.act.digest] = len(recorded)
             recorded.append(one)
         if len(rows) < _READ_AT_ONCE:

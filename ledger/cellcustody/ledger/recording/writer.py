@@ -7,7 +7,8 @@ The rules:
 * On any error of a commit the speculative state is dropped, the head is read again, and the members are judged again
   one by one. An error that leaves the store in doubt stops the writer; reads go on.
 * A member is answered by the publisher, after its checkpoint is signed and journalled; never from here, save refusals.
-* Keys of new subjects are durable before the rows sealed under them.
+* Keys of new subjects are durable before the rows sealed under them. What comes of a class that was shredded for its
+  subject is recorded, and its openings of that class are not kept.
 """
 
 from __future__ import annotations
@@ -31,6 +32,7 @@ from cellcustody.ledger.store import (
     IdentityMac,
     LedgerStore,
     PendingEntry,
+    ShreddedError,
     StreamLink,
     TileWrite,
     Vault,
@@ -234,8 +236,6 @@ class Writer:
     def _record_group(self, members: Sequence[Member]) -> None:
         group = _Building(self._head.size)
         refused: list[tuple[Member, RefusedError]] = []
-        # Before judging, for an enrolment's identifiers are compared under the new therapy's own key.
-        self._vault.ensure_subjects({member.prepared.statement.stream for member in members})
         for member in members:
             now = self._now()
             leaf_index = group.start + len(group.entries)
@@ -300,19 +300,24 @@ class Writer:
         head = self._store.stream_head(stream)
         return (0, ZERO_HASH) if head is None else (head.sequence, head.leaf_hash)
 
+    def _vault_row(
+        self, subject: bytes, disclosed: DisclosureClass, digest: bytes, plaintext: bytes
+    ) -> VaultRow | None:
+        """Returns the row to keep, or None where the subject's key was destroyed: what was erased stays so."""
+        if disclosed is DisclosureClass.PUBLIC:
+            return VaultRow(digest, subject, disclosed, plaintext)
+        try:
+            return VaultRow(digest, subject, disclosed, self._vault.seal(subject, disclosed, digest, plaintext))
+        except ShreddedError:
+            return None
+
     def _commit(self, group: _Building) -> CommittedGroup:
         if not group.entries:
             return CommittedGroup(self._head, self._head, tuple(group.outcomes), ())
-        self._vault.ensure_subjects({subject for subject, disclosed, _, _ in group.sealed if disclosed != 1})
-        rows = tuple(
-            VaultRow(
-                digest,
-                subject,
-                disclosed,
-                plaintext if disclosed == 1 else self._vault.seal(subject, disclosed, digest, plaintext),
-            )
-            for subject, disclosed, digest, plaintext in group.sealed
+        self._vault.ensure_subjects(
+            {subject for subject, disclosed, _, _ in group.sealed if disclosed is not DisclosureClass.PUBLIC}
         )
+        rows = tuple(row for sealed in group.sealed if (row := self._vault_row(*sealed)) is not None)
         edge = self._edge.copy()
         tiles = edge.extend([entry.leaf_hash for entry in group.entries])
         new_head = Head(self._head.size + len(group.entries), edge.root(), self._head.epoch)
