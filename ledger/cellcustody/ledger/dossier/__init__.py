@@ -10,6 +10,7 @@ from cellcustody.ledger.dossier.building import (
     GivenEntry,
     TherapyUnknownError,
     build_dossier,
+    streams_given,
 )
 from cellcustody.ledger.dossier.layout import (
     FILE_NAMES,
@@ -30,4 +31,5 @@ __all__ = [
     "build_dossier",
     "canonical_zip",
     "encode_entries",
+    "streams_given",
 ]

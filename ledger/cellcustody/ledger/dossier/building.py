@@ -51,7 +51,7 @@ from cellcustody.ledger.statements import (
 from cellcustody.ledger.transparency import parse_checkpoint
 from cellcustody.v1 import dossier_pb2, entry_pb2, options_pb2
 
-__all__ = ["BuiltDossier", "DossierSource", "GivenEntry", "TherapyUnknownError", "build_dossier"]
+__all__ = ["BuiltDossier", "DossierSource", "GivenEntry", "TherapyUnknownError", "build_dossier", "streams_given"]
 
 _ALWAYS: Final = (StreamKind.REGISTRY, StreamKind.POLICY, StreamKind.SCHEMA)
 
@@ -123,17 +123,8 @@ def build_dossier(
     classes = frozenset({DisclosureClass.PUBLIC, *open_classes})
 
     # (1): The therapy, what it cites, and what makes the registry.
-    own = source.stream_entries(therapy, size)
-    if not own:
-        raise TherapyUnknownError("no such therapy is recorded", therapy=therapy)
-    bodies = {given.leaf_index: _read(source, given) for given in own}
-    cited = sorted({stream for body in bodies.values() for stream in _citations(body)} - {therapy})
-    streams = {therapy: own}
-    for stream in (*cited, *(single_stream_id(kind) for kind in _ALWAYS)):
-        entries = source.stream_entries(stream, size)
-        if entries:
-            streams[stream] = entries
-            bodies.update((given.leaf_index, _read(source, given)) for given in entries)
+    streams = {stream: source.stream_entries(stream, size) for stream in streams_given(source, therapy, size)}
+    bodies = {given.leaf_index: _read(source, given) for entries in streams.values() for given in entries}
     given_entries = sorted(entry for entries in streams.values() for entry in entries)
 
     # (2): The files.
@@ -178,6 +169,20 @@ def build_dossier(
     )
     data = canonical_zip([(name, files[name]) for name in FILE_NAMES])
     return BuiltDossier(data, len(given_entries), tuple(sorted(streams)), size)
+
+
+def streams_given(source: DossierSource, therapy: bytes, size: int) -> tuple[bytes, ...]:
+    """Returns the streams that the dossier of a therapy gives at this size, ascending.
+
+    Raises:
+        TherapyUnknownError: the therapy has no entry below it.
+    """
+    own = source.stream_entries(therapy, size)
+    if not own:
+        raise TherapyUnknownError("no such therapy is recorded", therapy=therapy)
+    cited = {stream for given in own for stream in _citations(_read(source, given))}
+    streams = {therapy, *cited, *(single_stream_id(kind) for kind in _ALWAYS)}
+    return tuple(stream for stream in sorted(streams) if stream == therapy or source.stream_entries(stream, size))
 
 
 def _read(source: DossierSource, given: GivenEntry) -> _Body:
