@@ -112,7 +112,9 @@ class Amount:
         """Returns the exact number, or None if it is open-ended or out of bounds: unknown, and so never in balance."""
         if self.comparator != _EQUAL or abs(self.exponent) > EXPONENT_MAX:
             return None
-        return Fraction(self.mantissa) * Fraction(10) ** self.exponent
+        if self.exponent >= 0:
+            return Fraction(self.mantissa * 10**self.exponent)
+        return Fraction(self.mantissa, 10**-self.exponent)
 
 
 @dataclass(frozen=True, slots=True)
