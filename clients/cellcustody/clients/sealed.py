@@ -1,4 +1,4 @@
-"""Seal bytes under a passphrase, for key files and for what an outbox hands over.
+"""Seal bytes under a passphrase, for what an outbox keeps and hands over.
 
 The rules:
 

@@ -2,10 +2,9 @@
 
 The rules:
 
-* A key file holds one private key, Ed25519 or P-256, sealed (`sealed`). What stands readable in it is its algorithm,
-  its public key and its key id.
+* Key files are those of `cellcustody.ledger.statements.key_files`: one secret, sealed under a passphrase, with the
+  public key and the holder's id readable beside it and authenticated.
 * No function returns or prints a private key: opening a file gives a signer.
-* An opened key must be the one whose id the file shows.
 * A passphrase comes from whoever calls, from the environment, or from a prompt that does not echo; never from a
   command line, which other users of a machine can read.
 
@@ -14,56 +13,58 @@ A card or a service is used by giving any object of the `Signer` protocol instea
 
 from __future__ import annotations
 
-import base64
 import getpass
 import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Final
 
-from cellcustody.clients.sealed import SCRYPT_COST_LOG2, SealedFileError, open_sealed, read_sealed, seal, write_new_file
 from cellcustody.ledger.registry.possession import enrolled_key
-from cellcustody.ledger.statements.keys import P256_ORDER, Ed25519Signer, KeyAlgorithm, P256Signer, Signer
+from cellcustody.ledger.statements import key_files
+from cellcustody.ledger.statements.key_files import COST_DEFAULT, COST_LIGHT, Cost, KeyFileError, KeyKind
+from cellcustody.ledger.statements.keys import Signer
 
 __all__ = [
+    "COST_DEFAULT",
+    "COST_LIGHT",
     "PASSPHRASE_VARIABLE",
-    "KeyAlgorithm",
+    "Cost",
+    "KeyKind",
     "Signer",
     "create_key_file",
     "draw_signer",
     "enrolled_key",
+    "holder_of_file",
     "open_key_file",
     "public_key_of_file",
     "read_passphrase",
 ]
 
 PASSPHRASE_VARIABLE: Final = "CELLCUSTODY_PASSPHRASE"
-_FORMAT: Final = "cellcustody-key/1"
-_SECRET_BYTES: Final = 32
 
 
 def create_key_file(
     path: Path,
     passphrase: str,
     *,
-    algorithm: KeyAlgorithm = KeyAlgorithm.ED25519,
+    kind: KeyKind = KeyKind.ED25519,
+    name: str = "",
+    holder: bytes = b"",
+    cost: Cost = COST_DEFAULT,
     random_bytes: Callable[[int], bytes] = os.urandom,
-    cost_log2: int = SCRYPT_COST_LOG2,
 ) -> Signer:
     """Draws a key, writes it sealed to a new file, and returns its signer.
 
+    `holder` is the person or device the key will belong to, 16 bytes, or empty.
+
     Raises:
-        SealedFileError: the file exists, or the algorithm is not kept in files.
+        KeyFileError: the file exists, or keys of this kind sign no statements.
     """
-    secret = _draw_secret(algorithm, random_bytes)
-    signer = _signer_of(algorithm, secret)
-    clear = {
-        "format": _FORMAT,
-        "algorithm": algorithm.name,
-        "key_id": signer.key_id.hex(),
-        "spki": base64.b64encode(signer.public_key_spki).decode(),
-    }
-    write_new_file(path, seal(secret, passphrase, clear, random_bytes=random_bytes, cost_log2=cost_log2))
+    secret = key_files.new_secret(random_bytes)
+    signer = key_files.signer_of(kind, secret)
+    key_files.create_key_file(
+        path, kind, secret, passphrase, name=name, holder=holder, cost=cost, random_bytes=random_bytes
+    )
     return signer
 
 
@@ -71,28 +72,28 @@ def open_key_file(path: Path, passphrase: str) -> Signer:
     """Returns the signer of a key file.
 
     Raises:
-        SealedFileError: it cannot be read, is no key file, or the passphrase does not open it.
+        KeyFileError: it cannot be read, is open to others, or is no key file.
+        PassphraseWrongError: the passphrase does not open it, or something in it was altered.
     """
-    secret, clear = open_sealed(_read(path), passphrase)
-    algorithm = _algorithm_of(clear)
-    if len(secret) != _SECRET_BYTES:
-        raise SealedFileError("a key file holds something else", length=len(secret))
-    signer = _signer_of(algorithm, secret)
-    if signer.key_id.hex() != clear.get("key_id"):
-        raise SealedFileError("a key file shows another key's id", path=path)
-    return signer
+    return key_files.load_signer(path, passphrase)
 
 
 def public_key_of_file(path: Path) -> bytes:
     """Returns the public key that a key file shows, as SubjectPublicKeyInfo; nothing has been authenticated."""
-    clear = read_sealed(_read(path))
-    _algorithm_of(clear)
-    return base64.b64decode(clear.get("spki", ""))
+    file = key_files.read_key_file(path)
+    if file.kind.signs_notes:
+        raise KeyFileError("a key of this kind signs notes, not statements", path=path, kind=file.kind)
+    return bytes.fromhex(file.public_key)
 
 
-def draw_signer(algorithm: KeyAlgorithm, random_bytes: Callable[[int], bytes] = os.urandom) -> Signer:
+def holder_of_file(path: Path) -> bytes:
+    """Returns the person or device that a key file names, 16 bytes, or empty; nothing has been authenticated."""
+    return key_files.read_key_file(path).holder
+
+
+def draw_signer(kind: KeyKind = KeyKind.ED25519, random_bytes: Callable[[int], bytes] = os.urandom) -> Signer:
     """Returns a signer with a key drawn now and kept nowhere, for a session or a test."""
-    return _signer_of(algorithm, _draw_secret(algorithm, random_bytes))
+    return key_files.signer_of(kind, key_files.new_secret(random_bytes))
 
 
 def read_passphrase(
@@ -106,47 +107,13 @@ def read_passphrase(
     """Returns the passphrase from the environment, or else asks for it without echo; twice where it is chosen.
 
     Raises:
-        SealedFileError: the two answers differ, or the passphrase is empty.
+        KeyFileError: the two answers differ, or the passphrase is empty.
     """
     if given := environment.get(variable):
         return given
     answer = ask(prompt)
     if not answer:
-        raise SealedFileError("a passphrase is empty")
+        raise KeyFileError("a passphrase is empty", variable=variable)
     if confirm and ask("Once more: ") != answer:
-        raise SealedFileError("the two passphrases differ")
+        raise KeyFileError("the two passphrases differ")
     return answer
-
-
-def _read(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError as refusal:
-        raise SealedFileError("the file cannot be read", path=path, because=refusal.strerror) from refusal
-
-
-def _algorithm_of(clear: Mapping[str, str]) -> KeyAlgorithm:
-    if clear.get("format") != _FORMAT:
-        raise SealedFileError("not a key file of this format", format=clear.get("format", ""))
-    name = clear.get("algorithm", "")
-    if name not in KeyAlgorithm.__members__:
-        raise SealedFileError("a key file names another algorithm", algorithm=name)
-    return KeyAlgorithm[name]
-
-
-def _draw_secret(algorithm: KeyAlgorithm, random_bytes: Callable[[int], bytes]) -> bytes:
-    while True:
-        secret = random_bytes(_SECRET_BYTES)
-        # A P-256 scalar lies between 1 and the order; drawing again keeps it uniform.
-        if algorithm is not KeyAlgorithm.P256 or 0 < int.from_bytes(secret, "big") < P256_ORDER:
-            return secret
-
-
-def _signer_of(algorithm: KeyAlgorithm, secret: bytes) -> Signer:
-    match algorithm:
-        case KeyAlgorithm.ED25519:
-            return Ed25519Signer(secret)
-        case KeyAlgorithm.P256:
-            return P256Signer(secret)
-        case _:
-            raise SealedFileError("keys of this algorithm are not kept in files", algorithm=algorithm.name)

@@ -12,6 +12,7 @@ from client_faults import CONSIGNMENT, DEVICE, LEDGER, NURSE, SITE, FaultyServer
 from cellcustody.clients import LocalStore, create_key_file
 from cellcustody.clients.cli.main import EXIT_CODES, run
 from cellcustody.clients.cli.plain import body_from_json, plain_of
+from cellcustody.clients.signers import COST_LIGHT
 from cellcustody.ledger.errors import ConfigurationError
 from cellcustody.v1 import common_pb2, transport_pb2
 
@@ -25,7 +26,7 @@ def profile(server: FaultyServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     """A nurse's profile for the faulty server, with passphrases in the environment."""
     monkeypatch.setenv("CELLCUSTODY_PASSPHRASE", "correct horse")
     monkeypatch.setenv("CELLCUSTODY_OUTBOX_PASSPHRASE", "battery staple")
-    create_key_file(tmp_path / "nurse.key", "correct horse", cost_log2=10)
+    create_key_file(tmp_path / "nurse.key", "correct horse", cost=COST_LIGHT)
     path = tmp_path / "nurse.toml"
     path.write_text(
         f'''

@@ -21,7 +21,7 @@ from cellcustody.clients.cli.screen import say
 from cellcustody.clients.registrar import POLICY, REGISTRY, policy_body, policy_digest
 from cellcustody.clients.session import system_clock, unix_micros
 from cellcustody.clients.signers import (
-    KeyAlgorithm,
+    KeyKind,
     create_key_file,
     enrolled_key,
     open_key_file,
@@ -56,14 +56,16 @@ def register(app: typer.Typer) -> None:
 
 def new_key(
     file: KeyFile,
-    algorithm: Annotated[str, typer.Option(help="ed25519 or p256.")] = "ed25519",
+    algorithm: Annotated[str, typer.Option(help="ed25519, p-256 or ml-dsa-65.")] = "ed25519",
+    holder: Annotated[str, typer.Option(help="Person or device id that will hold it, in hexadecimal.")] = "",
 ) -> None:
     """Draw a key and keep it in a new file under a passphrase; print its id."""
-    name = algorithm.upper()
-    if name not in (KeyAlgorithm.ED25519.name, KeyAlgorithm.P256.name):
-        raise ConfigurationError("keys in files are ed25519 or p256", algorithm=algorithm)
+    known = {kind.value: kind for kind in KeyKind if not kind.signs_notes}
+    if algorithm not in known:
+        raise ConfigurationError("no such kind of key", algorithm=algorithm, known=", ".join(known))
+    holder_id = id_from_text(holder, "holder") if holder else b""
     passphrase = read_passphrase(prompt="Passphrase for the new key: ", confirm=True)
-    say(create_key_file(file, passphrase, algorithm=KeyAlgorithm[name]).key_id.hex())
+    say(create_key_file(file, passphrase, kind=known[algorithm], holder=holder_id).key_id.hex())
 
 
 def show_key(file: KeyFile, json: AsJson = False) -> None:
