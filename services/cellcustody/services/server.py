@@ -39,6 +39,7 @@ from cellcustody.services.append_servicers import LedgerServicer, act_handlers
 from cellcustody.services.append_table import ACT_SERVICES
 from cellcustody.services.configuration import Configuration, TlsSettings
 from cellcustody.services.custody_query_servicer import CustodyQueryServicer
+from cellcustody.services.export_servicer import ExportServicer
 from cellcustody.services.http_log import LogHttpServer
 from cellcustody.services.interceptors import ErrorsInterceptor, GateInterceptor, LogInterceptor
 from cellcustody.services.open_ledger import load_ledger_keys, now_micros, open_ledger, read_anchor
@@ -47,6 +48,7 @@ from cellcustody.services.structured_log import StructuredLog
 from cellcustody.services.transparency_servicer import TransparencyServicer
 from cellcustody.v1 import (
     custody_query_service_pb2_grpc,
+    export_service_pb2_grpc,
     ledger_service_pb2_grpc,
     registry_service_pb2,
     transparency_service_pb2_grpc,
@@ -105,9 +107,12 @@ def serving(
         views = opened.enter_context(Views.open(configuration.ledger.views_database, ledger))
         gate = Gate(ledger.registry, configuration.tls.operator_key_ids)
         queries = CustodyQueryServicer(views, gate, now)
+        exports = ExportServicer(
+            ledger, gate, keys.service_signer, concurrent_max=configuration.exports.concurrent_max
+        )
         health_servicer = health.HealthServicer()
         server = _grpc_server(configuration, gate, log)
-        _register(server, configuration, ledger, queries, health_servicer)
+        _register(server, configuration, ledger, queries, exports, health_servicer)
         grpc_port = _bind(server, str(configuration.grpc.listen), credentials)
         http = None
         if configuration.http is not None:
@@ -209,6 +214,7 @@ def _register(
     configuration: Configuration,
     ledger: Ledger,
     queries: CustodyQueryServicer,
+    exports: ExportServicer,
     health_servicer: health.HealthServicer,
 ) -> None:
     core = AppendCore(ledger, timeout_seconds=configuration.grpc.append_timeout_seconds)
@@ -221,7 +227,9 @@ def _register(
     ledger_service_pb2_grpc.add_LedgerServiceServicer_to_server(LedgerServicer(ledger, core), server)
     transparency_service_pb2_grpc.add_TransparencyServiceServicer_to_server(TransparencyServicer(ledger), server)
     custody_query_service_pb2_grpc.add_CustodyQueryServiceServicer_to_server(queries, server)
-    names += [f"{_PACKAGE}.{name}" for name in ("LedgerService", "TransparencyService", "CustodyQueryService")]
+    export_service_pb2_grpc.add_ExportServiceServicer_to_server(exports, server)
+    services = ("LedgerService", "TransparencyService", "CustodyQueryService", "ExportService")
+    names += [f"{_PACKAGE}.{name}" for name in services]
     health_pb2_grpc.add_HealthServicer_to_server(health_servicer, server)
     for name in ["", *names]:
         health_servicer.set(name, health_pb2.HealthCheckResponse.SERVING)
