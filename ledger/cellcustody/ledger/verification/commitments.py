@@ -1,12 +1,14 @@
 """Hold records to the commitment that was signed, quickly.
 
 The rules are those of `statements.commitment`; this reads them a second time, in one loop over records of common shape:
-open, of a low field number, short. Where that loop does not accept, the exact check decides and names the defect.
+open, with a tag of at most two bytes, shorter than 128 bytes. Where that loop does not accept, the exact check decides
+and names the defect.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 from hashlib import sha256
 from typing import Final
 
@@ -15,7 +17,9 @@ from cellcustody.ledger.statements import ClosedRecord, Commitment, DisclosedBod
 __all__ = ["check_records"]
 
 _SALT_BYTES: Final = 32
-_ONE_BYTE: Final = 128  # Tags, lengths and values below this are one byte.
+_ONE_BYTE: Final = 128  # Lengths and values below this are one byte.
+_TWO_BYTES: Final = 1 << 14
+_VARINT: Final = 0
 _LENGTH: Final = 2
 _LEAF: Final = b"\x00"
 _NODE: Final = b"\x01"
@@ -31,6 +35,21 @@ def check_records(records: Sequence[Opening | ClosedRecord], commitment: Commitm
         DisclosedBody(tuple(records)).verify(commitment)
 
 
+@lru_cache(maxsize=4096)
+def _tags(number: int) -> tuple[bytes, bytes]:
+    """Returns the tags of a field with a length and of one with a varint; empty where they are longer than 2 bytes."""
+    tags = []
+    for wire_type in (_LENGTH, _VARINT):
+        tag = number << 3 | wire_type
+        if tag < _ONE_BYTE:
+            tags.append(bytes((tag,)))
+        elif tag < _TWO_BYTES:
+            tags.append(bytes((tag & 0x7F | 0x80, tag >> 7)))
+        else:
+            tags.append(b"")
+    return tags[0], tags[1]
+
+
 def _accepts(records: Sequence[Opening | ClosedRecord], commitment: Commitment) -> bool:
     numbers = commitment.field_numbers
     if len(records) != len(numbers) or not records:
@@ -39,13 +58,13 @@ def _accepts(records: Sequence[Opening | ClosedRecord], commitment: Commitment) 
     for index, record in enumerate(records):
         if record.index != index or not isinstance(record, Opening):
             return False
-        raw, salt, tag = record.record, record.salt, numbers[index] << 3
-        size = len(raw)
-        if tag >= _ONE_BYTE or len(salt) != _SALT_BYTES or size < 2 or raw[1] >= _ONE_BYTE:
+        raw, salt = record.record, record.salt
+        with_length, with_varint = _tags(numbers[index])
+        at, size = len(with_length), len(raw)
+        if not at or len(salt) != _SALT_BYTES or size <= at or raw[at] >= _ONE_BYTE:
             return False
-        is_short_length = raw[0] == tag | _LENGTH and raw[1] == size - 2
-        is_short_varint = raw[0] == tag and size == 2
-        if not (is_short_length or is_short_varint):
+        tag = raw[:at]
+        if not (tag == with_length and raw[at] == size - at - 1) and not (tag == with_varint and size == at + 1):
             return False
         hashes.append(sha256(_LEAF + salt + raw).digest())
     # Pairing neighbours and carrying an odd one up makes the tree of RFC 6962, section 2.1.
