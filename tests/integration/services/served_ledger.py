@@ -272,7 +272,7 @@ def refusal_of(error: grpc.RpcError) -> Refusal:
     )
 
 
-def founded_in(folder: Path, **wishes: bool) -> Founded:
+def founded_in(folder: Path, *, entries_open: bool = False) -> Founded:
     """Founds a ledger on free ports."""
     return found_ledger(
         FoundingWishes(
@@ -281,7 +281,7 @@ def founded_in(folder: Path, **wishes: bool) -> Founded:
             grpc_listen="localhost:0",
             http_listen="127.0.0.1:0",
             registrar_cost=COST_LIGHT,
-            **wishes,
+            entries_open=entries_open,
         ),
         registrar_passphrase=PASSPHRASE,
         now=lambda: datetime.now(UTC),
