@@ -4,7 +4,7 @@ The rules:
 
 * A site reads by the row of each capability it has; what one row allows, no other takes away.
 * A site at work with materials sees the therapies that it takes part in or has custody of, the consignments that it
-  touched, and the lots it uses there.
+  touched or in which those therapies travelled, and the lots it uses there.
 * A carrier sees its consignments and nothing of any therapy, not even that one exists.
 * An auditor sees every stream's entries and judgements, told in fields of the classes PUBLIC and CUSTODY alone.
 * A regulator sees every stream in all classes but IDENTITY; views hold neither IDENTITY nor CLINICAL.

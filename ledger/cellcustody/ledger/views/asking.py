@@ -79,8 +79,21 @@ class Asked:
                 reach = Reach.NONE
         if reach is Reach.OWN:
             sql = "SELECT 1 FROM party WHERE stream = ? AND site = ?"
-            return bool(self.snapshot.rows(sql, (stream, self.reader.site)))
+            if self.snapshot.rows(sql, (stream, self.reader.site)):
+                return True
+            return self.reader.therapies is Reach.OWN and self._carried_its_therapy(stream)
         return reach is Reach.ALL
+
+    def _carried_its_therapy(self, consignment: bytes) -> bool:
+        """Tells whether a therapy that the caller takes part in travelled in a consignment of others.
+
+        Whoever authorises for a therapy must have seen what became of it on every way, their own or not.
+        """
+        sql = (
+            "SELECT 1 FROM citation JOIN party ON party.stream = citation.stream "
+            "WHERE citation.consignment = ? AND party.site = ? LIMIT 1"
+        )
+        return bool(self.snapshot.rows(sql, (consignment, self.reader.site)))
 
     def visible(self, table: str, reach: Reach) -> tuple[str, tuple[Value, ...]]:
         """Returns the condition, with its parameters, that leaves rows of streams within this reach of the caller."""

@@ -24,22 +24,25 @@ from pathlib import Path
 from typing import Final
 
 from cellcustody.ledger.custody.policy import DEFAULT_PACK, PolicyPack
-from cellcustody.ledger.entries import leaf_hash_of, read_entry
+from cellcustody.ledger.entries import leaf_hash_of
 from cellcustody.ledger.errors import CellcustodyError
-from cellcustody.ledger.statements import StreamKind, parse_statement
+from cellcustody.ledger.statements import StreamKind
 from cellcustody.ledger.views.database import Changes, Followed, RowSet, ViewsDatabase
 from cellcustody.ledger.views.folding import StreamView, cited_consignments
-from cellcustody.ledger.views.reading import LedgerSource, Told, read_one, read_told
+from cellcustody.ledger.views.reading import LedgerSource, Told, read_one_of, read_told
 from cellcustody.ledger.views.rows_consignment import alone_rows, consignment_rows
 from cellcustody.ledger.views.rows_therapy import therapy_rows
 from cellcustody.ledger.views.tables import TABLES
 
 __all__ = ["Follower", "LedgerSource", "Packs"]
 
-BATCH_ENTRIES_MAX: Final = 512  # Bounds a transaction and what one batch holds in memory: some megabytes.
+# Bounds a transaction and what one batch holds in memory: some megabytes. Under load a stream is read and folded once
+# for all that it got meanwhile, so large batches are cheap ones.
+BATCH_ENTRIES_MAX: Final = 2_048
 KEPT_STATEMENTS_MAX: Final = 6_000  # About 15 MiB of acts and folds; fifty therapies of ordinary length.
 IDLE_SECONDS: Final = 0.02  # Between two looks at the checkpoint; a reader who wants a position wakes the thread.
-PAUSE_SECONDS_MAX: Final = 0.05
+PAUSE_FACTOR: Final = 4  # Under load, views take a fifth of the interpreter at most; nobody waits for the pause.
+PAUSE_SECONDS_MAX: Final = 2.0
 RETRY_SECONDS: Final = 1.0  # After the ledger's store or the file did not answer.
 PACKS_KEPT_MAX: Final = 64
 
@@ -80,6 +83,8 @@ class Follower:
         self._writing = threading.RLock()
         self._moved = threading.Condition()
         self._wake = threading.Event()
+        self._wanted = 0
+        """The highest position that a reader has asked for; a lost race costs that reader one pause."""
         self._stop = threading.Event()
         self.database = ViewsDatabase(path)
         self._position = self._resume()
@@ -96,6 +101,7 @@ class Follower:
         """Returns once the views reflect `position`, telling whether they do when the time is up."""
         if self._position >= position:
             return True
+        self._wanted = max(self._wanted, position)
         self._wake.set()
         with self._moved:
             return self._moved.wait_for(
@@ -145,7 +151,9 @@ class Follower:
                 self._stop.wait(RETRY_SECONDS)
                 continue
             if followed:
-                self._stop.wait(min(time.monotonic() - began, PAUSE_SECONDS_MAX))
+                # What is being written comes first, unless somebody waits to read it.
+                if self._position >= self._wanted:
+                    self._wake.wait(min(PAUSE_FACTOR * (time.monotonic() - began), PAUSE_SECONDS_MAX))
             else:
                 self._wake.wait(IDLE_SECONDS)
 
@@ -197,9 +205,9 @@ class Follower:
         """Returns what these entries tell, by stream; the registry's streams have no views."""
         news: dict[bytes, list[Told]] = {}
         for leaf_index, raw in enumerate(entries, start=first):
-            stream = bytes(parse_statement(read_entry(raw).envelope).stream)
-            if StreamKind(stream[0]) in _FOLDED:
-                news.setdefault(stream, []).append(read_one(self._source, leaf_index, raw))
+            told = read_one_of(self._source, _FOLDED, leaf_index, raw)
+            if told is not None:
+                news.setdefault(told.act.stream, []).append(told)
         return news
 
     def _advance(self, stream: bytes, told: list[Told], position: int) -> StreamView:

@@ -10,7 +10,7 @@ The rules:
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import Final, Protocol
 
@@ -20,11 +20,11 @@ from cellcustody.ledger.entries import JudgedEntry, read_entry
 from cellcustody.ledger.errors import StoreError
 from cellcustody.ledger.recording.replaying import act_of, openings_of, revised_judgements
 from cellcustody.ledger.registry import RegistryState
-from cellcustody.ledger.statements import ParsedStatement, parse_statement
+from cellcustody.ledger.statements import ParsedStatement, StreamKind, parse_recorded_statement
 from cellcustody.ledger.store import LedgerStore, Vault
 from cellcustody.v1 import statement_pb2
 
-__all__ = ["LedgerSource", "Told", "latest_judgements", "put_in_effect", "read_one", "read_told"]
+__all__ = ["LedgerSource", "Told", "latest_judgements", "put_in_effect", "read_one", "read_one_of", "read_told"]
 
 READ_AT_ONCE: Final = 500
 _STAYING: Final = frozenset(int(disclosed) for disclosed in DisclosureClass if disclosed not in SHREDDABLE)
@@ -76,7 +76,26 @@ def read_one(source: LedgerSource, leaf_index: int, raw: bytes) -> Told:
         StoreError: the entry is not what this ledger writes.
     """
     entry = read_entry(raw)
-    statement = parse_statement(entry.envelope)
+    return _told(
+        source,
+        leaf_index,
+        parse_recorded_statement(entry.envelope),
+        entry.sequence,
+        entry.recorded_at,
+        entry.judgement,
+    )
+
+
+def read_one_of(source: LedgerSource, kinds: Collection[StreamKind], leaf_index: int, raw: bytes) -> Told | None:
+    """Returns one statement if its stream is of one of these kinds, else None.
+
+    Raises:
+        StoreError: the entry is not what this ledger writes.
+    """
+    entry = read_entry(raw)
+    statement = parse_recorded_statement(entry.envelope)
+    if StreamKind(statement.stream[0]) not in kinds:
+        return None
     return _told(source, leaf_index, statement, entry.sequence, entry.recorded_at, entry.judgement)
 
 

@@ -41,7 +41,7 @@ from cellcustody.v1 import common_pb2, custody_query_service_pb2
 __all__ = ["RowWriter", "alias_value", "materials_of", "therapy_rows"]
 
 COI_SCHEME = "isbt128-coi"
-_FORMULATION = "FormulationPerformed"
+_FORMULATION = "formulation"  # A name of `therapy_rules_manufacturing.STEPS`.
 _GONE = frozenset({Life.USED, Life.CONSUMED, Life.DESTROYED})
 
 
