@@ -1,6 +1,6 @@
 """A server that fails as a test tells it to, with the TLS files it needs.
 
-It is a real gRPC server over mutual TLS with the generated servicers. It stands in for no ledger: it only injects what
+It is a real gRPC server over mutual TLS with rpcs of the contract. It stands in for no ledger: it only injects what
 a network or a ledger can answer, and keeps what arrived.
 """
 
@@ -25,10 +25,7 @@ from cellcustody.ledger.statements import parse_statement
 from cellcustody.v1 import (
     entry_pb2,
     export_service_pb2,
-    export_service_pb2_grpc,
     ledger_service_pb2,
-    ledger_service_pb2_grpc,
-    transport_service_pb2_grpc,
 )
 
 NOW = datetime.datetime(2026, 5, 1, 8, 30, tzinfo=datetime.UTC)
@@ -73,37 +70,58 @@ class FaultyServer:
         return connect(target=self.target, tls=self.tls, timeout_seconds=timeout_seconds)
 
 
-class _Transport(transport_service_pb2_grpc.TransportServiceServicer):
-    def __init__(self, server: FaultyServer) -> None:
-        self._server = server
-
-    def ReleaseCustody(
-        self, request: ledger_service_pb2.SubmitRequest, context: grpc.ServicerContext
+def _release_custody(server: FaultyServer) -> Answer:
+    def answer(
+        request: ledger_service_pb2.SubmitRequest, context: grpc.ServicerContext
     ) -> ledger_service_pb2.SubmitResponse:
-        self._server.received.append(request)
-        return self._server.answers.pop(0)(request, context)
+        server.received.append(request)
+        return server.answers.pop(0)(request, context)
+
+    return answer
 
 
-class _Ledger(ledger_service_pb2_grpc.LedgerServiceServicer):
-    def __init__(self, server: FaultyServer) -> None:
-        self._server = server
-
-    def AppendBatch(
-        self, request: ledger_service_pb2.AppendBatchRequest, context: grpc.ServicerContext
+def _append_batch(server: FaultyServer) -> BatchAnswer:
+    def answer(
+        request: ledger_service_pb2.AppendBatchRequest, context: grpc.ServicerContext
     ) -> ledger_service_pb2.AppendBatchResponse:
-        self._server.received += request.statements
-        return self._server.batch_answers.pop(0)(request, context)
+        server.received += request.statements
+        return server.batch_answers.pop(0)(request, context)
+
+    return answer
 
 
-class _Exports(export_service_pb2_grpc.ExportServiceServicer):
-    def __init__(self, server: FaultyServer) -> None:
-        self._server = server
-
-    def ExportTherapy(
-        self, request: export_service_pb2.ExportTherapyRequest, context: grpc.ServicerContext
+def _export_therapy(server: FaultyServer) -> ExportAnswer:
+    def answer(
+        request: export_service_pb2.ExportTherapyRequest, context: grpc.ServicerContext
     ) -> Iterator[export_service_pb2.ExportTherapyResponse]:
-        self._server.exports_asked.append(request)
-        return self._server.export_answers.pop(0)(request, context)
+        server.exports_asked.append(request)
+        return server.export_answers.pop(0)(request, context)
+
+    return answer
+
+
+def _handlers(server: FaultyServer) -> list[grpc.GenericRpcHandler]:
+    """Returns the three rpcs that this server has, of the contract's own services."""
+    submit = grpc.unary_unary_rpc_method_handler(
+        _release_custody(server),
+        request_deserializer=ledger_service_pb2.SubmitRequest.FromString,
+        response_serializer=ledger_service_pb2.SubmitResponse.SerializeToString,
+    )
+    batch = grpc.unary_unary_rpc_method_handler(
+        _append_batch(server),
+        request_deserializer=ledger_service_pb2.AppendBatchRequest.FromString,
+        response_serializer=ledger_service_pb2.AppendBatchResponse.SerializeToString,
+    )
+    export = grpc.unary_stream_rpc_method_handler(
+        _export_therapy(server),
+        request_deserializer=export_service_pb2.ExportTherapyRequest.FromString,
+        response_serializer=export_service_pb2.ExportTherapyResponse.SerializeToString,
+    )
+    return [
+        grpc.method_handlers_generic_handler("cellcustody.v1.TransportService", {"ReleaseCustody": submit}),
+        grpc.method_handlers_generic_handler("cellcustody.v1.LedgerService", {"AppendBatch": batch}),
+        grpc.method_handlers_generic_handler("cellcustody.v1.ExportService", {"ExportTherapy": export}),
+    ]
 
 
 def start_faulty_server(tls: TlsFiles) -> tuple[FaultyServer, grpc.Server]:
@@ -116,9 +134,7 @@ def start_faulty_server(tls: TlsFiles) -> tuple[FaultyServer, grpc.Server]:
     )
     port = grpc_server.add_secure_port("localhost:0", credentials)
     faulty = FaultyServer(f"localhost:{port}", tls)
-    transport_service_pb2_grpc.add_TransportServiceServicer_to_server(_Transport(faulty), grpc_server)
-    ledger_service_pb2_grpc.add_LedgerServiceServicer_to_server(_Ledger(faulty), grpc_server)
-    export_service_pb2_grpc.add_ExportServiceServicer_to_server(_Exports(faulty), grpc_server)
+    grpc_server.add_generic_rpc_handlers(_handlers(faulty))
     grpc_server.start()
     return faulty, grpc_server
 

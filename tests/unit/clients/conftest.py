@@ -9,9 +9,9 @@ import pytest
 from cellcustody.clients import Identity, LocalStore, Session, TlsFiles
 from cellcustody.ledger.statements import Ed25519Signer
 
-sys.path.insert(0, str(Path(__file__).parent))
+sys.path.insert(0, str(Path(__file__).resolve().parents[3]))  # So that helpers have one name, here and for mypy.
 
-from client_faults import (
+from tests.unit.clients.client_faults import (
     DEVICE,
     LEDGER,
     NOW,

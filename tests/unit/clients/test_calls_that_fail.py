@@ -4,8 +4,8 @@ import time
 
 import grpc
 import pytest
-from client_faults import CONSIGNMENT, FaultyServer, failing, information, recorded, response_to
 from google.rpc import error_details_pb2
+from tests.unit.clients.client_faults import CONSIGNMENT, FaultyServer, failing, information, recorded, response_to
 
 from cellcustody.clients import (
     AccessDenied,

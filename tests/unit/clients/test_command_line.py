@@ -7,7 +7,17 @@ from pathlib import Path
 
 import grpc
 import pytest
-from client_faults import CONSIGNMENT, DEVICE, LEDGER, NURSE, SITE, FaultyServer, failing, information, recorded
+from tests.unit.clients.client_faults import (
+    CONSIGNMENT,
+    DEVICE,
+    LEDGER,
+    NURSE,
+    SITE,
+    FaultyServer,
+    failing,
+    information,
+    recorded,
+)
 
 from cellcustody.clients import LocalStore, create_key_file
 from cellcustody.clients.cli.main import EXIT_CODES, run

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import grpc
 import pytest
-from client_faults import CONSIGNMENT, BatchAnswer, FaultyServer, response_to
+from tests.unit.clients.client_faults import CONSIGNMENT, BatchAnswer, FaultyServer, response_to
 
 from cellcustody.clients import (
     LocalStore,
