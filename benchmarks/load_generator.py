@@ -61,9 +61,7 @@ class Answer:
     def read(text: str) -> Answer:
         """Returns the answer that a load generator printed."""
         fields = json.loads(text)
-        return Answer(
-            Latencies(**fields["calls"]), fields["statements"], fields["refused"], fields["first_refusal"]
-        )
+        return Answer(Latencies(**fields["calls"]), fields["statements"], fields["refused"], fields["first_refusal"])
 
 
 def run(specification: Specification) -> Answer:

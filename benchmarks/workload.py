@@ -317,9 +317,7 @@ class Scene:
             unit=common_pb2.Unit(site=self.site, unit=UNIT), place=f"freezer 2, rack {therapy.told % 40}"
         )
         scans = [
-            common_pb2.Scan(
-                raw=f"=A9999{therapy.number:08d}", method=common_pb2.READ_METHOD_SCANNED, on="bag label"
-            )
+            common_pb2.Scan(raw=f"=A9999{therapy.number:08d}", method=common_pb2.READ_METHOD_SCANNED, on="bag label")
         ]
         circumstances = common_pb2.Circumstances(mode=common_pb2.ENTRY_MODE_DIRECT)
         if therapy.told % 2:

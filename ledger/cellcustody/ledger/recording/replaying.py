@@ -23,7 +23,7 @@ from cellcustody.ledger.errors import StoreError
 from cellcustody.ledger.recording.prepared import Prepared, body_without_shreddable
 from cellcustody.ledger.recording.sealing import decode_openings
 from cellcustody.ledger.registry.state import RegistryState
-from cellcustody.ledger.statements import Opening, ParsedStatement, parse_statement, partial_body
+from cellcustody.ledger.statements import Opening, ParsedStatement, parse_recorded_statement, partial_body
 from cellcustody.ledger.store import LedgerStore, ShreddedError, SubjectNotFoundError, Vault
 from cellcustody.v1 import quality_pb2
 
@@ -154,7 +154,7 @@ def latest_judgements(store: LedgerStore, stream: bytes) -> dict[bytes, JudgedEn
         for row in rows:
             after = row.sequence
             entry = read_entry(row.entry)
-            statement = parse_statement(entry.envelope)
+            statement = parse_recorded_statement(entry.envelope)
             latest[statement.digest] = entry.judgement
             completed = latest.get(entry.judgement.puts_in_effect)
             if completed is not None:
@@ -207,7 +207,7 @@ def read_stream(
 
 def _read(store: LedgerStore, vault: Vault, registry: RegistryState, leaf_index: int, raw: bytes) -> RecordedStatement:
     entry = read_entry(raw)
-    statement = parse_statement(entry.envelope)
+    statement = parse_recorded_statement(entry.envelope)
     name = statement.header.body_type
     found = body_type(name) if name else None
     if name and found is None:

@@ -34,7 +34,13 @@ from cellcustody.ledger.statements.errors import (
     WireFormError,
     WireRule,
 )
-from cellcustody.ledger.statements.varints import FIELD_NUMBER_MAX, WIRE_LENGTH, read_record_end, read_tag
+from cellcustody.ledger.statements.varints import (
+    FIELD_NUMBER_MAX,
+    WIRE_LENGTH,
+    encode_varint,
+    read_record_end,
+    read_tag,
+)
 from cellcustody.ledger.transparency.merkle import EMPTY_ROOT, root_of
 
 __all__ = [
@@ -59,6 +65,8 @@ SALT_BYTES: Final = 32
 SEED_BYTES: Final = 32
 _HASH_BYTES: Final = 32
 _LEAF_PREFIX: Final = b"\x00"
+_SHORT_HEADS: Final = {number: encode_varint(number << 3 | WIRE_LENGTH) for number in range(1, 64)}
+"""The tag of a record with a length, by field number, for every number that a body of the contract has."""
 
 MessageT = TypeVar("MessageT", bound=Message)
 
@@ -240,9 +248,10 @@ def _check_opening(opening: Opening, committed_number: int) -> None:
     if len(opening.salt) != SALT_BYTES:
         raise OpeningInvalidError("a salt has 32 bytes", index=opening.index, length=len(opening.salt))
     record = opening.record
-    tag = committed_number << 3 | WIRE_LENGTH
-    if len(record) > 1 and record[0] == tag < 128 and record[1] == len(record) - 2 < 128:
-        return  # By far the most records: a low field number and a short value, tag and length of one byte each.
+    head = _SHORT_HEADS.get(committed_number)
+    size = len(record) - 1 - (0 if head is None else len(head))
+    if head is not None and 0 <= size < 128 and record.startswith(head) and record[len(head)] == size:
+        return  # By far the most records: a value with a length of one byte.
     try:
         number, wire_type, at = read_tag(record, 0, len(record))
         _, end = read_record_end(record, at, len(record), wire_type)

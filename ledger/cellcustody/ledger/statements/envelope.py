@@ -19,6 +19,8 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Final
 
+from google.protobuf.message import DecodeError
+
 from cellcustody.ledger.statements.errors import (
     EnvelopeMalformedError,
     IdMalformedError,
@@ -45,6 +47,7 @@ __all__ = [
     "encode_envelope",
     "pae",
     "parse_envelope",
+    "parse_recorded_envelope",
     "sign_envelope",
     "verify_envelope",
 ]
@@ -138,6 +141,23 @@ def parse_envelope(raw: bytes) -> Envelope:
         raise EnvelopeMalformedError(
             "an envelope is not in the exact wire form", rule=defect.rule, offset=defect.offset
         ) from defect
+    return _checked_envelope(raw, message)
+
+
+def parse_recorded_envelope(raw: bytes) -> Envelope:
+    """Returns the envelope in bytes that this ledger recorded, whose wire form was held to the rules when they came.
+
+    Raises:
+        EnvelopeMalformedError, OversizeError, PayloadTypeUnknownError: it is no envelope.
+    """
+    try:
+        message = envelope_pb2.Envelope.FromString(raw)
+    except DecodeError as defect:
+        raise EnvelopeMalformedError("bytes are no envelope", length=len(raw)) from defect
+    return _checked_envelope(raw, message)
+
+
+def _checked_envelope(raw: bytes, message: envelope_pb2.Envelope) -> Envelope:
     payload = message.payload
     if not payload:
         raise EnvelopeMalformedError("an envelope has no payload")
