@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from google.protobuf.message import Message
+from ledger_harness import LedgerHarness, Signing
 
 from cellcustody.ledger.contract import BODIES, DisclosureClass
 from cellcustody.ledger.custody.act import Act, Outcome
@@ -19,7 +20,6 @@ from cellcustody.ledger.views.tables import TABLES
 from cellcustody.v1 import common_pb2, harvest_pb2, options_pb2, return_pb2
 
 from ...unit.custody_therapy import stories
-from ..recording.ledger_harness import LedgerHarness, Signing
 
 _SCANNED = common_pb2.READ_METHOD_SCANNED
 _IDENTIFIERS = (("medical_record_number", "A-4711"), ("wristband", "W-0815"))
