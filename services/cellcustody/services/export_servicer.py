@@ -120,7 +120,8 @@ class ExportServicer(ExportServiceServicer):
                     raise RequestInvalidError("a therapy's stream has 17 bytes, the first 01", field="stream")
                 return stream
             case "coi":
-                ChainOfIdentity.parse_printed(request.coi)  # With its check character, so that a slip of the pen names nobody.
+                # With its check character, so that a slip of the pen names nobody.
+                ChainOfIdentity.parse_printed(request.coi)
                 digest = self._ledger.store.claim(_COI, request.coi.encode())
                 found = None if digest is None else self._ledger.store.find_statement(digest)
                 if found is None:

@@ -59,6 +59,7 @@ from cellcustody.ledger.verification.errors import (
     SignerInvalidError,
     StatementInvalidError,
 )
+from cellcustody.ledger.verification.quick_reading import read_quickly
 from cellcustody.v1 import entry_pb2
 
 __all__ = [
@@ -193,6 +194,8 @@ class StatementVerifier:
         self._registry = registry
         self._leaves = registry_leaves
         self._lookup: KeyLookup = registry.public_key
+        known = ((key_id, registry.public_key(key_id)) for key_id in registry.keys)
+        self._keys = {key_id.hex(): key for key_id, key in known if key is not None}
         self._ledger_id = registry.latest.ledger_id
         founding = registry.founding
         self._first_schema = founding.schema_digest if founding else b""
@@ -216,7 +219,7 @@ class StatementVerifier:
 
         # (2): The signatures cover these very bytes. Nothing of the statement is believed before this step.
         try:
-            statement = read_statement(entry.envelope, self._lookup)
+            statement = read_quickly(entry.envelope, self._keys) or read_statement(entry.envelope, self._lookup)
         except CellcustodyError as defect:
             raise StatementInvalidError(
                 "a statement is not what its signer signed", leaf_index=leaf_index, defect=str(defect)
