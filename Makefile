@@ -49,7 +49,7 @@ bench: $(VENV)  ## measure, and print the table of docs
 	@.venv/bin/python -m benchmarks
 
 demo: $(VENV)  ## one therapy from harvest to infusion, verified offline
-	@.venv/bin/python scripts/demo/run.py
+	@PYTHONPATH=scripts .venv/bin/python -m demo.run
 
 serve: $(VENV)  ## leave a ledger running to play with
-	@.venv/bin/python scripts/demo/serve.py
+	@PYTHONPATH=scripts .venv/bin/python -m demo.serve
