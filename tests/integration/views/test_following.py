@@ -9,7 +9,7 @@ import pytest
 
 from cellcustody.ledger.views.follower import Follower
 
-from ...unit.custody_therapy.stories import THERAPY, Story
+from ...unit.custody_therapy.stories import DRIVER, THERAPY, Story
 from .told_ledger import ToldLedger, rows_of
 
 
@@ -46,6 +46,21 @@ def test_views_without_memory_are_the_same(told: ToldLedger, tmp_path: Path) -> 
         pass
     follower.catch_up()
     assert rows_of(follower) == rebuilt(told, tmp_path / "rebuilt.sqlite3", batch=7)
+    follower.close()
+
+
+def test_a_courier_who_delivers_last_changes_the_same_rows(told: ToldLedger, tmp_path: Path) -> None:
+    """What the driver signed offline arrives after all that rests on it; re-judgements reach rows as a rebuild does."""
+    story = Story().to_the_product()
+    of_driver = [act for act in story.acts if act.signer == DRIVER]
+    follower = Follower(tmp_path / "views.sqlite3", told.harness.ledger)
+    signed = {act.digest: told.sign(act) for act in story.acts}
+    for act in [*story.without(*of_driver), *reversed(of_driver)]:
+        told.deliver(act, signed[act.digest])
+        follower.catch_up()
+        assert rows_of(follower) == rebuilt(told, tmp_path / f"rebuilt-{follower.position}.sqlite3")
+    assert rows_of(follower)["material"]
+    assert not rows_of(follower)["attention"]
     follower.close()
 
 

@@ -14,7 +14,7 @@ from cellcustody.ledger.contract import BODIES, DisclosureClass
 from cellcustody.ledger.custody.act import Act, Outcome
 from cellcustody.ledger.identifiers.donations import Din
 from cellcustody.ledger.recording.ledger import Recorded, Submission
-from cellcustody.ledger.statements import PayloadType, draft_statement, sign_statement
+from cellcustody.ledger.statements import PayloadType, draft_statement, parse_statement, sign_statement
 from cellcustody.ledger.views.follower import Follower
 from cellcustody.ledger.views.tables import TABLES
 from cellcustody.v1 import common_pb2, harvest_pb2, options_pb2, return_pb2
@@ -52,6 +52,7 @@ class ToldLedger:
         pack = self.harness.publish_pack()
         assert pack.digest == stories.PACK.digest
         self.real: dict[bytes, bytes] = {}  # Of the story -> as recorded: sites and statement digests.
+        self.signed_last: dict[bytes, bytes] = {}
         administrators: dict[bytes, Signing] = {}
         for site, capabilities in _CAPABILITIES.items():
             self.real[site], (first, _) = self.harness.site(_NAMES[site], *capabilities)
@@ -73,25 +74,31 @@ class ToldLedger:
     def plant(self) -> bytes:
         return self.real[stories.PLANT]
 
-    def tell(self, act: Act) -> Recorded:
-        """Signs and records one act of a story."""
-        harness = self.harness
-        harness.clock = max(harness.clock, act.signed_at) + 1
+    def sign(self, act: Act) -> Submission:
+        """Signs one act of a story, after those that it names; it may be delivered at any time."""
         by = self.people[act.signer]
         body = None if act.body is None else self._body(act)
         seen = {stream: self.real[digest] for stream, digest in act.seen}
-        if act.is_authorisation or act.joins is not None:
-            seen = {stream: digest for stream, digest in harness.last.items() if stream[0] < 4}
+        if act.is_authorisation:
+            seen = dict(self.signed_last)
         joins = None if act.joins is None else self.real[act.joins]
-        header = harness.header(by, act.stream, body, at=act.occurred_start, seen=seen, joins=joins)
+        header = self.harness.header(by, act.stream, body, at=act.occurred_start, seen=seen, joins=joins)
         if act.occurred_end is not None:
             header.occurred_at.end_unix_micros = act.occurred_end
         kind = PayloadType.CO_SIGNATURE if body is None else BODIES[act.body_type].payload_type
         draft = draft_statement(header, body, os.urandom(32))
         envelope = sign_statement(draft.payload, kind, [by.signer])
-        recorded = harness.submit(Submission(envelope, draft.openings, by.site))
-        self.real[act.digest] = recorded.statement_digest
-        return recorded
+        self.real[act.digest] = self.signed_last[act.stream] = parse_statement(envelope).digest
+        return Submission(envelope, draft.openings, by.site)
+
+    def deliver(self, act: Act, signed: Submission) -> Recorded:
+        """Records one act that was signed, at its own time or later."""
+        self.harness.clock = max(self.harness.clock, act.signed_at) + 1
+        return self.harness.submit(signed)
+
+    def tell(self, act: Act) -> Recorded:
+        """Signs and records one act of a story."""
+        return self.deliver(act, self.sign(act))
 
     def tell_all(self, story: stories.Story) -> Iterator[Recorded]:
         """Records a story act by act."""
