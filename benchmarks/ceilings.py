@@ -24,7 +24,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from benchmarks.timing import median, percentile
 from benchmarks.workload import Party, SignedFact
-from cellcustody.ledger.statements import parse_statement
+from cellcustody.ledger.statements import parse_public_key, parse_statement
 
 __all__ = ["Disk", "RawSignature", "RawVerification", "measure_disk", "measure_verification", "raw_signatures"]
 
@@ -97,7 +97,7 @@ def _commits(path: Path, count: int) -> float:
 
 def raw_signatures(facts: Sequence[SignedFact], signers: Sequence[Party]) -> list[RawSignature]:
     """Returns the signatures of facts with the bytes that they cover."""
-    raw_keys = {one.signer.key_id.hex(): one.signer.public_key.handle for one in signers}
+    raw_keys = {one.signer.key_id.hex(): parse_public_key(one.signer.public_key_spki).handle for one in signers}
     result: list[RawSignature] = []
     for fact in facts:
         envelope = parse_statement(fact.submission.envelope).envelope

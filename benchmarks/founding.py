@@ -15,8 +15,10 @@ from pathlib import Path
 from typing import Final
 
 from benchmarks.workload import Party, Scene
+from cellcustody.ledger.entries import read_entry
 from cellcustody.ledger.recording.ledger import Ledger
 from cellcustody.ledger.registry import ROLE_REGISTRAR
+from cellcustody.ledger.statements import parse_statement
 from cellcustody.ledger.statements.key_files import COST_LIGHT, load_signer, read_key_file
 from cellcustody.services.certificates import IssuedCertificate, issue_client_certificate
 from cellcustody.services.configuration import load_configuration
@@ -58,9 +60,12 @@ def found(directory: Path) -> Ground:
     registrars = [
         Party(read_key_file(path).holder, load_signer(path, PASSPHRASE), ROLE_REGISTRAR) for path in founded.registrars
     ]
-    scene = Scene(founded.ledger_id, registrars, hashlib.sha256(schema_bytes()).digest())
+    schema_digest = hashlib.sha256(schema_bytes()).digest()
+    scene = Scene(founded.ledger_id, registrars, schema_digest, schema_statement=bytes(32))
     ground = Ground(directory, founded, site, scene)
     with opened(ground) as ledger:
+        published = ledger.read_entry(leaf_index=len(registrars))  # After the founding and its co-signatures.
+        scene.schema_statement = parse_statement(read_entry(published.entry).envelope).digest
         scene.enrol_site(ledger, site.tls_key_id)
     return ground
 

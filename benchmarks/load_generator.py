@@ -113,7 +113,7 @@ class _Caller:
                 ("grpc.max_send_message_length", MESSAGE_BYTES_MAX),
             ],
         )
-        self._call = self._channel.unary_unary(specification.method)
+        self._call: grpc.UnaryUnaryMultiCallable[bytes, bytes] = self._channel.unary_unary(specification.method)
         self.gate: threading.Barrier | None = None
         self.seconds: list[float] = []
         self.answers: list[bytes] = []

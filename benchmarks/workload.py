@@ -13,7 +13,6 @@ The rules:
 
 from __future__ import annotations
 
-import hashlib
 import os
 import time
 from collections.abc import Iterator, Sequence
@@ -99,6 +98,7 @@ class Scene:
     ledger_id: bytes
     registrars: Sequence[Party]
     schema_digest: bytes
+    schema_statement: bytes
     clock: int = field(default_factory=lambda: time.time_ns() // 1000 - 3600 * MICROS)
     site: bytes = b""
     nurses: list[Party] = field(default_factory=list)
@@ -197,6 +197,7 @@ class Scene:
             )
             self.seen_elsewhere[registry] = last
             self.nurses.append(nurse)
+        self.seen_elsewhere[single_stream_id(StreamKind.SCHEMA)] = self.schema_statement
         policy = single_stream_id(StreamKind.POLICY)
         self.seen_elsewhere[policy] = self._by_quorum(
             ledger,
@@ -377,11 +378,6 @@ def measured_payload_bytes(facts: Sequence[SignedFact]) -> int:
     """Returns the median length of the facts' payloads."""
     lengths = sorted(len(parse_statement(one.submission.envelope).envelope.payload) for one in facts[:200])
     return lengths[len(lengths) // 2]
-
-
-def schema_digest_of(descriptor_set: bytes) -> bytes:
-    """Returns the digest by which headers name a schema."""
-    return hashlib.sha256(descriptor_set).digest()
 
 
 def _quantity(amount: int, unit: str) -> common_pb2.Quantity:
