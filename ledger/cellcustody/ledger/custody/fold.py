@@ -10,8 +10,9 @@ The rules, in the order they are applied:
 * A fact that names a statement which is not here, or whose own stream's seen statement is not here, is AWAITING: it
   has no effect and no other finding. A statement entered anew (naming the digest of a refused one) stands for it.
 * Every other fact is checked against the state in front of it, then has effect, conforming or not.
-* An authorisation has effect in its place once it is in effect; it is never judged here. A co-signature is noted with
-  the person and the time of signing. The ledger's own re-judgements have no place in the order.
+* An authorisation has effect where the co-signature stands that completed it, or in its own place if it needed none; it
+  is never judged here. A co-signature is noted with the person and the time of signing. The ledger's own re-judgements
+  have no place in the order.
 
 An act that sorts last costs the same however long the stream is; any other has the whole stream folded again, for
 streams are short. Honest digests cannot form a cycle; one that corrections form is broken at the smallest key.
@@ -88,6 +89,7 @@ class Fold(Generic[S]):
         self._position: dict[bytes, int] = {}
         self._last_key: Key | None = None  # The greatest key placed; invariant: None if none is.
         self._wanted: set[bytes] = set()  # Digests that some act refers to and that are not here.
+        self._joined_by: dict[bytes, list[bytes]] = {}  # A statement -> the co-signatures that join it.
         self._stands_for: dict[bytes, bytes] = {}  # A refused or re-judging statement -> the act that stands for it.
         self._superseded: dict[bytes, bytes | None] = {}  # Corrected -> replacement; retracted -> None.
         self._enabled: dict[bytes, bytes] = {}  # Replacement in effect -> what it replaces.
@@ -129,7 +131,7 @@ class Fold(Generic[S]):
             return frozenset()
         if act.body_type == _REVISION:
             return self._note_revision(act)
-        self._acts[act.digest] = act
+        self._take(act)
         if self._sorts_last(act):
             self._place_last(act)
             return frozenset()
@@ -144,17 +146,22 @@ class Fold(Generic[S]):
             if act.body_type == _REVISION:
                 self._note_revision(act)
             else:
-                self._acts[act.digest] = act
+                self._take(act)
         return self.fold_again() & earlier
+
+    def _take(self, act: Act) -> None:
+        self._acts[act.digest] = act
+        if act.joins is not None:
+            self._joined_by.setdefault(act.joins, []).append(act.digest)
 
     def mark_in_effect(self, digest: bytes, leaf_index: int) -> frozenset[bytes]:
         """Puts a pending authorisation in effect; returns the digests of facts whose judgement changed."""
         act = replace(self._acts[digest], in_effect_at=leaf_index)
         self._acts[digest] = act
         position = self._position[digest]
-        behind = self._order[position + 1 :]
-        inert = all(one.joins is not None for one in behind)
-        if act.body_type in (_CORRECTION, _RETRACTION) or not inert:
+        completing = self._completing(act)
+        place = digest if completing is None else completing
+        if act.body_type in (_CORRECTION, _RETRACTION) or self._position[place] != len(self._order) - 1:
             return self.fold_again(but_not=digest)
         self._order[position] = act
         self._state.placed[digest] = act
@@ -194,6 +201,7 @@ class Fold(Generic[S]):
         twin = Fold(self._rules, recorded=self._recorded)
         twin._acts = dict(self._acts)
         twin._judged = {digest: one for digest, one in self._judged.items() if digest not in self._position}
+        twin._joined_by = {digest: list(joined) for digest, joined in self._joined_by.items()}
         twin._stands_for = dict(self._stands_for)
         twin.fold_again()
         return twin
@@ -363,12 +371,29 @@ class Fold(Generic[S]):
                 state.cosigners.setdefault(act.joins, []).append(
                     CoSigner(act.signer, act.site, act.role, act.signed_at, digest)
                 )
-        elif digest not in self._superseded and judged.status in (
-            Status.CONFORMING,
-            Status.NONCONFORMING,
-            Status.IN_EFFECT,
+                joined = self._acts.get(act.joins)
+                if joined is not None and self._completing(joined) == digest:
+                    self._rules.evolve(state, joined, self._judged[joined.digest])
+        elif (
+            digest not in self._superseded
+            and judged.status
+            in (
+                Status.CONFORMING,
+                Status.NONCONFORMING,
+                Status.IN_EFFECT,
+            )
+            and self._completing(act) is None
         ):
             self._rules.evolve(state, act, judged)
+
+    def _completing(self, act: Act) -> bytes | None:
+        """Returns the co-signature with which an authorisation took effect; None if that was its own entry."""
+        if not act.is_authorisation or act.in_effect_at is None or act.in_effect_at == act.leaf_index:
+            return None
+        for joined in self._joined_by.get(act.digest, ()):
+            if self._acts[joined].leaf_index == act.in_effect_at:
+                return joined
+        return None
 
     def _judge(self, act: Act) -> Judged:
         recorded = self._recorded.get(act.digest)
