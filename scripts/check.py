@@ -22,6 +22,8 @@ CHECKS: Final[dict[str, tuple[str, ...]]] = {
     "contract": (PROTO_PYTHON, "scripts/proto.py", "lint"),
     "generated": (PROTO_PYTHON, "scripts/proto.py", "check"),
     "contract-table": (PYTHON, "scripts/contract_table.py"),
+    "findings-table": (PYTHON, "scripts/findings_table.py", "--check"),
+    "client-acts": (PYTHON, "scripts/client_acts.py"),
     "vectors": (PYTHON, "scripts/golden_vectors.py"),
 }
 

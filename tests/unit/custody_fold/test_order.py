@@ -179,3 +179,20 @@ def test_recorded_judgements_are_never_made_again(trails: Trails) -> None:
     assert trails.rules.checked == before
     assert view.judged == recorded
     assert view.state == trails.fold.state
+
+
+def test_a_joined_authorisation_has_effect_from_its_last_co_signature(trails: Trails) -> None:
+    """What happened while an authorisation was pending stands before its effect, in any order of folding."""
+    pending = trails.establishes(10)
+    between = trails.passes("hub", 20)
+    joined = trails.joins(pending, 30, b"s" * 16)
+    after = trails.passes("gate", 40)
+    for act in (pending, between, joined):
+        trails.fold.append(act)
+    assert trails.fold.mark_in_effect(pending.digest, joined.leaf_index) == frozenset()
+    trails.fold.append(after)
+    assert trails.fold.state.places == ["hub", "established", "gate"]
+
+    trails.fold.fold_again()
+    assert trails.fold.state.places == ["hub", "established", "gate"]
+    assert trails.fold.copy().state.places == ["hub", "established", "gate"]
