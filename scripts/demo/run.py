@@ -55,7 +55,8 @@ def run(folder: Path) -> None:
         print(f"\n{sum(story.done.values())} statements recorded: {counted}.")
         export = _export(world, story, folder / "therapy.dossier")
         print(
-            f"Exported: {export.length_bytes:,} bytes, {export.statements} statements, digest {export.sha256.hex()[:16]}..."
+            f"Exported: {export.length_bytes:,} bytes, {export.statements} statements,"
+            f" digest {export.sha256.hex()[:16]}..."
         )
         anchor = parse_anchor(world.founded.anchor.read_bytes())
     print("The server is stopped. What follows uses the file and the anchor alone.")

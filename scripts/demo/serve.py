@@ -5,52 +5,76 @@ Run by `make serve`. Everything lies in `var/demo` below the project, which is m
 
 from __future__ import annotations
 
+import argparse
 import shutil
+import signal
 from pathlib import Path
 
 from demo.profiles import write_profile
 from demo.story import Story
 from demo.world import PASSPHRASE, REGULATE, World
 
-FOLDER = Path(__file__).resolve().parents[2] / "var" / "demo"
+PROJECT = Path(__file__).resolve().parents[2]
+HTTP_LISTEN = "127.0.0.1:8480"  # The same every time, so that the README's addresses work.
 
 
 def main() -> None:
     """Starts the server, drives a therapy to the plant's door, and waits."""
-    shutil.rmtree(FOLDER, ignore_errors=True)
-    FOLDER.mkdir(parents=True)
-    with World(FOLDER, http_listen="127.0.0.1:8480") as world:
-        world.start_server()
-        story = Story(world)
-        story.title("Enrolment")
-        story.enrol_everyone()
-        story.harvest()
-        story.store_and_correct()
-        story.to_the_plant()
-        regulator = world.enrol_site(world.registrars(), "Regulator", [REGULATE], ["inspection"])
-        inspector = world.enrol(regulator, "inspector", "inspection")
-        nurse = write_profile(world, story.nurse, FOLDER / "nurse.toml", site=story.sites["Hospital"])
-        office = write_profile(world, inspector, FOLDER / "inspector.toml", site=regulator)
-        print(
-            f"""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--folder", type=Path, default=PROJECT / "var" / "demo", help="removed first, if it is there")
+    parser.add_argument("--http-listen", default=HTTP_LISTEN, help="where the log answers over HTTP")
+    arguments = parser.parse_args()
+    folder = arguments.folder.absolute()
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # However it is ended, the server is ended with it.
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    with World(folder, http_listen=arguments.http_listen) as world:
+        try:
+            world.start_server()
+            print(_what_to_try(world, _under_way(world)), flush=True)
+            world.wait_for_server()
+        except KeyboardInterrupt:
+            print(f"\nThe server ends; {_shown(folder)} stays until the next time.", flush=True)
+
+
+def _under_way(world: World) -> Story:
+    """Drives a therapy to the plant's door, writes two profiles, and returns it."""
+    story = Story(world)
+    story.title("Enrolment")
+    story.enrol_everyone()
+    story.harvest()
+    story.store_and_correct()
+    story.to_the_plant()
+    regulator = world.enrol_site(world.registrars(), "Regulator", [REGULATE], ["inspection"])
+    inspector = world.enrol(regulator, "inspector", "inspection")
+    write_profile(world, story.nurse, world.folder / "nurse.toml", site=story.sites["Hospital"])
+    write_profile(world, inspector, world.folder / "inspector.toml", site=regulator)
+    return story
+
+
+def _what_to_try(world: World, story: Story) -> str:
+    folder = _shown(world.folder)
+    program = ".venv/bin/cellcustody"
+    return f"""
 The ledger is running: gRPC on {world.grpc_target}, the log over HTTP on {world.http_address}.
-The passphrase of every key file in var/demo is: {PASSPHRASE}
+The passphrase of every key file in {folder} is: {PASSPHRASE}
+Reading needs none; to sign: export CELLCUSTODY_PASSPHRASE='{PASSPHRASE}'
 
 Three commands to try, in another terminal:
 
-  export CELLCUSTODY_PASSPHRASE='{PASSPHRASE}'
-  .venv/bin/cellcustody --profile {nurse.relative_to(FOLDER.parents[1])} history {story.coi}
-  .venv/bin/cellcustody --profile {nurse.relative_to(FOLDER.parents[1])} custody {story.coi}
-  .venv/bin/cellcustody --profile {office.relative_to(FOLDER.parents[1])} export therapy {story.coi} --output therapy.dossier \\
-    && .venv/bin/cellcustody verify therapy.dossier --anchor {world.founded.anchor.relative_to(FOLDER.parents[1])}
+  {program} --profile {folder}/nurse.toml history {story.coi}
 
-Ctrl-C ends the server.""",
-            flush=True,
-        )
-        try:
-            world.wait_for_server()
-        except KeyboardInterrupt:
-            print("\nThe server ends; var/demo stays until the next time.")
+  {program} --profile {folder}/nurse.toml custody {story.coi}
+
+  {program} --profile {folder}/inspector.toml export therapy {story.coi} --to {folder}/therapy.dossier \\
+    --purpose "trying it out" && {program} verify {folder}/therapy.dossier --anchor {_shown(world.founded.anchor)}
+
+Ctrl-C ends the server."""
+
+
+def _shown(path: Path) -> Path:
+    """Returns a path as it is typed in the project's folder."""
+    return path.relative_to(PROJECT) if path.is_relative_to(PROJECT) else path
 
 
 if __name__ == "__main__":
