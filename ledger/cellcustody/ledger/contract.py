@@ -3,7 +3,7 @@
 The rules:
 
 * A message with the option `act` is the body of a statement; nothing else is.
-* The table is made once, from the generated modules named here; a new act is a message in one of them and a row appears.
+* The table is made once, from the generated modules named here; a new act is a message in one of them, and a row.
 * Every field of a body has a disclosure class; the vault's subject of a field about a person is that person.
 * The payload type of a statement follows from the file its body stands in.
 """
@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from enum import IntEnum
 from functools import cache
 from types import ModuleType
-from typing import Final
+from typing import Final, cast
 
 from google.protobuf.descriptor import Descriptor
 from google.protobuf.message import Message
@@ -78,7 +78,7 @@ class BodyType:
     @property
     def descriptor(self) -> Descriptor:
         """The body's descriptor."""
-        return self.message_class.DESCRIPTOR
+        return cast(Descriptor, self.message_class.DESCRIPTOR)  # Stubs name the two backends' classes apart.
 
 
 _MODULES: Final[tuple[ModuleType, ...]] = (

@@ -3,7 +3,8 @@
 The rules:
 
 * A hold's id is SHA-256(statement digest || code), so that anyone can compute it from the fact that opened it.
-* A hold that a finding opened falls when that finding is revised away; any hold falls when a HoldLifted in effect names it.
+* A hold that a finding opened falls when that finding is revised away; any hold falls when a HoldLifted in effect
+  names it.
 * A hold never blocks acceptance, return, storage, testing, results, reactions or destruction under quality.
 """
 
