@@ -8,6 +8,7 @@ The rules (design, section 6, "No fork"):
 * The signed head is appended to the journal and is on the disk before anyone gets it.
 * On any mismatch the ledger stops signing for good, keeps reading, and says what differs.
 * Groups that wait are published under one checkpoint; nobody is answered before the one that covers them.
+* The writer waits for the checkpoint of a small group, so that the next one is larger.
 """
 
 from __future__ import annotations
@@ -26,6 +27,12 @@ from cellcustody.ledger.transparency import NoteSigner, RightEdge, sign_checkpoi
 
 __all__ = ["CheckpointMismatchError", "LogKeys", "Published", "Publisher"]
 
+# A checkpoint costs two signatures and a fsync, however many entries it covers. While one is made, what arrives is
+# better gathered into the next group than committed alone: small groups wait for theirs before the writer goes on.
+# Measured with 16 callers, that is half as many checkpoints and nearly half as many appends again; a group this large
+# is worth judging meanwhile.
+PIPELINED_MEMBERS_MIN: Final = 64
+PUBLISHING_SECONDS_MAX: Final = 1.0  # The writer goes on in any case; that only costs smaller groups.
 READ_BACK_MAX: Final = 1024  # Entries read back at a time; bounds memory when much was committed at once.
 
 
@@ -100,10 +107,16 @@ class Publisher:
         self._thread.start()
 
     def put(self, group: CommittedGroup) -> None:
-        """Queues a committed group."""
+        """Queues a committed group; returns at once for a large one, and when it is published for a small one."""
         with self._wake:
             self._waiting.append(group)
             self._wake.notify()
+        if len(group.outcomes) < PIPELINED_MEMBERS_MIN:
+            with self._published:
+                self._published.wait_for(lambda: self._is_past(group.new_head.size), PUBLISHING_SECONDS_MAX)
+
+    def _is_past(self, size: int) -> bool:
+        return self._stopped is not None or (self._last is not None and self._last.head.size >= size)
 
     def close(self) -> None:
         """Publishes what waits, then ends the thread."""
