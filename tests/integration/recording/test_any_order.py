@@ -100,7 +100,7 @@ class Outcome:
 
     def __init__(self, world: World, course: Course, consignment: bytes, made: Sequence[Submission]) -> None:
         harness = world.harness
-        digests = [parse_statement(one.envelope).digest for one in made]
+        digests: list[bytes] = [parse_statement(one.envelope).digest for one in made]
         log = {**harness.recorded(course.stream), **harness.recorded(consignment)}
         self.judged: list[Judged] = [log[digest].judged for digest in digests]
         case = harness.therapy(course.stream)

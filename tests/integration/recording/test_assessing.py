@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 
 import pytest
-from courses import World
+from courses import ALL_SCOPES, COLLECTION, World
 from google.protobuf.message import Message
 from ledger_harness import Signing
 
@@ -69,7 +69,7 @@ def test_an_assessment_says_what_recording_says(world: World) -> None:
     course = world.course()
     assert _same(world, world.nurse, course.stream, course.enrolment()).refusal is None
     assert _same(world, world.nurse, course.stream, course.enrolment()).refusal is not None
-    _same(world, world.nurse, course.stream, harvest.ConsentRecorded(scopes=[1, 2, 6]))
+    _same(world, world.nurse, course.stream, harvest.ConsentRecorded(scopes=ALL_SCOPES))
     checked = _same(world, world.nurse, course.stream, course.identity_check())
     assert checked.co_signers_needed == 1
     last = world.harness.last[course.stream]
@@ -99,9 +99,12 @@ def test_a_taken_id_is_told_and_not_kept(world: World) -> None:
     """Recording would keep an operational finding; an assessment does not."""
     course = world.course()
     statement_id = bytes.fromhex("01890000000070008000") + os.urandom(6)
-    course.say(world.nurse, harvest.ConsentRecorded(scopes=[1]), statement_id=statement_id)
+    course.say(world.nurse, harvest.ConsentRecorded(scopes=COLLECTION), statement_id=statement_id)
     other = world.harness.statement(
-        world.nurse, course.stream, harvest.ConsentRecorded(scopes=[3]), statement_id=statement_id
+        world.nurse,
+        course.stream,
+        harvest.ConsentRecorded(scopes=ALL_SCOPES),
+        statement_id=statement_id,
     )
     refusal = _assess(world, other).refusal
     assert refusal is not None

@@ -7,7 +7,7 @@ import threading
 from collections.abc import Callable
 
 import pytest
-from courses import Course, World
+from courses import COLLECTION, Course, World
 from ledger_harness import LedgerHarness
 
 from cellcustody.ledger.errors import RefusedError, StoreError
@@ -19,7 +19,6 @@ from cellcustody.ledger.recording.writer import JudgingFailedError, LedgerStoppe
 from cellcustody.ledger.store import Commit, CommitFailedError, CommitOutcomeUnknownError, StoreRolledBackError
 from cellcustody.v1 import harvest_pb2 as harvest
 
-
 _LAST_EVENT = "WHERE rowid = (SELECT MAX(rowid) FROM stored_events)"
 
 
@@ -27,7 +26,7 @@ def _consents(world: World, course: Course, count: int) -> list[Submission]:
     made = []
     for _ in range(count):
         world.harness.tick(1)
-        made.append(world.harness.statement(world.nurse, course.stream, harvest.ConsentRecorded(scopes=[1])))
+        made.append(world.harness.statement(world.nurse, course.stream, harvest.ConsentRecorded(scopes=COLLECTION)))
     return made
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from courses import DAY, World, codes, read, status
+from courses import COLLECTION, DAY, World, codes, read, status
 
 from cellcustody.ledger.contract import DisclosureClass
 from cellcustody.ledger.custody.act import Outcome, Status
@@ -215,7 +215,7 @@ def test_an_authorisation_whose_target_is_still_to_come_may_come_again(world: Wo
     harness = world.harness
     course = world.course()
     course.enrols()
-    fact = harness.statement(world.nurse, course.stream, harvest.ConsentWithdrawn(scopes=[1]))
+    fact = harness.statement(world.nurse, course.stream, harvest.ConsentWithdrawn(scopes=COLLECTION))
     digest = harness.ledger.prepare(fact).statement.digest
     retraction = harness.statement(
         world.nurse, course.stream, quality.StatementRetracted(retracted=digest), seen={course.stream: digest}

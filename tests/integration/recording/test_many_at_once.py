@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 
 import pytest
-from courses import BOX, World, codes
+from courses import BOX, COLLECTION, World, codes
 
 from cellcustody.ledger.errors import RefusedError
 from cellcustody.ledger.recording.ledger import OutcomeUnknownError, Recorded, Submission
@@ -20,7 +20,7 @@ EACH = 12
 
 
 def _consent(world: World, stream: bytes) -> Submission:
-    return world.harness.statement(world.nurse, stream, harvest.ConsentRecorded(scopes=[1]))
+    return world.harness.statement(world.nurse, stream, harvest.ConsentRecorded(scopes=COLLECTION))
 
 
 def test_sixteen_submitters_are_each_answered_for_what_is_theirs(world: World) -> None:
@@ -91,7 +91,7 @@ def test_statements_of_one_call_are_judged_in_its_order(world: World) -> None:
     for course in (first, second):
         enrolment = harness.statement(world.nurse, course.stream, course.enrolment())
         digest = harness.ledger.prepare(enrolment).statement.digest
-        withdrawal = harness.statement(world.nurse, course.stream, harvest.ConsentWithdrawn(scopes=[1]))
+        withdrawal = harness.statement(world.nurse, course.stream, harvest.ConsentWithdrawn(scopes=COLLECTION))
         withdrawn = harness.ledger.prepare(withdrawal).statement.digest
         retraction = harness.statement(
             world.nurse,

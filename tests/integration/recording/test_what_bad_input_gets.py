@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable
 
 import pytest
-from courses import DAY, MINUTE, Course, World, codes, read, status
+from courses import ALL_SCOPES, COLLECTION, DAY, MINUTE, Course, World, codes, read, status
 from ledger_harness import MICROS, Signing
 
 from cellcustody.ledger.custody.act import Status
@@ -20,6 +20,7 @@ from cellcustody.v1 import harvest_pb2 as harvest
 from cellcustody.v1 import quality_pb2 as quality
 from cellcustody.v1 import registry_pb2 as registry
 from cellcustody.v1 import return_pb2 as returned
+from cellcustody.v1 import statement_pb2
 from cellcustody.v1 import transport_pb2 as transport
 
 
@@ -33,7 +34,7 @@ def _refusal(world: World, submission: Submission) -> RefusedError:
 
 
 def _consent(world: World, course: Course) -> Submission:
-    return world.harness.statement(world.nurse, course.stream, harvest.ConsentRecorded(scopes=[1]))
+    return world.harness.statement(world.nurse, course.stream, harvest.ConsentRecorded(scopes=COLLECTION))
 
 
 def _cut(world: World, course: Course) -> Submission:
@@ -64,23 +65,23 @@ def _opening_missing(world: World, course: Course) -> Submission:
 
 def _unknown_key(world: World, course: Course) -> Submission:
     stranger = Signing(os.urandom(16), Ed25519Signer(os.urandom(32)), "nurse", world.hospital)
-    return world.harness.statement(stranger, course.stream, harvest.ConsentRecorded(scopes=[1]))
+    return world.harness.statement(stranger, course.stream, harvest.ConsentRecorded(scopes=COLLECTION))
 
 
 def _anothers_key(world: World, course: Course) -> Submission:
     mixed = Signing(world.second_nurse.person, world.nurse.signer, "nurse", world.hospital)
-    return world.harness.statement(mixed, course.stream, harvest.ConsentRecorded(scopes=[1]))
+    return world.harness.statement(mixed, course.stream, harvest.ConsentRecorded(scopes=COLLECTION))
 
 
 def _suspended_key(world: World, course: Course) -> Submission:
     _about_key(world, registry.KeySuspended(key_id=world.second_nurse.signer.key_id))
-    return world.harness.statement(world.second_nurse, course.stream, harvest.ConsentRecorded(scopes=[1]))
+    return world.harness.statement(world.second_nurse, course.stream, harvest.ConsentRecorded(scopes=COLLECTION))
 
 
 def _revoked_key(world: World, course: Course) -> Submission:
     body = registry.KeyRevoked(key_id=world.second_nurse.signer.key_id)
     _about_key(world, body)
-    return world.harness.statement(world.second_nurse, course.stream, harvest.ConsentRecorded(scopes=[1]))
+    return world.harness.statement(world.second_nurse, course.stream, harvest.ConsentRecorded(scopes=COLLECTION))
 
 
 def _about_key(world: World, body: registry.KeySuspended | registry.KeyRevoked) -> None:
@@ -89,25 +90,25 @@ def _about_key(world: World, body: registry.KeySuspended | registry.KeyRevoked) 
 
 def _unknown_schema(world: World, course: Course) -> Submission:
     return world.harness.statement(
-        world.nurse, course.stream, harvest.ConsentRecorded(scopes=[1]), schema_digest=os.urandom(32)
+        world.nurse, course.stream, harvest.ConsentRecorded(scopes=COLLECTION), schema_digest=os.urandom(32)
     )
 
 
 def _wrong_ledger(world: World, course: Course) -> Submission:
     return world.harness.statement(
-        world.nurse, course.stream, harvest.ConsentRecorded(scopes=[1]), ledger_id=os.urandom(16)
+        world.nurse, course.stream, harvest.ConsentRecorded(scopes=COLLECTION), ledger_id=os.urandom(16)
     )
 
 
 def _wrong_payload_type(world: World, course: Course) -> Submission:
     return world.harness.statement(
-        world.nurse, course.stream, harvest.ConsentRecorded(scopes=[1]), payload_type=PayloadType.REGISTRY
+        world.nurse, course.stream, harvest.ConsentRecorded(scopes=COLLECTION), payload_type=PayloadType.REGISTRY
     )
 
 
 def _wrong_stream_kind(world: World, course: Course) -> Submission:
     stream = world.harness.new_stream(StreamKind.CONSIGNMENT)
-    return world.harness.statement(world.nurse, stream, harvest.ConsentRecorded(scopes=[1]))
+    return world.harness.statement(world.nurse, stream, harvest.ConsentRecorded(scopes=COLLECTION))
 
 
 def _therapy_seen_by_consignment(world: World, course: Course) -> Submission:
@@ -119,13 +120,15 @@ def _therapy_seen_by_consignment(world: World, course: Course) -> Submission:
 def _judgement_from_outside(world: World, course: Course) -> Submission:
     harness = world.harness
     ledger = Signing(harness.service_device, harness.service, "ledger")
-    return harness.statement(ledger, course.stream, quality.JudgementsRevised(caused_by=os.urandom(32)), meaning=7)
+    return harness.statement(
+        ledger, course.stream, quality.JudgementsRevised(caused_by=os.urandom(32)), meaning=statement_pb2.MEANING_LEDGER
+    )
 
 
 def _service_key_acts(world: World, course: Course) -> Submission:
     harness = world.harness
     ledger = Signing(harness.service_device, harness.service, "ledger")
-    return harness.statement(ledger, course.stream, harvest.ConsentRecorded(scopes=[1]))
+    return harness.statement(ledger, course.stream, harvest.ConsentRecorded(scopes=COLLECTION))
 
 
 def _joins_nothing(world: World, course: Course) -> Submission:
@@ -177,9 +180,12 @@ def test_the_same_id_with_another_digest_is_refused_and_kept_for_people(world: W
     """The first statement stands; the second is an operational finding beside the log."""
     course = world.course()
     statement_id = bytes.fromhex("01890000000070008000") + os.urandom(6)
-    course.say(world.nurse, harvest.ConsentRecorded(scopes=[1]), statement_id=statement_id)
+    course.say(world.nurse, harvest.ConsentRecorded(scopes=COLLECTION), statement_id=statement_id)
     other = world.harness.statement(
-        world.nurse, course.stream, harvest.ConsentRecorded(scopes=[3]), statement_id=statement_id
+        world.nurse,
+        course.stream,
+        harvest.ConsentRecorded(scopes=ALL_SCOPES),
+        statement_id=statement_id,
     )
     assert _refusal(world, other).reason == "STATEMENT_ID_TAKEN"
     (kept,) = world.harness.store.operational_findings(10)
@@ -240,7 +246,7 @@ def test_lapsed_training_refuses_an_authorisation_and_marks_a_fact(world: World)
     assert isinstance(refusal, RuleRefusedError)
     assert {one.code for one in refusal.findings} == {"TRAINING_LAPSED"}
     course.enrols()
-    assert "TRAINING_LAPSED" in codes(course.say(lapsed, harvest.ConsentRecorded(scopes=[1])))
+    assert "TRAINING_LAPSED" in codes(course.say(lapsed, harvest.ConsentRecorded(scopes=COLLECTION)))
 
 
 def test_a_site_that_takes_no_part_is_out_of_scope(world: World) -> None:
@@ -334,5 +340,5 @@ def test_a_fact_told_a_week_late_is_flagged_and_taken(world: World) -> None:
     course.enrols()
     at = world.harness.clock
     world.harness.tick(7 * DAY / MICROS)
-    told = course.say(world.nurse, harvest.ConsentRecorded(scopes=[1]), at=at)
+    told = course.say(world.nurse, harvest.ConsentRecorded(scopes=COLLECTION), at=at)
     assert (status(told), codes(told)) == (Status.CONFORMING, {"LATE"})

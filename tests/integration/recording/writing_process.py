@@ -1,6 +1,7 @@
 """A process that founds a ledger, writes to it from several threads, and tells what was acknowledged.
 
-Started by the tests with the ledger's folder; ended by a signal that it cannot catch. What it prints was acknowledged before.
+Started by the tests with the ledger's folder; ended by a signal that it cannot catch.
+What it prints was acknowledged before.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ import sys
 import threading
 from pathlib import Path
 
-from courses import World
+from courses import COLLECTION, World
 from ledger_harness import MICROS
 
 from cellcustody.v1 import harvest_pb2 as harvest
@@ -31,7 +32,7 @@ def main(folder: Path) -> None:
         while True:
             with said:
                 harness.clock += MICROS
-                made = harness.statement(world.nurse, course.stream, harvest.ConsentRecorded(scopes=[1]))
+                made = harness.statement(world.nurse, course.stream, harvest.ConsentRecorded(scopes=COLLECTION))
             recorded = harness.ledger.submit(made, timeout_seconds=30)
             with said:
                 print(recorded.position - 1, recorded.statement_digest.hex(), flush=True)

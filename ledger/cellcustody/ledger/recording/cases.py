@@ -78,6 +78,7 @@ class Cases:
         self._cases: OrderedDict[bytes, Case] = OrderedDict()
         self._touched: set[bytes] = set()
         self._links: dict[bytes, set[bytes]] = {}
+        self._resting: tuple[bytes, list[bytes]] = (b"", [])  # Of the act whose links were taken last.
 
     def case(self, stream: bytes) -> Case:
         """Returns the case of a stream of kind 1 to 4, read from the store if need be."""
@@ -122,7 +123,8 @@ class Cases:
         """
         is_therapy = act.stream[0] == StreamKind.THERAPY
         keys = reference_keys(act) if is_therapy else frozenset()
-        for stream in self._resting_on(act, keys):
+        self._resting = (act.digest, self._resting_on(act, keys))
+        for stream in self._resting[1]:
             self.case(stream)
         for key in keys:
             self._links.setdefault(key, set()).add(act.stream)
@@ -174,7 +176,8 @@ class Cases:
 
     def spread(self, act: Act, links: frozenset[bytes], changed: dict[bytes, set[bytes]]) -> None:
         """Tells the streams that rest on what an act said, and adds what they judge otherwise now to `changed`."""
-        for stream in self._resting_on(act, links):
+        told_of, resting = self._resting
+        for stream in resting if told_of == act.digest else self._resting_on(act, links):
             therapy = self.therapy(stream)
             self._touched.add(stream)
             if act.stream[0] == StreamKind.CONSIGNMENT:

@@ -15,7 +15,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
-from cellcustody.ledger.contract import BodyType, body_type
+from google.protobuf.message import Message
+
+from cellcustody.ledger.contract import BodyType, body_type, clear_shreddable, without_shreddable_numbers
 from cellcustody.ledger.custody.act import Act, Finding, Judged, Status
 from cellcustody.ledger.custody.findings import Family, rule_of
 from cellcustody.ledger.entries import JudgedEntry, ReadEntry, read_entry, read_judgement
@@ -64,15 +66,28 @@ def act_of(
     in_effect_at: int | None,
 ) -> Act:
     """Returns the act of a statement whose findings of entry stand in `judgement`."""
+    numbers = statement.commitment.field_numbers
+    body = None if found is None else body_without_shreddable(found, openings, numbers)
+    return _act(statement, found, body, leaf_index, site, judgement, in_effect_at)
+
+
+def _act(
+    statement: ParsedStatement,
+    found: BodyType | None,
+    body: Message | None,
+    leaf_index: int,
+    site: bytes,
+    judgement: JudgedEntry,
+    in_effect_at: int | None,
+) -> Act:
     header = statement.header
     occurred = header.occurred_at
-    numbers = statement.commitment.field_numbers
     return Act(
         digest=statement.digest,
         stream=statement.stream,
         leaf_index=leaf_index,
         body_type=header.body_type,
-        body=None if found is None else body_without_shreddable(found, openings, numbers),
+        body=body,
         signer=header.signer.signer_id,
         site=site,
         role=header.signer.role,
@@ -80,7 +95,7 @@ def act_of(
         occurred_end=occurred.end_unix_micros if occurred.HasField("end_unix_micros") else None,
         signed_at=header.signed_at.unix_micros,
         seen=tuple((bytes(stream), bytes(digest)) for stream, digest in statement.seen),
-        field_numbers=tuple(numbers),
+        field_numbers=tuple(statement.commitment.field_numbers),
         joins=statement.joined_digest,
         policy_digest=header.policy_digest,
         entry_findings=entry_findings_of(judgement.judged.findings),
@@ -94,15 +109,11 @@ def act_of_prepared(
     prepared: Prepared, *, leaf_index: int, site: bytes, judgement: JudgedEntry, in_effect_at: int | None
 ) -> Act:
     """Returns the act of a statement that is about to be recorded."""
-    return act_of(
-        prepared.statement,
-        prepared.body_type,
-        prepared.openings,
-        leaf_index=leaf_index,
-        site=site,
-        judgement=judgement,
-        in_effect_at=in_effect_at,
-    )
+    found, body = prepared.body_type, prepared.body
+    if found is not None and body is not None and without_shreddable_numbers(found.name):
+        body = found.message_class.FromString(body.SerializeToString())
+        clear_shreddable(found.name, body)
+    return _act(prepared.statement, found, body, leaf_index, site, judgement, in_effect_at)
 
 
 def entry_findings_of(findings: Sequence[Finding]) -> tuple[Finding, ...]:

@@ -6,6 +6,9 @@ The rules:
 * PUBLIC openings lie in the clear: anyone with the log may verify signatures with them.
 * One row holds all openings of one (subject, class): index (4 bytes big-endian), salt (32 bytes), length of the record
   (4 bytes big-endian), record; one after the other, in order of index.
+* Of a body with a record that may be erased while the ledger runs, all leaf hashes are kept beside the rows, in the
+  clear, under the number 0, which is no class: without its salt a hash tells nothing, and with it every record that
+  stays can still be shown to be signed after others are gone.
 * What was shredded is absent when read; it is never an error to find less.
 """
 
@@ -14,12 +17,26 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from cellcustody.ledger.contract import BodyType, DisclosureClass
+from cellcustody.ledger.contract import SHREDDABLE, BodyType, DisclosureClass
 from cellcustody.ledger.errors import StoreError
 from cellcustody.ledger.recording.prepared import Prepared
-from cellcustody.ledger.statements import Opening
+from cellcustody.ledger.statements import Opening, StreamKind
 
-__all__ = ["classes_in", "decode_openings", "encode_openings", "subject_of_stream"]
+__all__ = [
+    "LEAF_HASHES",
+    "classes_in",
+    "decode_leaf_hashes",
+    "decode_openings",
+    "encode_leaf_hashes",
+    "encode_openings",
+    "is_erasable",
+    "subject_of_stream",
+]
+
+LEAF_HASHES: Final = 0
+"""Where a disclosure class stands in a vault row, this says that the row holds leaf hashes."""
+
+_HASH_BYTES: Final = 32
 
 _SALT_BYTES: Final = 32
 _HEAD_BYTES: Final = 4 + _SALT_BYTES + 4
@@ -61,6 +78,21 @@ def _subject_of_person(body_type: BodyType, opening: Opening) -> bytes:
         if isinstance(person, bytes) and len(person) == 16:
             return person_subject(person)
     raise StoreError("a field about a person names none", body_type=body_type.name, record=opening.index)
+
+
+def is_erasable(disclosed: DisclosureClass, subject: bytes) -> bool:
+    """Tells whether records of this class about this subject may be erased while the ledger runs."""
+    return disclosed in SHREDDABLE or StreamKind(subject[0]) is StreamKind.PERSON
+
+
+def encode_leaf_hashes(openings: Sequence[Opening]) -> bytes:
+    """Returns the leaf hashes of a whole body, joined in order."""
+    return b"".join(opening.leaf_hash for opening in sorted(openings, key=lambda opening: opening.index))
+
+
+def decode_leaf_hashes(joined: bytes) -> list[bytes]:
+    """Returns the leaf hashes in a row."""
+    return [joined[at : at + _HASH_BYTES] for at in range(0, len(joined), _HASH_BYTES)]
 
 
 def encode_openings(openings: Sequence[Opening]) -> bytes:

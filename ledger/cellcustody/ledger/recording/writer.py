@@ -24,7 +24,12 @@ from cellcustody.ledger.entries import ZERO_HASH, JudgedEntry, encode_entry, lea
 from cellcustody.ledger.errors import CellcustodyError, FatalStoreError, RefusedError, StoreError
 from cellcustody.ledger.recording.planning import AlreadyRecorded, Explained, Judge, Plan
 from cellcustody.ledger.recording.prepared import Prepared
-from cellcustody.ledger.recording.sealing import encode_openings
+from cellcustody.ledger.recording.sealing import (
+    LEAF_HASHES,
+    encode_leaf_hashes,
+    encode_openings,
+    is_erasable,
+)
 from cellcustody.ledger.store import (
     Claim,
     Commit,
@@ -43,6 +48,7 @@ from cellcustody.ledger.transparency import RightEdge
 __all__ = ["CommittedGroup", "LedgerStoppedError", "Member", "MemberOutcome", "Writer"]
 
 GROUP_MEMBERS_MAX: Final = 256  # One transaction stays a few milliseconds; a batch of 500 makes two groups.
+HEADS_KEPT_MAX: Final = 10_000  # About two megabytes; what is not kept is read.
 QUEUE_MEMBERS_MAX: Final = 20_000  # Beyond this the server is told to shed load instead of growing.
 
 
@@ -106,6 +112,7 @@ class _Building:
     links: list[StreamLink] = field(default_factory=list)
     macs: list[IdentityMac] = field(default_factory=list)
     sealed: list[tuple[bytes, DisclosureClass, bytes, bytes]] = field(default_factory=list)
+    hashes: list[VaultRow] = field(default_factory=list)
     streams: dict[bytes, tuple[int, bytes]] = field(default_factory=dict)
     outcomes: list[tuple[Member, MemberOutcome]] = field(default_factory=list)
 
@@ -133,6 +140,7 @@ class Writer:
         self._publish = publish
         self._stop = stop
         self._head = store.head()
+        self._heads: dict[bytes, tuple[int, bytes]] = {}  # Sequence and leaf hash of streams written to of late.
         self._waiting: deque[Member] = deque()
         self._wake = threading.Condition()
         self._closing = False
@@ -231,6 +239,7 @@ class Writer:
 
     def _drop_speculation(self) -> None:
         self._judge.abandon()
+        self._heads.clear()
         self._head = self._store.head()
 
     def _record_group(self, members: Sequence[Member]) -> None:
@@ -292,11 +301,23 @@ class Writer:
             for sealed in planned.sealed:
                 plaintext = encode_openings(sealed.openings)
                 group.sealed.append((sealed.subject, sealed.disclosure_class, planned.statement_digest, plaintext))
+            if any(is_erasable(sealed.disclosure_class, sealed.subject) for sealed in planned.sealed):
+                group.hashes.append(
+                    VaultRow(
+                        planned.statement_digest,
+                        planned.stream,
+                        LEAF_HASHES,
+                        encode_leaf_hashes([opening for sealed in planned.sealed for opening in sealed.openings]),
+                    )
+                )
         group.claims.extend(plan.claims)
         group.links.extend(plan.links)
         group.macs.extend(plan.identity_macs)
 
     def _stream_head(self, stream: bytes) -> tuple[int, bytes]:
+        known = self._heads.get(stream)
+        if known is not None:
+            return known
         head = self._store.stream_head(stream)
         return (0, ZERO_HASH) if head is None else (head.sequence, head.leaf_hash)
 
@@ -318,6 +339,7 @@ class Writer:
             {subject for subject, disclosed, _, _ in group.sealed if disclosed is not DisclosureClass.PUBLIC}
         )
         rows = tuple(row for sealed in group.sealed if (row := self._vault_row(*sealed)) is not None)
+        rows += tuple(group.hashes)
         edge = self._edge.copy()
         tiles = edge.extend([entry.leaf_hash for entry in group.entries])
         new_head = Head(self._head.size + len(group.entries), edge.root(), self._head.epoch)
@@ -337,5 +359,8 @@ class Writer:
         committed = CommittedGroup(self._head, new_head, tuple(group.outcomes), entries)
         self._edge = edge
         self._head = new_head
+        if len(self._heads) > HEADS_KEPT_MAX:
+            self._heads.clear()
+        self._heads.update(group.streams)
         self._judge.committed()
         return committed
