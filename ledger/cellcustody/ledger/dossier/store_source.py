@@ -10,6 +10,7 @@ from typing import Final
 
 from cellcustody.ledger.dossier.building import GivenEntry
 from cellcustody.ledger.recording.replaying import openings_of
+from cellcustody.ledger.recording.sealing import LEAF_HASHES, decode_leaf_hashes
 from cellcustody.ledger.statements import Opening
 from cellcustody.ledger.store import LedgerStore, Vault
 from cellcustody.ledger.transparency import TileTree
@@ -57,7 +58,10 @@ class StoreSource:
         return openings_of(self._store, self._vault, statement_digest, _ALL_CLASSES)
 
     def closed_hashes(self, statement_digest: bytes) -> Sequence[bytes]:
-        """Returns nothing: the vault keeps no leaf hashes apart from the openings that make them."""
+        """Returns the leaf hashes of a statement's records in order, kept for bodies that may lose some to erasure."""
+        for row in self._store.vault_rows(statement_digest):
+            if row.disclosure_class == LEAF_HASHES:
+                return decode_leaf_hashes(row.ciphertext)
         return ()
 
     def node(self, height: int, index: int, size: int) -> bytes:
