@@ -201,3 +201,15 @@ def test_an_older_dossier_stays_verifiable(history: History, tmp_path: Path) -> 
     history.harness.ledger.checkpoint()
 
     assert verify_dossier(file.read_bytes(), history.anchor).outcome is Outcome.VERIFIED
+
+
+def test_what_stays_after_an_erasure_is_still_shown_to_be_signed(history: History) -> None:
+    """The last test of this ledger: identity and clinical records go, and every body still makes its signed root."""
+    classes = (DisclosureClass.CUSTODY, DisclosureClass.QUALITY, DisclosureClass.OPERATIONAL)
+    before = verify_dossier(history.dossier(*classes).data, history.anchor).line(Check.BODIES)
+    for erased in (DisclosureClass.IDENTITY, DisclosureClass.CLINICAL):
+        history.harness.vault.shred(history.therapy, erased)
+    report = verify_dossier(history.dossier(*classes).data, history.anchor)
+    after = report.line(Check.BODIES)
+    assert report.outcome is Outcome.VERIFIED
+    assert (after.result, after.checked) == (Result.PASSED, before.checked)
