@@ -356,6 +356,13 @@ RULES: tuple[FindingRule, ...] = (
         "Let quality decide; a gate the pack lets be overridden is overridden beforehand.",
     ),
     FindingRule(
+        "QUANTITY_NEGATIVE",
+        _GATE,
+        _FOLD,
+        "No quantity of material is below nothing.",
+        "Correct the statement with measured quantities.",
+    ),
+    FindingRule(
         "QUANTITY_UNKNOWN",
         _GATE,
         _FOLD,

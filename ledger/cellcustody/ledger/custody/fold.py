@@ -4,7 +4,8 @@ The rules, in the order they are applied:
 
 * The act that opens the stream stands first. Every other act stands after each statement it names or has seen, after
   what it joins and what it replaces; among acts that nothing orders, the earlier occurrence stands first, then the
-  smaller digest. The order of arrival plays no part.
+  smaller digest. The order of arrival plays no part. What permits or joins stands no earlier than its own signing: a
+  word given afterwards does not heal what was done without it.
 * A corrected or retracted fact has no effect from the start. Its replacement stands where it stood: behind what the
   corrected fact had seen, before what has seen the corrected fact.
 * A fact that names a statement which is not here, or whose own stream's seen statement is not here, is AWAITING: it
@@ -209,7 +210,9 @@ class Fold(Generic[S]):
     # The order ----------------------------------------------------------------------------------------------------
 
     def _key(self, act: Act) -> Key:
-        return (0 if self._rules.opens(act) else 1, act.occurred_start, act.digest)
+        is_word = act.is_authorisation or act.joins is not None
+        moment = max(act.occurred_start, act.signed_at) if is_word else act.occurred_start
+        return (0 if self._rules.opens(act) else 1, moment, act.digest)
 
     def _named(self, act: Act) -> set[bytes]:
         """Returns what must not be missing for a fact to have effect: what it names and joins, not what it has seen."""
@@ -251,7 +254,7 @@ class Fold(Generic[S]):
         ):
             return False
         refused = refused_by_act(act)
-        if refused and refused in self._wanted:
+        if refused and (refused in self._wanted or refused in self._stands_for):
             return False
         key = self._key(act)
         if self._last_key is None or key > self._last_key:
@@ -293,9 +296,11 @@ class Fold(Generic[S]):
     def _sorted(self) -> list[Act]:
         """Returns the acts in canonical order (Kahn's algorithm with the smallest key first)."""
         members = {digest: act for digest, act in self._acts.items() if act.body_type != _REVISION}
-        self._stands_for.update(
-            (refused, digest) for digest, act in members.items() if (refused := refused_by_act(act))
-        )
+        # Of several that enter the same refused statement anew, the one with the smallest key stands for it.
+        entered_anew = [(self._key(act), refused) for act in members.values() if (refused := refused_by_act(act))]
+        for (_, _, digest), refused in sorted(entered_anew, reverse=True):
+            if refused not in self._acts:
+                self._stands_for[refused] = digest
         self._wanted = set()
         in_front: dict[bytes, set[bytes]] = {}
         for digest, act in members.items():
@@ -348,7 +353,7 @@ class Fold(Generic[S]):
     def _place_last(self, act: Act) -> None:
         refused = refused_by_act(act)
         if refused:
-            self._stands_for[refused] = act.digest
+            self._stands_for.setdefault(refused, act.digest)
         for digest in self._referred(act):
             if self._here(digest) is None:
                 self._wanted.add(digest)

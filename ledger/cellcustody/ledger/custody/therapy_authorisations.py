@@ -10,7 +10,7 @@ The rules, beside those of `authorisations`, which hold for every stream:
 * Holds: one that a withdrawn consent opened stands until consent is given again; one that a break of identity opened
   stands until identity is restored.
 * Identity is restored on a re-identification from the source record after the last break: matching, sound, joined by a
-  second person.
+  second person. It lifts the holds that came of not knowing whose cells these are, and no other.
 * An override gives its reason. One in effect lets the gate it names pass here too.
 * Custody is established by the last custodian, the treating site or the custodian of record, for materials named.
 * Closure: every material has ended, every infusion has stopped, no hold stands, nothing is under way.
@@ -53,6 +53,13 @@ __all__ = ["ISBT128_COI", "judge_authorisation", "therapy_news"]
 
 ISBT128_COI = "isbt128-coi"
 _CONSIGNMENT = 2  # First byte of a consignment's stream id.
+# What holds because nobody knew whose cells these are; every other hold has reasons that a re-identification leaves.
+_LIFTED_BY_RESTORING = BREAKS_IDENTITY | {
+    "IDENTITY_BROKEN",
+    "IDENTITY_NOT_CHECKED",
+    "BAG_NOT_IDENTIFIED",
+    "BAG_UNREADABLE",
+}
 
 
 # What the signer must have seen.
@@ -290,8 +297,11 @@ def _check_restored(
         found.add("IDENTITY_NOT_BROKEN")
     leaves = act.leaves_of(2)
     for index, one in enumerate(body.holds):
-        if one not in state.holds:
+        hold = state.holds.get(one)
+        if hold is None:
             found.add("HOLD_UNKNOWN", leaves[index : index + 1])
+        elif hold.code not in _LIFTED_BY_RESTORING:
+            found.add("LIFTING_NOT_PERMITTED", leaves[index : index + 1])
     digest = state.current(body.reidentification)
     check = state.identity_checks.get(digest)
     if check is None:

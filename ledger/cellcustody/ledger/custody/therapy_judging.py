@@ -129,21 +129,19 @@ class Judging:
         self.act = act
         self.pack = pack
         self.references = references
-        self._found: list[Finding] = []
-        self._waits: list[Finding] = []
+        # By code and fields, each once: a body may name tens of thousands of things with the same fault.
+        self._found: dict[tuple[str, tuple[int, ...]], Finding] = {}
+        self._waits: dict[tuple[str, tuple[int, ...]], Finding] = {}
 
     def find(self, code: str, *fields: int) -> None:
-        """Adds a finding about these fields of the body."""
-        strength = rule_of(code).strength
-        finding = Finding(code, self.act.leaves_of(*fields) if fields else ())
-        if strength is Strength.AWAITING:
-            self._waits.append(finding)
-        else:
-            self._found.append(finding)
+        """Adds a finding about these fields of the body; the same again changes nothing."""
+        collected = self._waits if rule_of(code).strength is Strength.AWAITING else self._found
+        if (code, fields) not in collected:
+            collected[code, fields] = Finding(code, self.act.leaves_of(*fields) if fields else ())
 
     def findings(self) -> tuple[Finding, ...]:
         """Returns what was found; if anything is waited for, that alone."""
-        return tuple(self._waits or self._found)
+        return tuple((self._waits or self._found).values())
 
     @property
     def waits(self) -> bool:

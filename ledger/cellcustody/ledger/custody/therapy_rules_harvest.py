@@ -171,7 +171,7 @@ def _evolve_collection_started(state: TherapyState, act: Act, body: harvest.Coll
 
 
 def check_new_materials(judging: Judging, outputs: list[common.NewMaterial], field: int) -> None:
-    """Finds ids of new materials that this or another therapy has given away already."""
+    """Finds ids of new materials that this or another therapy has given away already, and less than nothing."""
     met: set[bytes] = set()
     for output in outputs:
         if len(output.material) != MATERIAL_ID_BYTES:
@@ -179,6 +179,8 @@ def check_new_materials(judging: Judging, outputs: list[common.NewMaterial], fie
         taken = output.material in judging.state.materials or output.material in met
         if taken or judging.references.others(creates_key(output.material), judging.act.stream):
             judging.find("MATERIAL_CLAIMED_TWICE", field)
+        if output.quantity.mantissa < 0:
+            judging.find("QUANTITY_NEGATIVE", field)
         met.add(output.material)
     if not outputs:
         judging.find("NO_MATERIAL", field)

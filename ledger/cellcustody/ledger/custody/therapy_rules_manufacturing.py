@@ -7,8 +7,8 @@ The rules, in the order of the process:
 * A step takes materials of its batch that are there, free of holds and not used up, with the chain of identity whole;
   it uses them up and makes new ones. Steps follow the order selection, activation, modification, expansion,
   formulation along the line of the material; formulated cells have been modified.
-* A division conserves: outputs, what is left and what was lost add up to what was there, in one unit, within the
-  pack's tolerance. Samples and retains may be taken under a hold; anything else may not.
+* A division conserves: outputs, what is left and what was lost, none of them negative, add up to what was there, in one
+  unit, within the pack's tolerance. Samples and retains may be taken under a hold; anything else may not.
 * A result is reported on a sample of that batch by the site that has it. A failing one holds the batch.
 
 What nonconforming facts do: cells that were taken in, worked on or divided are where the act says, whatever it broke;
@@ -251,6 +251,8 @@ def _check_balance(judging: Judging, material: MaterialState, body: modification
         return
     parts = [amount_of(output.quantity) for output in body.outputs]
     parts.extend(amount_of(stated) for stated in _left_and_lost(body))
+    if any(stated.mantissa < 0 for stated in _left_and_lost(body)):
+        judging.find("QUANTITY_NEGATIVE", 3, 4)
     if not units_agree((whole, *parts)):
         judging.find("UNIT_MISMATCH", 2, 3, 4)
         return

@@ -247,6 +247,8 @@ def _check_infusion_stopped(judging: Judging, body: returned.InfusionStopped) ->
         judging.find("NOT_CUSTODIAN", 2)
     if infusion.stopped_at is not None:
         judging.find("INFUSION_ALREADY_STOPPED", 2)
+    if body.remainder.mantissa < 0:
+        judging.find("QUANTITY_NEGATIVE", 4)
     budget = judging.pack.infusion_seconds
     if budget is not None and end_of(act) - infusion.started_at > budget * MICROS_PER_SECOND:
         judging.find("BUDGET_EXCEEDED")

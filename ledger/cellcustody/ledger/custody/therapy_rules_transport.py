@@ -10,8 +10,8 @@ The rules:
 * An identifier on the bag that is not the therapy's breaks the chain of identity.
 
 What nonconforming facts do: the material lies in the container, wrong or not, and is taken out of it. Whoever takes it
-out without answering for the container has it; the container's custodian goes on answering for it. Possession is
-whoever says so; custody does not follow it.
+out without answering for the container has it; the container's custodian goes on answering for it. Whoever says to
+have a material has it; custody does not follow, and what is said for another site changes nothing.
 """
 
 from __future__ import annotations
@@ -170,6 +170,8 @@ def _check_possession(judging: Judging, body: transport.PossessionReported) -> N
 
 
 def _evolve_possession(state: TherapyState, act: Act, body: transport.PossessionReported, judged: Judged) -> None:
+    if has_code(judged, "SIGNED_FOR_ANOTHER_SITE"):
+        return
     possessor = UnitRef(body.possessor.site, body.possessor.unit)
     for one in body.materials:
         material = state.materials.get(one)
