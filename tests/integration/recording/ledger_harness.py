@@ -253,14 +253,15 @@ class LedgerHarness:
         return recorded
 
     def say(self, by: Signing, stream: bytes, body: Message, **details: Unpack[SubmitDetails]) -> Recorded:
-        """Signs and submits a minute later; an authorisation has seen what its stream has, unless told otherwise."""
+        """Signs and submits a minute later; an authorisation has seen its stream and what that cites, unless told."""
         self.tick()
         return self.submit(self.prepared(by, stream, body, **details))
 
     def prepared(self, by: Signing, stream: bytes, body: Message, **details: Unpack[SubmitDetails]) -> Submission:
         """Returns what `say` submits."""
         if "seen" not in details and BODIES[body.DESCRIPTOR.full_name].is_authorisation:
-            details["seen"] = self.all_seen() if stream[0] == StreamKind.THERAPY else self.all_seen(stream)
+            cited = self.therapy(stream).cited if stream[0] == StreamKind.THERAPY else ()
+            details["seen"] = self.all_seen(stream, *cited)
         return self.statement(by, stream, body, **details)
 
     def all_seen(self, *streams: bytes) -> dict[bytes, bytes]:
