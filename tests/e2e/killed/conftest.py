@@ -1,0 +1,8 @@
+"""Lets these tests found ledgers and sign loads as the benchmarks do."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[3]))
