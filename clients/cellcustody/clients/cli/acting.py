@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import re
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Final
 
@@ -13,13 +12,12 @@ import typer
 from google.protobuf.message import Message
 
 from cellcustody.clients.acts import ACT_RPCS
-from cellcustody.clients.answers import Recorded
 from cellcustody.clients.cli.context import AsJson, Context, Yes, context_of
 from cellcustody.clients.cli.plain import as_json, body_from_json
 from cellcustody.clients.cli.profile import id_from_text
 from cellcustody.clients.cli.reading import time_of
 from cellcustody.clients.cli.screen import confirm_on_screen, finding_in_words, print_recorded, print_table, say
-from cellcustody.clients.errors import OutcomeUnknown
+from cellcustody.clients.errors import Busy, OutcomeUnknown, ServerUnavailable
 from cellcustody.clients.session import ActOptions, Confirm, SignedStatement, SigningOptions, unix_micros
 from cellcustody.clients.showing import Showing, name_in_words
 from cellcustody.clients.site import SiteClient
@@ -131,20 +129,16 @@ def co_sign(
         say(f"{name_in_words(row.short_name)} by {statement.header.signer.signer_id.hex()}:")
         say(as_json(shown))
         options: SigningOptions = {"role": role} if role else {}
-        _send(
-            found,
-            site,
-            lambda: site.co_sign(
-                joined, statement.stream, _meaning(meaning), act=name_in_words(row.short_name), **options
-            ),
-            json=json,
+        draft = site.session.draft_co_signature(
+            statement.stream, joined, _meaning(meaning), options, act=name_in_words(row.short_name)
         )
+        _send(found, site, site.session.sign(draft, options), json=json)
 
 
 def sign_and_print(found: Context, stream: bytes, body: Message, options: ActOptions, *, yes: bool, json: bool) -> None:
     """Signs and sends one statement as the profile says, and prints what became of it."""
     with found.profile.open_site(confirm=confirmation(yes)) as site:
-        _send(found, site, lambda: site.act(stream, body, **options), json=json)
+        _send(found, site, site.session.sign(site.session.draft(stream, body, options), options), json=json)
 
 
 def confirmation(yes: bool) -> Confirm:
@@ -175,18 +169,18 @@ def text_of(argument: str) -> str:
         raise ConfigurationError("the file cannot be read", path=argument[1:], because=refusal.strerror) from refusal
 
 
-def _send(found: Context, site: SiteClient, attempt: Callable[[], Recorded], *, json: bool) -> None:
+def _send(found: Context, site: SiteClient, statement: SignedStatement, *, json: bool) -> None:
+    """Sends what was signed; where nobody takes it now, it is kept, for nobody signs the same thing twice."""
     try:
-        recorded = attempt()
-    except OutcomeUnknown as unknown:
-        if unknown.statement is not None:
-            _keep(found, site, unknown.statement)
+        recorded = site.resubmit(statement)
+    except (OutcomeUnknown, ServerUnavailable, Busy):
+        _keep(found, site, statement)
         raise
     print_recorded(recorded, as_json_text=json)
 
 
 def _keep(found: Context, site: SiteClient, statement: SignedStatement) -> None:
-    """Puts what may or may not be recorded into the outbox, whose delivery settles it."""
+    """Puts a statement into the outbox, whose delivery settles what becomes of it."""
     outbox = found.profile.open_outbox(site.store)
     queued = outbox.queue(statement, queued_at_unix_micros=unix_micros(site.session.clock()))
     typer.echo(f"kept in the outbox as number {queued.number}; `outbox deliver` settles it", err=True)

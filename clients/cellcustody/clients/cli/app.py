@@ -18,6 +18,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,  # Errors are printed by `main`, in one form, without a traceback.
     rich_markup_mode=None,  # What was read is never taken for markup.
+    context_settings={"max_content_width": 100},  # Lines of help that a README shows without scrolling.
     epilog="Exit codes: 0 done, 1 verification failed, 2 usage, 3 refused, 4 unavailable or outcome unknown,"
     " 5 not found, 6 access denied.",
 )

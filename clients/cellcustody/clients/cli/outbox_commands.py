@@ -117,7 +117,7 @@ def relay(
         raise ConfigurationError("the file cannot be read", path=file, because=refusal.strerror) from refusal
     statements = read_relay(raw, read_passphrase(variable=RELAY_VARIABLE, prompt="Passphrase of the file: "))
     with profile.connect() as connection:
-        outcomes = deliver_statements(connection, statements)
+        outcomes = deliver_statements(connection, statements) if statements else ()
     _print_outcomes(tuple(outcomes), json=json)
 
 

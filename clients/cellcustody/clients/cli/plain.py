@@ -68,7 +68,7 @@ def body_from_json(message_class: type[Message], text: str) -> Message:
         ParseDict(_with_base64(cast(Descriptor, message_class.DESCRIPTOR), parsed), body)
     except ParseError as refusal:
         raise ConfigurationError(
-            "no such body", body_type=message_class.DESCRIPTOR.full_name, because=refusal
+            "no such body", body_type=message_class.DESCRIPTOR.full_name, because=" ".join(str(refusal).split())
         ) from refusal
     return body
 

@@ -13,9 +13,11 @@ from cellcustody.clients.cli.plain import as_json, as_json_line
 from cellcustody.clients.cli.profile import id_from_text
 from cellcustody.clients.cli.screen import moment, print_table, say, short, unit_in_words
 from cellcustody.clients.errors import ServerUnavailable
+from cellcustody.clients.local_store import LocalStore
 from cellcustody.clients.showing import name_in_words
 from cellcustody.ledger.custody.act import Status
 from cellcustody.ledger.errors import ConfigurationError
+from cellcustody.ledger.statements import StreamKind
 from cellcustody.v1 import common_pb2, custody_query_service_pb2
 
 __all__ = ["register", "therapy_of", "time_of"]
@@ -103,6 +105,8 @@ def history(
     """Show what happened to a therapy, with its consignments, in order of occurrence."""
     with context_of(context).open_reader() as reader:
         answer = reader.history(therapy_of(name), known_at_position=known_at or None)
+        if not known_at:
+            _note_shown(reader.store, answer.items)
     if json:
         typer.echo(as_json(answer))
         return
@@ -260,6 +264,16 @@ def time_of(text: str) -> datetime:
     if parsed.tzinfo is None:
         raise ConfigurationError("a time is written with its offset, such as 2026-05-01T10:30+02:00", text=text)
     return parsed.astimezone(UTC)
+
+
+def _note_shown(store: LocalStore, items: Iterable[custody_query_service_pb2.HistoryItem]) -> None:
+    """Notes that this device was shown each stream's last item, for an authorisation signed next says what was seen."""
+    last = {item.stream: item.statement_digest for item in sorted(items, key=lambda each: each.leaf_index)}
+    for stream, digest in last.items():
+        store.note_read(stream, digest)
+    for stream in last:
+        if StreamKind(stream[0]) is StreamKind.THERAPY:
+            store.note_links(stream, tuple(other for other in last if other != stream))
 
 
 def _print_custody(title: str, materials: Iterable[custody_query_service_pb2.MaterialCustody]) -> None:
