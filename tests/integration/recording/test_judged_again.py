@@ -10,8 +10,11 @@ from cellcustody.ledger.custody.act import Outcome, Status
 from cellcustody.ledger.errors import RefusedError, RetryableRefusedError
 from cellcustody.ledger.recording.authorisations import CoSignatureRefusedError
 from cellcustody.ledger.recording.planning import RuleRefusedError
+from cellcustody.ledger.views import Reader, Views
+from cellcustody.v1 import custody_query_service_pb2 as queries
 from cellcustody.v1 import harvest_pb2 as harvest
 from cellcustody.v1 import modification_pb2 as modification
+from cellcustody.v1 import options_pb2 as options
 from cellcustody.v1 import quality_pb2 as quality
 from cellcustody.v1 import return_pb2 as returned
 
@@ -175,9 +178,18 @@ def test_identifiers_checked_before_the_enrolment_are_compared_when_it_comes(wor
     assert "IDENTIFIER_MISMATCH" in {one.code for one in entries[digests[1]].judged.findings}
     harness.check()
 
-    # As if they had come in the order in which they were made.
+    # As if they had come in the order in which they were made; views see it too.
     state = harness.therapy(course.stream).state
     assert state.identity_broken
+    with Views.open(harness.folder / "views.sqlite3", harness.ledger) as views:
+        answer = views.get_therapy(
+            queries.GetTherapyRequest(
+                therapy=queries.TherapyName(stream=course.stream), position_min=harness.store.head().size
+            ),
+            Reader(world.nurse.site, frozenset({options.CAPABILITY_COLLECT})),
+            wait_seconds=10,
+        )
+    assert answer.identity_broken
     harness.reopen()
     assert harness.therapy(course.stream).state.identity_broken
     assert harness.recorded(course.stream) == {**harness.recorded(course.stream), **entries}

@@ -30,7 +30,7 @@ from cellcustody.ledger.entries import JudgedEntry
 from cellcustody.ledger.recording.replaying import revised_judgements
 from cellcustody.ledger.statements import StreamKind
 from cellcustody.ledger.views.database import RowSet
-from cellcustody.ledger.views.reading import Told, latest_judgements, put_in_effect
+from cellcustody.ledger.views.reading import Told, as_they_stand, latest_judgements
 from cellcustody.v1 import quality_pb2
 
 __all__ = [
@@ -149,7 +149,7 @@ class StreamView:
         is_plain = not any(one.judgement.puts_in_effect or revised_judgements(one.act) for one in news)
         self.told.extend(news)
         if not is_plain:
-            self.told = put_in_effect(self.told)
+            self.told = as_they_stand(self.told)
             self.latest = latest_judgements(self.told)
             self.forget_folds()
             return

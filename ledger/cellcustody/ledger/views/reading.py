@@ -10,7 +10,7 @@ The rules:
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Final, Protocol
 
@@ -18,13 +18,13 @@ from cellcustody.ledger.contract import SHREDDABLE, DisclosureClass, body_type
 from cellcustody.ledger.custody.act import Act, Status
 from cellcustody.ledger.entries import JudgedEntry, read_entry
 from cellcustody.ledger.errors import StoreError
-from cellcustody.ledger.recording.replaying import act_of, openings_of, revised_judgements
+from cellcustody.ledger.recording.replaying import act_of, as_revised, openings_of, revised_judgements
 from cellcustody.ledger.registry import RegistryState
 from cellcustody.ledger.statements import ParsedStatement, StreamKind, parse_recorded_statement
 from cellcustody.ledger.store import LedgerStore, Vault
 from cellcustody.v1 import statement_pb2
 
-__all__ = ["LedgerSource", "Told", "latest_judgements", "put_in_effect", "read_one", "read_one_of", "read_told"]
+__all__ = ["LedgerSource", "Told", "as_they_stand", "latest_judgements", "read_one", "read_one_of", "read_told"]
 
 READ_AT_ONCE: Final = 500
 _STAYING: Final = frozenset(int(disclosed) for disclosed in DisclosureClass if disclosed not in SHREDDABLE)
@@ -138,20 +138,31 @@ def read_told(source: LedgerSource, stream: bytes, position: int) -> list[Told]:
     told: list[Told] = []
     for leaf_index, raw in _entries(source.store, stream, position):
         told.append(read_one(source, leaf_index, raw))
-    return put_in_effect(told)
+    return as_they_stand(told)
 
 
-def put_in_effect(told: list[Told]) -> list[Told]:
-    """Returns the same statements, those in effect that a later co-signature of theirs put in effect."""
+def as_they_stand(told: list[Told]) -> list[Told]:
+    """Returns the same statements with what later ones made of them.
+
+    Authorisations that a later co-signature put in effect are in effect; comparisons of identifiers that could only be
+    made when a later statement came, and what was found by them, are those of the revision that tells them.
+    """
     effective = {one.judgement.puts_in_effect: one.act.leaf_index for one in told if one.judgement.puts_in_effect}
-    if not effective:
+    revised: dict[bytes, JudgedEntry] = {}
+    for one in told:
+        revised.update(revised_judgements(one.act))
+    if not effective and not revised:
         return told
-    return [
-        one
-        if one.act.digest not in effective
-        else replace(one, act=replace(one.act, in_effect_at=effective[one.act.digest]))
-        for one in told
-    ]
+    return [_as_it_stands(one, effective, revised) for one in told]
+
+
+def _as_it_stands(one: Told, effective: Mapping[bytes, int], revised: Mapping[bytes, JudgedEntry]) -> Told:
+    act = one.act
+    if act.digest in effective:
+        act = replace(act, in_effect_at=effective[act.digest])
+    if act.digest in revised:
+        act = as_revised(act, revised[act.digest])
+    return one if act is one.act else replace(one, act=act)
 
 
 def _entries(store: LedgerStore, stream: bytes, position: int) -> Iterator[tuple[int, bytes]]:
