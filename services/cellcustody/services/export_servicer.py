@@ -121,8 +121,8 @@ class ExportServicer(ExportServiceServicer):
                 return stream
             case "coi":
                 # With its check character, so that a slip of the pen names nobody.
-                ChainOfIdentity.parse_printed(request.coi)
-                digest = self._ledger.store.claim(_COI, request.coi.encode())
+                content = ChainOfIdentity.parse_printed(request.coi).content
+                digest = self._ledger.store.claim(_COI, content.encode())
                 found = None if digest is None else self._ledger.store.find_statement(digest)
                 if found is None:
                     raise NotFoundError("no therapy is enrolled under this identifier", coi=request.coi)

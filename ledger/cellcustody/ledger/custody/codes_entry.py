@@ -102,6 +102,13 @@ RULES = (
         "Use another lot, or have quality decide.",
     ),
     FindingRule(
+        "LOT_HELD",
+        Strength.GATE,
+        _ENTRY,
+        "What a quarantined, recalled or held lot went into is not worked on, released, dispatched, issued or infused.",
+        "Have quality decide about the lot, or destroy what it went into.",
+    ),
+    FindingRule(
         "SITE_ON_HOLD",
         Strength.GATE,
         _ENTRY,

@@ -29,6 +29,7 @@ from cellcustody.ledger.custody.sites import SiteState, judge_site_authorisation
 from cellcustody.ledger.errors import AuthorisationRefusedError, RetryableRefusedError
 from cellcustody.ledger.recording.cases import Case, Cases
 from cellcustody.ledger.recording.explaining import explain
+from cellcustody.ledger.recording.lots_inside import lot_findings
 from cellcustody.ledger.recording.planning import RuleRefusedError, RuleRefusedRetryableError
 from cellcustody.ledger.statements import Opening
 from cellcustody.ledger.store import LedgerStore
@@ -138,7 +139,8 @@ class AuthorisationBench:
     def _rules(self, case: Case, act: Act, pack: PolicyPack) -> tuple[tuple[Finding, ...], tuple[News, ...]]:
         revised_at = self._cases.revised_at(act.stream)
         if isinstance(case, TherapyCase):
-            return case.judge_authorisation(act, pack=pack, revised_at=revised_at)
+            found, news = case.judge_authorisation(act, pack=pack, revised_at=revised_at)
+            return (*found, *lot_findings(self._cases, case.state, act.body, act.field_numbers)), news
         if not isinstance(case, Fold):
             raise TypeError("the stream takes no authorisations")
         match case.state:

@@ -25,6 +25,7 @@ from cellcustody.ledger.custody.fold import CoSigner
 from cellcustody.ledger.custody.policy import PolicyPack
 from cellcustody.ledger.entries import JudgedEntry
 from cellcustody.ledger.errors import ConflictError, FormRefusedError, RetryableRefusedError, StoreError
+from cellcustody.ledger.identifiers import ChainOfIdentity
 from cellcustody.ledger.recording.authorisations import (
     AuthorisationBench,
     CoSignatureRefusedError,
@@ -348,7 +349,8 @@ class CustodyJudge:
 
     def _claim_coi(self, body: harvest_pb2.TherapyEnrolled, digest: bytes) -> Claim:
         coi = next(alias.value for alias in body.aliases if alias.scheme == "isbt128-coi")
-        claim = Claim(_CLAIM_COI, coi.encode(), digest)
+        # By its content, for the same identifier can be printed with spaces and without.
+        claim = Claim(_CLAIM_COI, ChainOfIdentity.parse_printed(coi).content.encode(), digest)
         if (claim.kind, claim.key) in self._claims or self._store.claim(claim.kind, claim.key) is not None:
             raise CoiTakenError("this chain of identity identifier names another therapy", coi=coi)
         return claim

@@ -5,7 +5,7 @@ The rules:
 * Competence comes from the registry as of this position: capability of the site, role held, training, unit.
 * The policy pack names who may sign an act; a therapy's own pack counts, and the default where no pack is pinned.
 * Only sites that take part in a therapy act on it; whoever has a material may always say so.
-* Lots used and the site itself are read as they stand at this position.
+* Lots used, lots inside what is used, and the site itself are read as they stand at this position.
 * Lateness and clocks ahead are flagged for facts; `authorisations` refuses the latter.
 """
 
@@ -23,6 +23,7 @@ from cellcustody.ledger.custody.sites import SiteState
 from cellcustody.ledger.custody.therapy_state import TherapyState
 from cellcustody.ledger.recording.cases import Case, Cases
 from cellcustody.ledger.recording.entry_checks import body_findings, clock_is_ahead, is_late
+from cellcustody.ledger.recording.lots_inside import lot_findings
 from cellcustody.ledger.recording.prepared import Prepared
 from cellcustody.ledger.registry.admission import Admission, competence
 from cellcustody.ledger.registry.state import RegistryState
@@ -98,6 +99,8 @@ class EntryBench:
             result.add(Finding("OUT_OF_SCOPE"))
         if StreamKind(prepared.statement.stream[0]) is StreamKind.THERAPY:
             result.update(self._lot_findings(body, numbers, header.occurred_at.start_unix_micros))
+            if isinstance(case.state, TherapyState) and not found.is_authorisation:
+                result.update(lot_findings(self._cases, case.state, body, numbers))
             if found.capabilities and modification_body(body) and self._site_is_on_hold(admission.site):
                 result.add(Finding("SITE_ON_HOLD"))
         return tuple(sorted(result))

@@ -1,0 +1,87 @@
+"""Find what stands against using material because of a lot that went into it.
+
+The rules:
+
+* A lot that quality has quarantined or recalled, or on which a hold stands, stops what it went into, at any distance:
+  work on it, its release, its dispatch to where it is infused, issue, thaw and infusion.
+* A lot's expiry counts when the lot is used, and no longer afterwards.
+* Receipt, return, storage, tests, results, reactions and destruction are never stopped.
+
+Lots are read as they stand at this entry. The writer's thread alone calls this.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+from google.protobuf.message import Message
+
+from cellcustody.ledger.custody.act import Finding
+from cellcustody.ledger.custody.consignment_state import ConsignmentState
+from cellcustody.ledger.custody.lots import LotStanding, LotState
+from cellcustody.ledger.custody.therapy_state import TherapyState
+from cellcustody.ledger.recording.cases import Cases
+from cellcustody.ledger.statements import StreamKind
+from cellcustody.v1 import harvest_pb2, modification_pb2, return_pb2
+
+__all__ = ["lot_findings"]
+
+_STREAM_BYTES: Final = 17
+_STOPPED: Final = frozenset({LotStanding.QUARANTINED, LotStanding.RECALLED})
+
+
+def lot_findings(
+    cases: Cases, state: TherapyState, body: Message | None, field_numbers: Sequence[int]
+) -> tuple[Finding, ...]:
+    """Returns LOT_HELD if a lot inside what the act is to use is stopped; `field_numbers` are those of its leaves."""
+    field, materials = _used(cases, state, body)
+    if not state.lots or not materials:
+        return ()
+    line = {member.material for one in materials for member in state.line_of(one)}
+    inside = {one.lot for one in state.lots if not line.isdisjoint(one.outputs)}
+    if not any(_is_stopped(cases, lot) for lot in sorted(inside)):
+        return ()
+    return (Finding("LOT_HELD", tuple(leaf for leaf, number in enumerate(field_numbers) if number == field)),)
+
+
+def _used(cases: Cases, state: TherapyState, body: Message | None) -> tuple[int, Sequence[bytes]]:
+    """Returns the materials that the act is to use, and the field that names them."""
+    match body:
+        case (
+            modification_pb2.SelectionPerformed()
+            | modification_pb2.ActivationPerformed()
+            | modification_pb2.ModificationPerformed()
+            | modification_pb2.ExpansionPerformed()
+            | modification_pb2.FormulationPerformed()
+        ):
+            return 2, tuple(body.inputs)
+        case modification_pb2.BatchReleased():
+            return 2, tuple(body.materials)
+        case return_pb2.MaterialIssued() | return_pb2.MaterialThawed() | return_pb2.InfusionStarted():
+            return 1, (body.material,)
+        case harvest_pb2.MaterialPacked() if _goes_to_use(cases, state, body):
+            return 1, (body.material,)
+        case _:
+            return 0, ()
+
+
+def _goes_to_use(cases: Cases, state: TherapyState, body: harvest_pb2.MaterialPacked) -> bool:
+    """Tells whether a consignment leads from elsewhere to the site that infuses."""
+    if len(body.consignment) != _STREAM_BYTES or body.consignment[0] != StreamKind.CONSIGNMENT:
+        return False
+    consignment, treating = cases.case(body.consignment).state, state.treating_unit
+    return (
+        isinstance(consignment, ConsignmentState)
+        and consignment.destination is not None
+        and treating is not None
+        and consignment.destination.site == treating.site
+        and body.unit.site != treating.site
+    )
+
+
+def _is_stopped(cases: Cases, lot: bytes) -> bool:
+    if len(lot) != _STREAM_BYTES or lot[0] != StreamKind.LOT:
+        return False
+    state = cases.case(lot).state
+    return isinstance(state, LotState) and (state.standing in _STOPPED or bool(state.holds))
