@@ -161,6 +161,7 @@ class StoreConformance(ABC):
         assert store.stream_head(THERAPY) == StreamHead(3, leaf_hash_of("d"), 3)
         position = StatementPosition(2, OTHER_THERAPY, 1, digest_of("c"))
         assert store.find_statement(digest_of("c")) == store.find_statement_by_id(id_of("c")) == position
+        assert store.recorded_ids([id_of("c"), id_of("never")]) == {id_of("c")}
         assert store.claim("co_signature", id_of("c")) == digest_of("c")
         assert store.claim("coi", id_of("c")) is None
         assert store.vault_rows(digest_of("c")) == [

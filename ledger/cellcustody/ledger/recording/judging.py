@@ -14,7 +14,7 @@ State moves on with each plan, and back to what is committed when a group is aba
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from cellcustody.ledger.contract import BodyType
@@ -107,6 +107,7 @@ class LedgerJudge:
         self._committed_size = store.head().size
         self._planned_size = self._committed_size
         self._in_group: dict[bytes, _Known] = {}
+        self._absent: frozenset[bytes] = frozenset()
         self._registry_moved = False
         self.packs = packs or Packs(registry)
         self.cases = Cases(store, vault, registry, self.packs.pack)
@@ -134,6 +135,10 @@ class LedgerJudge:
         self._planned_size = leaf_index + len(plan.entries)
         return plan
 
+    def expect(self, statement_ids: Sequence[bytes]) -> None:
+        """Tells which statements the next group brings, so that the store is asked for all of them at once."""
+        self._absent = frozenset(statement_ids) - self._store.recorded_ids(statement_ids)
+
     def assess(self, prepared: Prepared, submitting_site: bytes, *, leaf_index: int, now: int) -> Plan:
         """Returns what `judge` would, for a statement that need not be signed; only for a trial.
 
@@ -159,6 +164,7 @@ class LedgerJudge:
     def committed(self) -> None:
         """Tells that everything planned since the last call is durable."""
         self._in_group.clear()
+        self._absent = frozenset()
         self._registry_moved = False
         self._committed_size = self._planned_size
         self._custody.committed()
@@ -167,6 +173,7 @@ class LedgerJudge:
     def abandon(self) -> None:
         """Tells that nothing planned since the last call was committed."""
         self._in_group.clear()
+        self._absent = frozenset()
         if self._registry_moved:
             self._registry.rewind(self._committed_size)
             self._registry_moved = False
@@ -187,6 +194,8 @@ class LedgerJudge:
         in_group = self._in_group.get(statement.statement_id)
         if in_group is not None:
             return in_group
+        if statement.statement_id in self._absent:
+            return None
         found = self._store.find_statement_by_id(statement.statement_id)
         if found is None:
             return None

@@ -114,6 +114,9 @@ class Judge(Protocol):
             RefusedError: it is refused; the state is as before.
         """
 
+    def expect(self, statement_ids: Sequence[bytes]) -> None:
+        """Tells which statements the next group brings, so that the store is asked for all of them at once."""
+
     def committed(self) -> None:
         """Tells that everything planned since the last call is durable."""
 

@@ -245,6 +245,7 @@ class Writer:
     def _record_group(self, members: Sequence[Member]) -> None:
         group = _Building(self._head.size)
         refused: list[tuple[Member, RefusedError]] = []
+        self._judge.expect([member.prepared.statement.statement_id for member in members])
         for member in members:
             now = self._now()
             leaf_index = group.start + len(group.entries)

@@ -15,7 +15,7 @@ The rules:
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from threading import Lock
 from typing import Final
@@ -226,6 +226,10 @@ class LedgerApplication(Application[str], ABC):
     def find_statement_by_id(self, statement_id: bytes) -> StatementPosition | None:
         """Returns where the statement with that id was recorded, or None."""
         return self._ledger.find_statement_by_id(statement_id)
+
+    def recorded_ids(self, statement_ids: Sequence[bytes]) -> frozenset[bytes]:
+        """Returns those of these statement ids under which something was recorded."""
+        return self._ledger.recorded_ids(statement_ids)
 
     def vault_rows(self, statement_digest: bytes) -> list[VaultRow]:
         """Returns the sealed openings of a statement."""

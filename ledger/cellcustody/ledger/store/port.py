@@ -12,6 +12,7 @@ The rules:
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Protocol
 
 from cellcustody.ledger.store.model import (
@@ -73,6 +74,9 @@ class LedgerStore(Protocol):
 
     def find_statement_by_id(self, statement_id: bytes) -> StatementPosition | None:
         """Returns where the statement with that id was recorded, or None."""
+
+    def recorded_ids(self, statement_ids: Sequence[bytes]) -> frozenset[bytes]:
+        """Returns those of these statement ids under which something was recorded; asked once for a group."""
 
     def vault_rows(self, statement_digest: bytes) -> list[VaultRow]:
         """Returns the sealed openings of a statement, by subject and class."""

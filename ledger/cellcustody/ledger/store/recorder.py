@@ -34,6 +34,8 @@ from cellcustody.ledger.store.tables import TILE, Row, Table, Value, rows_of
 
 CursorT = TypeVar("CursorT")
 
+IDS_AT_ONCE = 256  # SQLite takes 999 parameters in its oldest builds; a group has at most this many members.
+
 MOVE_HEAD = (
     "UPDATE head SET size = ?, root_hash = ?, epoch = ? WHERE head_id = 1 AND size = ? AND root_hash = ? AND epoch = ?"
 )
@@ -191,6 +193,15 @@ class LedgerRecorder(ABC, Generic[CursorT]):
     def find_statement_by_id(self, statement_id: bytes) -> StatementPosition | None:
         """Returns where the statement with that id was recorded, or None."""
         return self._position("statement_id = ?", statement_id)
+
+    def recorded_ids(self, statement_ids: Sequence[bytes]) -> frozenset[bytes]:
+        """Returns those of these statement ids under which something was recorded."""
+        found: set[bytes] = set()
+        for start in range(0, len(statement_ids), IDS_AT_ONCE):
+            asked = tuple(statement_ids[start : start + IDS_AT_ONCE])
+            sql = f"SELECT statement_id FROM leaf WHERE statement_id IN ({', '.join('?' * len(asked))})"
+            found.update(_blob(statement_id) for (statement_id,) in self._select(sql, asked))
+        return frozenset(found)
 
     def _position(self, condition: str, key: bytes) -> StatementPosition | None:
         for leaf_index, stream, sequence, digest in self._select(_SELECT_STATEMENT + condition, (key,)):
