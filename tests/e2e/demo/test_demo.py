@@ -1,0 +1,73 @@
+"""What `make demo` and `make serve` show is what happens."""
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[3]
+ENVIRONMENT = {**os.environ, "PYTHONPATH": str(ROOT / "scripts"), "PYTHONUNBUFFERED": "1", "COLUMNS": "200"}
+
+
+def test_the_demonstration_ends_as_it_says() -> None:
+    """One therapy from harvest to infusion; the dossier verifies, the tampered and the forged one do not."""
+    done = subprocess.run(
+        [sys.executable, "-m", "demo.run"], env=ENVIRONMENT, capture_output=True, text=True, timeout=120
+    )
+
+    assert done.returncode == 0, done.stderr
+    for line in (
+        "CONTAINER_NOT_PRESENT",
+        "3 acts delivered from the outbox, in order",
+        "rack 9 corrected to rack 6",
+        "REFUSED [",
+        "readiness: yes",
+        "Offline verification: VERIFIED",
+        "All as intended",
+    ):
+        assert line in done.stdout
+    assert done.stdout.count(": refused.\n") == 2
+    assert done.stdout.count("CONSISTENT, ISSUER UNPROVEN") == 2
+
+
+def test_the_three_commands_to_try_work_as_printed(tmp_path: Path) -> None:
+    """Each is typed as it stands there, in the project's folder, while the ledger runs; then it is ended."""
+    serving = subprocess.Popen(
+        [sys.executable, "-m", "demo.serve", "--folder", str(tmp_path / "demo"), "--http-listen", "127.0.0.1:0"],
+        env=ENVIRONMENT,
+        stdout=subprocess.PIPE,
+        text=True,
+        cwd=ROOT,
+    )
+    assert serving.stdout is not None
+    try:
+        printed: list[str] = []
+        for line in serving.stdout:
+            printed.append(line)
+            if line.startswith("Ctrl-C"):
+                break
+        told = "".join(printed).partition("in another terminal:\n")[2].partition("Ctrl-C")[0]
+        commands = [each.strip() for each in told.split("\n\n") if each.strip()]
+        assert len(commands) == 3, "".join(printed)
+        answers = [type_in(command) for command in commands]
+        assert "box-2 not present" in answers[0]
+        assert "available" in answers[1]
+        assert "VERIFIED: " in answers[2]
+    finally:
+        serving.send_signal(signal.SIGTERM)
+        serving.wait(timeout=60)
+    assert (tmp_path / "demo" / "server.log").read_text().rstrip().splitlines()[-1].count('"ended"') == 1
+
+
+def type_in(command: str) -> str:
+    """Returns what a command prints that is typed in the project's folder."""
+    if not (ROOT / ".venv" / "bin" / "cellcustody").exists():
+        pytest.skip("the commands name .venv, which make setup makes")
+    done = subprocess.run(
+        ["bash", "-c", command], cwd=ROOT, env=ENVIRONMENT, capture_output=True, text=True, timeout=60
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
