@@ -412,10 +412,12 @@ class Fold(Generic[S]):
         if act.is_authorisation:
             status = Status.PENDING if act.in_effect_at is None else Status.IN_EFFECT
             return Judged(status, merged(act.entry_findings))
-        missing = self._missing(act)
         if act.joins is not None:
-            status = Status.RECORDED if missing is None else Status.AWAITING
-            return Judged(status, merged((*act.entry_findings, *((missing,) if missing else ()))))
+            # It joins what is there, whether or not that waits itself: the log says so once, and never again.
+            if self._here(act.joins) is None:
+                return Judged(Status.AWAITING, merged((*act.entry_findings, Finding("PREDECESSOR_MISSING"))))
+            return Judged(Status.RECORDED, merged(act.entry_findings))
+        missing = self._missing(act)
         found: tuple[Finding, ...] = self._rules.check(self._state, act)
         waiting = tuple(one for one in found if rule_of(one.code).strength is Strength.AWAITING)
         if missing is not None and not waiting:
