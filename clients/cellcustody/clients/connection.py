@@ -22,6 +22,8 @@ from cellcustody.clients.errors import (
     AccessDenied,
     Busy,
     ExplainedFinding,
+    LedgerStopped,
+    MessageTooLarge,
     NotFound,
     OutcomeUnknown,
     RequestInvalid,
@@ -46,6 +48,9 @@ _NOBODY_ANSWERED: Final = (
     grpc.StatusCode.CANCELLED,
 )
 _DRAINING: Final = "DRAINING"  # The one way in which a server says that it is there and took nothing.
+_STOPPED: Final = "LEDGER_STOPPED"
+_TOO_LARGE: Final = "larger than max"  # gRPC's own words, on both sides, under the code that overload has too.
+_ANSWER_TOO_LARGE: Final = "CLIENT:"  # So begin gRPC's words where it was this side that did not take the message.
 _REFUSAL_CODES: Final = frozenset(
     {
         grpc.StatusCode.INVALID_ARGUMENT,
@@ -56,7 +61,6 @@ _REFUSAL_CODES: Final = frozenset(
         grpc.StatusCode.UNAUTHENTICATED,
         grpc.StatusCode.NOT_FOUND,
         grpc.StatusCode.UNIMPLEMENTED,
-        grpc.StatusCode.RESOURCE_EXHAUSTED,  # With a reason it is Busy; without, a message beyond gRPC's limits.
     }
 )
 
@@ -113,7 +117,8 @@ class Connection:
         """Returns the answer to a question.
 
         Raises:
-            ServerUnavailable, Busy, AccessDenied, NotFound, RequestInvalid, ServerFailed: there is none.
+            ServerUnavailable, Busy, AccessDenied, NotFound, RequestInvalid, MessageTooLarge,
+                ServerFailed: there is none.
         """
         timeout = self.timeout_seconds if timeout_seconds is None else timeout_seconds
         self.wait_until_ready(timeout)
@@ -135,7 +140,8 @@ class Connection:
         `on_metadata` is given the texts that the server sends ahead of the first answer.
 
         Raises:
-            ServerUnavailable, Busy, AccessDenied, NotFound, RequestInvalid, ServerFailed: as it ends.
+            ServerUnavailable, Busy, AccessDenied, NotFound, RequestInvalid, MessageTooLarge,
+                ServerFailed: as it ends.
         """
         self.wait_until_ready(self.timeout_seconds)
         try:
@@ -158,7 +164,7 @@ class Connection:
         Raises:
             StatementRefused: nothing of it is in the log.
             OutcomeUnknown: it may be; the same request, unchanged, settles it.
-            ServerUnavailable, Busy, AccessDenied: nothing was written.
+            ServerUnavailable, Busy, AccessDenied, MessageTooLarge: nothing was written.
         """
         timeout = self.timeout_seconds if timeout_seconds is None else timeout_seconds
         self.wait_until_ready(timeout)
@@ -195,7 +201,7 @@ class Connection:
             case grpc.StatusCode.PERMISSION_DENIED | grpc.StatusCode.UNAUTHENTICATED:
                 return AccessDenied(message, **values)
             case grpc.StatusCode.RESOURCE_EXHAUSTED:
-                return Busy(message, **values)
+                return MessageTooLarge(message) if _TOO_LARGE in message else Busy(message, **values)
             case grpc.StatusCode.INVALID_ARGUMENT | grpc.StatusCode.OUT_OF_RANGE | grpc.StatusCode.FAILED_PRECONDITION:
                 values |= {violation.name: violation.description for violation in details.bad_fields}
                 return RequestInvalid(message, **values)
@@ -207,14 +213,24 @@ class Connection:
         values = dict(details.metadata)
         if code is grpc.StatusCode.PERMISSION_DENIED:
             return AccessDenied(message, **values)
-        if code is grpc.StatusCode.RESOURCE_EXHAUSTED and details.reason:
-            return Busy(message, **values)
+        if code is grpc.StatusCode.RESOURCE_EXHAUSTED:
+            return self._of_exhaustion(message, values)
+        if details.reason == _STOPPED:
+            return LedgerStopped(f"{message} ({values.get('cause', 'it says no more')})")
         if details.reason == _DRAINING:
             return ServerUnavailable(message, target=self._target)
         if code in _REFUSAL_CODES:
             return _refusal(code, message, details)
         # The statement was on its way and nobody said what became of it.
         return OutcomeUnknown(f"no answer to an append ({code.name}: {message})")
+
+    @staticmethod
+    def _of_exhaustion(message: str, values: Mapping[str, str]) -> ClientError:
+        if _TOO_LARGE not in message:
+            return Busy(message, **values)
+        if message.startswith(_ANSWER_TOO_LARGE):
+            return OutcomeUnknown(f"the answer to an append was too large to take ({message})")
+        return MessageTooLarge(message)
 
     def _read(self, error: grpc.RpcError) -> tuple[grpc.StatusCode, str, StatusDetails]:
         if not isinstance(error, grpc.Call):
@@ -271,11 +287,13 @@ def retry_appends(
     """Returns what `attempt` returns, making it again while its outcome is unknown; the last error is raised.
 
     It is right only for requests that the ledger tells apart by statement id, and for a deadline that has not passed
-    for good: each attempt has its own. Pauses double.
+    for good: each attempt has its own. Pauses double. A ledger that has stopped is not asked again.
     """
     for number in range(attempts):
         try:
             return attempt()
+        except LedgerStopped:
+            raise
         except (OutcomeUnknown, Busy):
             if number + 1 == attempts:
                 raise

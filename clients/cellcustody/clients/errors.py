@@ -3,8 +3,10 @@
     ClientError
     |- StatementRefused      the ledger did not take a statement; nothing of it is in the log
     |- OutcomeUnknown        it may or may not be recorded: retry with the same statement id
+    |  `- LedgerStopped      the ledger has stopped recording, and someone must look at it first
     |- ServerUnavailable     nobody answered, and nothing was written
     |- Busy                  the server has too much to do, and wrote nothing
+    |- MessageTooLarge       a request or an answer is larger than a side takes; sending it again does not help
     |- AccessDenied          this site or person may not call or read this
     |- NotFound              what was asked for is not recorded there
     |- RequestInvalid        the server did not understand the question
@@ -35,7 +37,9 @@ __all__ = [
     "ExplainedFinding",
     "ExportMismatched",
     "ExportTruncated",
+    "LedgerStopped",
     "LogInconsistent",
+    "MessageTooLarge",
     "NotFound",
     "OutboxUnusable",
     "OutcomeUnknown",
@@ -99,6 +103,15 @@ class OutcomeUnknown(ClientError):
             self.values["statement_id"] = statement.statement_id.hex()
 
 
+class LedgerStopped(OutcomeUnknown):
+    """Raised when the ledger has stopped recording and says why; a statement on its way then may be recorded or not.
+
+    Trying again is of no use before someone has looked; then the same statement settles it.
+    """
+
+    reason = "LEDGER_STOPPED"
+
+
 class ServerUnavailable(ClientError):
     """Raised when no server answered and nothing was written."""
 
@@ -109,6 +122,12 @@ class Busy(ClientError):
     """Raised when the server has too much to do now and wrote nothing."""
 
     reason = "SERVER_BUSY"
+
+
+class MessageTooLarge(ClientError):
+    """Raised when a message is larger than the side that receives it takes; a request that large changed nothing."""
+
+    reason = "MESSAGE_TOO_LARGE"
 
 
 class AccessDenied(ClientError):

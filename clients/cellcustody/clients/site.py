@@ -134,7 +134,7 @@ class SiteClient(Questions, Acts[Recorded]):
                 pause_seconds=PAUSE_SECONDS,
             )
         except OutcomeUnknown as error:
-            raise OutcomeUnknown(error.message.partition("; retry")[0], statement=statement) from error
+            raise type(error)(error.message.partition("; retry")[0], statement=statement) from error
         except StatementRefused as refusal:
             refusal.statement = statement
             raise

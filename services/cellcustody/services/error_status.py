@@ -38,7 +38,7 @@ from cellcustody.ledger.recording.ledger import OutcomeUnknownError
 from cellcustody.ledger.recording.planning import Explained
 from cellcustody.ledger.recording.writer import LedgerBusyError
 from cellcustody.ledger.statements.errors import OversizeError
-from cellcustody.ledger.store import ShreddedError
+from cellcustody.ledger.store import ShreddedError, StoreUnavailableError
 
 __all__ = [
     "STATUS_CODES",
@@ -102,6 +102,14 @@ STATUS_CODES: Final[dict[type[CellcustodyError], grpc.StatusCode]] = {
 }
 """Code by class; a class without a row takes that of its nearest base with one."""
 
+_RETRYABLE: Final = (
+    RetryableRefusedError,
+    LedgerBusyError,
+    ServerBusyError,
+    OutcomeUnknownError,
+    StoreUnavailableError,  # Views that are behind are one.
+)
+
 
 @dataclass(frozen=True, slots=True)
 class StatusDetails:
@@ -122,7 +130,7 @@ def status_code_of(error: BaseException) -> grpc.StatusCode:
 
 def is_retryable(error: BaseException) -> bool:
     """Tells whether the same request may be sent again unchanged, later."""
-    return isinstance(error, RetryableRefusedError | LedgerBusyError | ServerBusyError | OutcomeUnknownError)
+    return isinstance(error, _RETRYABLE)
 
 
 def findings_of(error: BaseException) -> tuple[Explained, ...]:

@@ -107,9 +107,7 @@ def serving(
         views = opened.enter_context(Views.open(configuration.ledger.views_database, ledger))
         gate = Gate(ledger.registry, configuration.tls.operator_key_ids)
         queries = CustodyQueryServicer(views, gate, now)
-        exports = ExportServicer(
-            ledger, gate, keys.service_signer, concurrent_max=configuration.exports.concurrent_max
-        )
+        exports = ExportServicer(ledger, gate, keys.service_signer, concurrent_max=configuration.exports.concurrent_max)
         health_servicer = health.HealthServicer()
         server = _grpc_server(configuration, gate, log)
         _register(server, configuration, ledger, queries, exports, health_servicer)

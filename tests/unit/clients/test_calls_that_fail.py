@@ -10,6 +10,8 @@ from tests.unit.clients.client_faults import CONSIGNMENT, FaultyServer, failing,
 from cellcustody.clients import (
     AccessDenied,
     Busy,
+    LedgerStopped,
+    MessageTooLarge,
     OutcomeUnknown,
     ServerUnavailable,
     Session,
@@ -22,6 +24,7 @@ from cellcustody.clients.rpc_status import read_status_details
 from cellcustody.ledger.custody.act import Status
 from cellcustody.ledger.errors import ConfigurationError
 from cellcustody.v1 import ledger_service_pb2, transport_pb2
+from cellcustody.v1.transport_service_pb2_grpc import TransportServiceStub
 
 RELEASED = transport_pb2.CustodyReleased(containers=["shipper-1"], count=1)
 
@@ -117,7 +120,11 @@ def test_a_retryable_refusal_says_so(server: FaultyServer, session: Session) -> 
         (grpc.StatusCode.PERMISSION_DENIED, "ACCESS_DENIED", AccessDenied),
         (grpc.StatusCode.RESOURCE_EXHAUSTED, "SERVER_BUSY", Busy),
         (grpc.StatusCode.UNAVAILABLE, "DRAINING", ServerUnavailable),
-        (grpc.StatusCode.UNAVAILABLE, "LEDGER_STOPPED", OutcomeUnknown),
+        (grpc.StatusCode.PERMISSION_DENIED, "TLS_KEY_UNKNOWN", AccessDenied),
+        (grpc.StatusCode.PERMISSION_DENIED, "CALL_NOT_PERMITTED", AccessDenied),
+        (grpc.StatusCode.RESOURCE_EXHAUSTED, "LEDGER_BUSY", Busy),
+        (grpc.StatusCode.RESOURCE_EXHAUSTED, "", Busy),  # gRPC's own, where too many calls wait.
+        (grpc.StatusCode.UNAVAILABLE, "LEDGER_STOPPED", LedgerStopped),
         (grpc.StatusCode.DEADLINE_EXCEEDED, "OUTCOME_UNKNOWN", OutcomeUnknown),
         (grpc.StatusCode.INTERNAL, "", OutcomeUnknown),
         (grpc.StatusCode.UNAUTHENTICATED, "SIGNATURE_INVALID", StatementRefused),
@@ -132,6 +139,28 @@ def test_each_answer_has_its_error(
     server.answers = [failing(code, "as told", *details)] * 3
     with site_at(server, session) as site, pytest.raises(expected):
         site.release_custody(CONSIGNMENT, RELEASED)
+
+
+def test_a_message_too_large_for_the_server_is_no_refusal_and_no_overload(server: FaultyServer) -> None:
+    """gRPC's server takes 4 MiB; sending it again would not help."""
+    large = ledger_service_pb2.SubmitRequest(envelope=b"x" * 5_000_000)
+    with server.connect() as connection, pytest.raises(MessageTooLarge):
+        connection.append(TransportServiceStub(connection.channel).ReleaseCustody, large)
+
+    assert server.received == []
+
+
+def test_a_ledger_that_has_stopped_is_asked_once(server: FaultyServer, session: Session) -> None:
+    server.answers = [
+        failing(
+            grpc.StatusCode.UNAVAILABLE, "the ledger has stopped", information("LEDGER_STOPPED", cause="HEAD_MOVED")
+        )
+    ]
+    with site_at(server, session) as site, pytest.raises(LedgerStopped, match="HEAD_MOVED") as stopped:
+        site.release_custody(CONSIGNMENT, RELEASED)
+
+    assert stopped.value.statement is not None
+    assert len(server.received) == 1
 
 
 def test_where_nobody_listens_nothing_was_sent(tls: TlsFiles, session: Session) -> None:

@@ -19,12 +19,15 @@ from cellcustody.ledger.errors import (
     ConfigurationError,
     FatalStoreError,
     RefusedError,
+    RetryableRefusedError,
     VerificationError,
 )
 from cellcustody.ledger.recording.ledger import OutcomeUnknownError
 from cellcustody.ledger.recording.planning import Explained, RuleRefusedError
 from cellcustody.ledger.recording.writer import LedgerBusyError, LedgerStoppedError
 from cellcustody.ledger.statements.errors import OversizeError
+from cellcustody.ledger.store import StoreUnavailableError
+from cellcustody.ledger.views.errors import ViewBehindError
 from cellcustody.services.error_status import DETAILS_BYTES_MAX, status_code_of, status_details_of
 
 
@@ -46,8 +49,6 @@ def test_a_reason_that_two_stages_share_is_told_with_one_code() -> None:
     codes: dict[str, set[grpc.StatusCode]] = {}
     for each in classes(RefusedError):
         codes.setdefault(each.reason, set()).add(status_code_of(each.__new__(each)))
-    # A statement of another ledger is wrong in form when it is an act, and not permitted when it is a registrar's.
-    codes.pop("LEDGER_MISMATCH")
 
     assert {reason: found for reason, found in codes.items() if len(found) > 1} == {}
 
@@ -102,9 +103,29 @@ def test_details_too_long_for_a_client_are_cut_and_say_so() -> None:
     assert len(details.serialised) < DETAILS_BYTES_MAX + 300
 
 
-def test_what_may_be_sent_again_says_so() -> None:
+@pytest.mark.parametrize(
+    "error",
+    [
+        OutcomeUnknownError("late"),
+        LedgerBusyError("busy"),
+        StoreUnavailableError("no answer"),
+        ViewBehindError("behind"),
+        RetryableRefusedError("later"),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_what_may_be_sent_again_says_so(error: CellcustodyError) -> None:
     information = error_details_pb2.ErrorInfo()
-    status = status_pb2.Status.FromString(status_details_of(OutcomeUnknownError("late")).serialised)
+    status = status_pb2.Status.FromString(status_details_of(error).serialised)
 
     assert status.details[0].Unpack(information)
     assert information.metadata["retryable"] == "true"
+
+
+@pytest.mark.parametrize("error", [LedgerStoppedError("stopped"), AuthorisationRefusedError("no")])
+def test_what_will_not_go_better_does_not(error: CellcustodyError) -> None:
+    information = error_details_pb2.ErrorInfo()
+    status = status_pb2.Status.FromString(status_details_of(error).serialised)
+
+    assert status.details[0].Unpack(information)
+    assert "retryable" not in information.metadata

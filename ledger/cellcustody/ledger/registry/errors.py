@@ -8,12 +8,13 @@ SignatureRefusedError
 |- SignerMismatchError           SIGNER_MISMATCH
 |- ServiceKeyNotPermittedError   SERVICE_KEY_NOT_PERMITTED
 `- LedgerOnlyError               LEDGER_ONLY
+FormRefusedError
+`- LedgerMismatchError           LEDGER_MISMATCH
 AuthorisationRefusedError
 |- DeviceUnknownError            DEVICE_UNKNOWN
 |- PersonNeededError             PERSON_NEEDED
 |- FoundingIncompleteError       FOUNDING_INCOMPLETE
 |- AlreadyFoundedError           ALREADY_FOUNDED
-|- LedgerMismatchError           LEDGER_MISMATCH
 |- NotRegistrarError             NOT_REGISTRAR
 |- NotAdministratorError         NOT_ADMINISTRATOR
 |- RegistryRoleError             REGISTRY_ROLE
@@ -45,6 +46,7 @@ from __future__ import annotations
 from cellcustody.ledger.errors import (
     AuthorisationRefusedError,
     ConflictError,
+    FormRefusedError,
     MalformedError,
     RetryableRefusedError,
     SignatureRefusedError,
@@ -148,7 +150,7 @@ class AlreadyFoundedError(AuthorisationRefusedError):
     reason = "ALREADY_FOUNDED"
 
 
-class LedgerMismatchError(AuthorisationRefusedError):
+class LedgerMismatchError(FormRefusedError):
     """Raised when a statement names another ledger, or none."""
 
     reason = "LEDGER_MISMATCH"
