@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
+import threading
 from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import Enum
@@ -75,6 +76,7 @@ class FindingRule:
 _REGISTRY_CODES = "cellcustody.ledger.registry.codes"  # By name: the registry imports this module.
 
 _RULES: dict[str, FindingRule] = {}
+_LOADING = threading.RLock()
 _loaded: bool = False
 
 
@@ -94,14 +96,16 @@ def register(*rules: FindingRule) -> None:
 def _load_tables() -> None:
     """Imports every `codes_*` module of this package, and the registry's, once."""
     global _loaded
-    if _loaded:
-        return
-    _loaded = True
-    package = importlib.import_module("cellcustody.ledger.custody")
-    for module in pkgutil.iter_modules(package.__path__):
-        if module.name.startswith("codes_"):
-            importlib.import_module(f"{package.__name__}.{module.name}")
-    importlib.import_module(_REGISTRY_CODES)
+    # Whoever comes second waits for the first: half a table would call a known code unknown.
+    with _LOADING:
+        if _loaded:
+            return
+        package = importlib.import_module("cellcustody.ledger.custody")
+        for module in pkgutil.iter_modules(package.__path__):
+            if module.name.startswith("codes_"):
+                importlib.import_module(f"{package.__name__}.{module.name}")
+        importlib.import_module(_REGISTRY_CODES)
+        _loaded = True
 
 
 def rule_of(code: str) -> FindingRule:
