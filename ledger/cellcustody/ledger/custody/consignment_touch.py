@@ -59,9 +59,10 @@ def containers_touched(state: ConsignmentState, act: Act) -> frozenset[str]:
 def containers_found(state: ConsignmentState, act: Act, finding: Finding) -> frozenset[str]:
     """Returns the labels of the containers that the finding concerns; empty for the whole consignment."""
     concerned: set[str] = set()
+    found = frozenset(finding.leaves)
     for labels, leaves in _spoken_of(state, act):
         for label, leaf in zip(labels, leaves, strict=False):
-            if leaf in finding.leaves:
+            if leaf in found:
                 concerned.update(label)
     return frozenset(concerned) or containers_touched(state, act)
 
