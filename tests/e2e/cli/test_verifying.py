@@ -2,8 +2,9 @@
 
 from pathlib import Path
 
-from demo.world import World
 from tests.e2e.cli.cli_world import Desks, run
+
+from demo.world import World
 
 
 def test_a_dossier_is_verified_against_the_anchor(desks: Desks, dossier: Path) -> None:

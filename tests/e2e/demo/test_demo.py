@@ -1,6 +1,7 @@
 """What `make demo` and `make serve` show is what happens."""
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -56,10 +57,26 @@ def test_the_three_commands_to_try_work_as_printed(tmp_path: Path) -> None:
         assert "box-2 not present" in answers[0]
         assert "available" in answers[1]
         assert "VERIFIED: " in answers[2]
+        (log,) = re.findall("the log over HTTP on ([0-9.:]+)[.]", "".join(printed))
+        assert "make the root that the log signed" in the_readmes_verifier(
+            f"http://{log}", str(tmp_path / "demo" / "ledger" / "anchor.json")
+        )
     finally:
         serving.send_signal(signal.SIGTERM)
         serving.wait(timeout=60)
+        serving.stdout.close()
     assert (tmp_path / "demo" / "server.log").read_text().rstrip().splitlines()[-1].count('"ended"') == 1
+
+
+def the_readmes_verifier(*arguments: str) -> str:
+    """Returns what the verifier prints that README.md gives to those who do without this program."""
+    (program,) = re.findall("```python\n(.*?)```", (ROOT / "README.md").read_text(encoding="utf-8"), re.DOTALL)
+    assert "cellcustody" not in program
+    done = subprocess.run(
+        [sys.executable, "-c", program, *arguments], cwd=ROOT, capture_output=True, text=True, timeout=60
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
 
 
 def type_in(command: str) -> str:

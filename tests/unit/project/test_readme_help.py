@@ -55,4 +55,5 @@ def test_the_readme_shows_the_program_as_it_is() -> None:
     """Every help text in README.md is what the installed program prints."""
     text = readme_help.README.read_text(encoding="utf-8")
 
+    assert readme_help.blocks_of(text)
     assert readme_help.outdated(text, readme_help.run_program) == ()
