@@ -159,3 +159,13 @@ def answered_list(printed: Printed) -> list[dict[str, object]]:
     answer = printed.json
     assert isinstance(answer, list)
     return answer
+
+
+def test_the_servers_log_tells_of_nobody(desks: Desks) -> None:
+    """Calls are logged with method, outcome and site; no name, role, patient, person or content of a body is."""
+    desks.says("nurse", "act", "place-hold", "--stream", desks.stream, "--body", desks.body_of_hold(), "--yes")
+    log = (desks.world.folder / "server.log").read_text()
+
+    assert "/PlaceHold" in log
+    for private in ("nurse", "MRN-", "WB-", "label is loose", desks.story.nurse.person.hex(), desks.story.coi):
+        assert private not in log
