@@ -2,8 +2,9 @@
 
 The rules:
 
-* A run measures disk, raw verification, echo, single appends, batches and offline verification, one after the other.
-  Runs follow one another, so that what disturbs the machine disturbs ceilings and ledger alike; medians are of runs.
+* A run measures disk, raw verification, echo, single appends and batches, one after the other. Offline verification
+  needs the ledger closed: it comes after all of them, each time with a raw verification of its own.
+* Runs follow one another, so that what disturbs the machine disturbs ceilings and ledger alike; medians are of runs.
 * Before a measure begins the server has nothing left to do: its views have followed and it uses no processor time.
 * Every statement sent is recorded, or the benchmark fails: a fast refusal is no throughput.
 """
@@ -15,12 +16,12 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from benchmarks.ceilings import Disk, RawVerification, measure_disk, measure_verification, raw_signatures
+from benchmarks.ceilings import Disk, RawSignature, RawVerification, measure_disk, measure_verification, raw_signatures
 from benchmarks.founding import Ground, found, opened
 from benchmarks.frames import write_frames
 from benchmarks.load_generator import APPEND, APPEND_BATCH, ECHO, Answer, Specification
@@ -30,7 +31,7 @@ from benchmarks.timing import Latencies
 from benchmarks.workload import SignedFact, Therapy, measured_payload_bytes, to_request
 from cellcustody.v1 import ledger_service_pb2
 
-__all__ = ["Run", "Sizes", "Throughput", "measure_throughput", "settle"]
+__all__ = ["Offline", "Run", "Sizes", "Throughput", "measure_offline", "measure_throughput", "settle"]
 
 CALLERS: Final = 16  # The target's own number.
 BATCH_CALLERS: Final = 4  # So that one batch is judged while the next is verified.
@@ -61,7 +62,6 @@ class Run:
     echo: Latencies
     single: Latencies
     bulk_per_second: float
-    offline_per_second: float
 
     @property
     def single_ceiling(self) -> float:
@@ -76,11 +76,21 @@ class Run:
 
 @dataclass(frozen=True, slots=True)
 class Throughput:
-    """All runs, and what was sent."""
+    """All runs, what was sent, and the ledger that took it."""
 
     runs: tuple[Run, ...]
     payload_bytes: int
     request_bytes: int
+    ground: Ground
+    signatures: tuple[RawSignature, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Offline:
+    """Signatures a second: raw, and with everything else that the verifier checks of an export."""
+
+    raw_per_second: float
+    per_second: float
 
 
 def measure_throughput(directory: Path, sizes: Sizes) -> Throughput:
@@ -96,15 +106,22 @@ def measure_throughput(directory: Path, sizes: Sizes) -> Throughput:
     load = _Load(directory, ground, singles, bulk, sizes)
     with echo_server(ground.founded.configuration) as echo, ledger_server(ground.founded.configuration) as server:
         load.warm(server)
-        measured = [load.run(number, echo, server) for number in range(sizes.runs)]
-    with opened(ground) as ledger:
-        write_export(ledger, directory / "export")
-    offline = [_verify_offline(directory / "export", ground.founded.founding_digest) for _ in range(sizes.runs)]
-    runs = tuple(
-        Run(disk, raw, echoed, single, bulk_rate, offline_rate)
-        for (disk, raw, echoed, single, bulk_rate), offline_rate in zip(measured, offline, strict=True)
-    )
-    return Throughput(runs, load.payload_bytes, load.request_bytes)
+        measured = tuple(load.run(number, echo, server) for number in range(sizes.runs))
+    return Throughput(measured, load.payload_bytes, load.request_bytes, ground, load.signatures)
+
+
+def measure_offline(directory: Path, after: Throughput) -> Iterator[Offline]:
+    """Exports the whole ledger that was measured and yields one measure of its verification for each run.
+
+    Raises:
+        RuntimeError: the export does not verify.
+    """
+    export = directory / "export"
+    with opened(after.ground) as ledger:
+        write_export(ledger, export)
+    for _ in after.runs:
+        raw = measure_verification(after.signatures)
+        yield Offline(raw.per_second, _verify_offline(export, after.ground.founded.founding_digest))
 
 
 class _Load:
@@ -126,6 +143,7 @@ class _Load:
         self._singles = [scene.facts(singles, sizes.singles) for _ in range(sizes.runs)]
         self._bulk = [_for_batches(scene.facts(bulk, sizes.batches * BATCH_STATEMENTS)) for _ in range(sizes.runs)]
         self._raw = [raw_signatures(facts, scene.nurses) for facts in self._singles]
+        self.signatures = tuple(one for raw in self._raw for one in raw)
         self.payload_bytes = measured_payload_bytes(self._singles[0])
         self.request_bytes = to_request(self._singles[0][0]).ByteSize()
 
@@ -136,9 +154,7 @@ class _Load:
         self._send(server, APPEND_BATCH, bulk)
         settle(server)
 
-    def run(
-        self, number: int, echo: Running, server: Running
-    ) -> tuple[Disk, RawVerification, Latencies, Latencies, float]:
+    def run(self, number: int, echo: Running, server: Running) -> Run:
         """Measures once."""
         disk = measure_disk(self._ground.directory / "data", self._sizes.probes)
         raw = measure_verification(self._raw[number])
@@ -148,7 +164,7 @@ class _Load:
         settle(server)
         bulk = self._send(server, APPEND_BATCH, self._bulk[number])
         settle(server)
-        return disk, raw, echoed, single, bulk.statements / bulk.calls.elapsed_seconds
+        return Run(disk, raw, echoed, single, bulk.statements / bulk.calls.elapsed_seconds)
 
     def _send(self, server: Running, method: str, facts: Sequence[SignedFact]) -> Answer:
         path = self._directory / "requests"
