@@ -8,7 +8,7 @@ from dataclasses import replace
 from google.protobuf.message import Message
 
 from cellcustody.ledger.custody.act import Act, Status, UnitRef
-from cellcustody.ledger.custody.findings import Strength, rule_of
+from cellcustody.ledger.custody.findings import Family, Strength, all_rules, rule_of
 from cellcustody.ledger.custody.holds import hold_id
 from cellcustody.ledger.custody.policy import PolicyPack
 from cellcustody.ledger.custody.therapy_state import BatchStatus, custody_of
@@ -390,7 +390,9 @@ def test_identity_is_restored_where_it_is_broken() -> None:
 # Overrides.
 
 
-def _override(story: Story, gate: str, *, reason: str = "study S-1", ids: tuple[bytes, ...] = ()) -> Message:
+def _override(
+    story: Story, gate: str, *, reason: str = "study S-1", ids: tuple[bytes, ...] = ()
+) -> quality.GateOverridden:
     kind = quality.SCOPE_KIND_MATERIAL if ids else quality.SCOPE_KIND_THERAPY
     return quality.GateOverridden(
         gate=gate,
@@ -410,6 +412,33 @@ def test_a_gate_of_the_pack_is_overridden_with_a_reason_and_a_hard_gate_never() 
     assert _judge(story, _override(story, "VOLUME_IMBALANCE")) == set()
     assert _judge(story, _override(story, "VOLUME_IMBALANCE", reason="")) == {"REASON_MISSING"}
     assert _judge(story, _override(story, "IDENTITY_MISMATCH")) == {"HARD_GATE_NO_OVERRIDE"}
+
+
+def test_no_hard_gate_at_all_is_overridden() -> None:
+    """Whatever its code; and nothing found at entry either."""
+    story = Story().to_the_plant()
+    for rule in all_rules():
+        if rule.strength is Strength.HARD_GATE:
+            assert "HARD_GATE_NO_OVERRIDE" in _judge(story, _override(story, rule.code)), rule.code
+        elif rule.family is Family.ENTRY:
+            assert _judge(story, _override(story, rule.code)) == {"GATE_UNKNOWN"}, rule.code
+
+
+def test_an_override_for_materials_names_them() -> None:
+    """An empty list would cover everything."""
+    story = Story().to_the_plant()
+    override = _override(story, "VOLUME_IMBALANCE")
+    override.scope.kind = quality.SCOPE_KIND_MATERIAL
+    assert _judge(story, override) == {"SCOPE_EMPTY"}
+
+
+def test_an_override_signed_afterwards_lets_nothing_pass_that_was_done_before() -> None:
+    """Whatever it says of when it occurred."""
+    story = Story().to_the_plant()
+    divided = story.divides("apheresis", [new("part", common.MATERIAL_KIND_INTERMEDIATE, 50)])
+    override = _overrides(story, "VOLUME_IMBALANCE")
+    story.acts[-1] = replace(override, occurred_start=divided.occurred_start - 1)
+    assert story.codes(divided) == {"VOLUME_IMBALANCE"}
 
 
 def test_an_overridden_gate_is_an_advisory_for_what_it_covers() -> None:

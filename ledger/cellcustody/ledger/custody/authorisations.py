@@ -7,8 +7,8 @@ The rules, in the order they are checked:
 * A HoldLifted names at least one hold, each of which stands, in a role that the pack lets lift it.
 * A StatementCorrected names a fact that stands and a fact of the same kind of body that names it in `replaces`; a
   StatementRetracted names a fact that stands. Only the site that stated a fact corrects or retracts it.
-* A GateOverridden names a gate of the fold that the pack lets this role override, and has not run out. A hard gate has
-  no override.
+* A GateOverridden names a gate of the fold that the pack lets this role override, and has not run out; one for
+  materials or batches names them. A hard gate has no override.
 
 What an authorisation names and is not in the log yet is found with the strength AWAITING: the refusal is retryable.
 """
@@ -89,6 +89,9 @@ def _is_decisive(act: Act, judged: Judged) -> bool:
     return judged.status is Status.NONCONFORMING or isinstance(act.body, quality.HoldPlaced)
 
 
+_SCOPES_OF_IDS = (quality.SCOPE_KIND_MATERIAL, quality.SCOPE_KIND_BATCH)
+
+
 def check_common(state: FoldState, act: Act, pack: PolicyPack, news: Collection[News], found: Findings) -> None:
     """Adds what the rules common to all streams find in an authorisation."""
     if pack.must_have_seen and not pack.must_see(act.body_type) <= {_KINDS.get(stream[0]) for stream, _ in act.seen}:
@@ -160,6 +163,8 @@ def _check_overridden(act: Act, body: quality.GateOverridden, pack: PolicyPack, 
         found.add("GATE_UNKNOWN", act.leaves_of(1))
     elif not pack.may_override(body.gate, act.role):
         found.add("OVERRIDE_NOT_PERMITTED", act.leaves_of(1))
+    if body.scope.kind in _SCOPES_OF_IDS and not body.scope.ids:
+        found.add("SCOPE_EMPTY", act.leaves_of(2))
     if body.valid_until_unix_micros <= act.signed_at:
         found.add("OVERRIDE_RUN_OUT", act.leaves_of(3))
 

@@ -101,6 +101,12 @@ RULES = (
         "State a time until which it is valid.",
     ),
     _rule(
+        "SCOPE_EMPTY",
+        Strength.GATE,
+        "An override for materials or batches names them.",
+        "Name what it is to cover.",
+    ),
+    _rule(
         "NOT_LAST_CUSTODIAN",
         Strength.GATE,
         "Custody is established by the last custodian's site or the site that keeps the record.",
