@@ -195,7 +195,7 @@ class _Handler(BaseHTTPRequestHandler):
             self.wfile.write(content)
         self.server.log.write(
             "http",
-            resource=self.path.split("/", 3)[1][:16],
+            resource=self.path.lstrip("/").partition("/")[0][:16],
             status=int(answer.status),
             duration_ms=round((time.monotonic() - started) * 1000, 3),
         )
