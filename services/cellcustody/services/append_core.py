@@ -7,13 +7,12 @@ The rules:
   cannot be read goes on to the ledger, which refuses it with the reason that is its own.
 * The operator's TLS key carries statements of the registry, of policies and of schemas alone.
 * A caller's deadline bounds the wait. When it passes the outcome is unknown: the same statement sent again settles it.
-* Statements of a batch are judged in order, each with its own result. One that was refused because it names a refused
-  statement of the same batch says so: DEPENDS_ON_REFUSED.
+* Statements of a batch are judged in order, each with its own result. An authorisation that was refused because it
+  names a refused statement of the same batch says so: DEPENDS_ON_REFUSED; a fact is recorded with that finding.
 """
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable, Sequence
 from typing import Final
 
@@ -22,9 +21,10 @@ from google.protobuf.message import DecodeError
 
 from cellcustody.ledger.entries import write_judgement
 from cellcustody.ledger.errors import RefusedError, RetryableRefusedError
+from cellcustody.ledger.recording.batches import digest_of_envelope
 from cellcustody.ledger.recording.ledger import Ledger, Recorded, Submission
 from cellcustody.ledger.recording.planning import Explained
-from cellcustody.ledger.statements import Opening, StreamKind, pae
+from cellcustody.ledger.statements import Opening, StreamKind
 from cellcustody.services.access import Caller, WrongCapabilityError
 from cellcustody.services.error_status import (
     BatchTooLargeError,
@@ -235,18 +235,10 @@ def _with_dependence(
             )
         else:
             told.append(outcome)
-        digest = _digest_of(item.envelope)
+        digest = digest_of_envelope(item.envelope)
         if digest is not None:
             refused.append(digest)
     return told
-
-
-def _digest_of(envelope: bytes) -> bytes | None:
-    try:
-        read = envelope_pb2.Envelope.FromString(envelope)
-    except DecodeError:
-        return None
-    return hashlib.sha256(pae(read.payload_type, read.payload)).digest()
 
 
 def _named_of(item: ledger_service_pb2.SubmitRequest, digests: Iterable[bytes]) -> list[bytes]:

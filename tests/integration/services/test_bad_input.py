@@ -8,9 +8,18 @@ from collections.abc import Callable, Iterator
 import grpc
 import pytest
 
-from cellcustody.ledger.statements import Ed25519Signer, PayloadType, encode_envelope, parse_envelope, sign_envelope
+from cellcustody.ledger.statements import (
+    Ed25519Signer,
+    PayloadType,
+    StreamKind,
+    encode_envelope,
+    new_stream_id,
+    parse_envelope,
+    sign_envelope,
+)
 from cellcustody.ledger.statements.envelope import EnvelopeSignature
 from cellcustody.v1 import (
+    common_pb2,
     entry_pb2,
     harvest_pb2,
     ledger_service_pb2,
@@ -18,6 +27,7 @@ from cellcustody.v1 import (
     quality_pb2,
     registry_pb2,
     statement_pb2,
+    transport_pb2,
 )
 
 from .served_ledger import (
@@ -322,6 +332,29 @@ class TestABatch:
         assert answer.results[1].refused.reason == "DEPENDS_ON_REFUSED"
         assert answer.results[1].refused.retryable
 
+    def test_a_fact_that_names_a_refused_one_is_recorded_and_says_so(
+        self, ledger: ServedLedger, plant: EnrolledSite
+    ) -> None:
+        consignment = new_stream_id(StreamKind.CONSIGNMENT, os.urandom)
+        unit = common_pb2.Unit(site=plant.site, unit="cell-lab")
+        release = transport_pb2.CustodyReleased(releaser=unit, receiver=unit, containers=["box-1"], count=1)
+        refused = ledger.statement(plant.administrator, consignment, release)
+        del refused.openings[:]
+        digest = parse_envelope(refused.envelope).statement_digest
+        line = common_pb2.HandoffLine(container="box-1", outcome=common_pb2.LINE_OUTCOME_ACCEPTED)
+        acceptance = transport_pb2.CustodyAccepted(release=digest, receiver=unit, lines=[line])
+        fact = ledger.statement(plant.administrator, consignment, acceptance)
+        other = ledger.deviation(plant.administrator)
+
+        batch = ledger_service_pb2.AppendBatchRequest(statements=[refused, fact, other])
+        answer = ledger.ledger_service("plant").AppendBatch(batch, timeout=TIMEOUT_SECONDS)
+
+        told = answer.results[1].recorded
+        assert answer.results[0].refused.reason
+        assert told.judgement.status == entry_pb2.JUDGEMENT_STATUS_AWAITING
+        assert "DEPENDS_ON_REFUSED" in {one.code for one in told.judgement.findings}
+        assert "DEPENDS_ON_REFUSED" not in {one.code for one in answer.results[2].recorded.judgement.findings}
+
     @pytest.mark.parametrize("count", [0, 501])
     def test_its_size_is_bounded(self, ledger: ServedLedger, plant: EnrolledSite, count: int) -> None:
         request = ledger_service_pb2.AppendBatchRequest(
@@ -332,6 +365,17 @@ class TestABatch:
             ledger.ledger_service("plant").AppendBatch(request, timeout=TIMEOUT_SECONDS)
 
         assert refusal_of(refused.value).reason == "BATCH_SIZE"
+
+
+def test_the_latest_judgement_of_a_registrys_act_is_in_effect(ledger: ServedLedger) -> None:
+    pending = ledger.server.ledger.checkpoint_size()
+    ledger.enrol_site("joined", options_pb2.CAPABILITY_TEST)
+
+    entry = ledger.ledger_service().GetEntry(
+        ledger_service_pb2.GetEntryRequest(leaf_index=pending), timeout=TIMEOUT_SECONDS
+    )
+
+    assert entry.latest_judgement.status == entry_pb2.JUDGEMENT_STATUS_IN_EFFECT
 
 
 def test_an_entry_comes_back_with_what_its_reader_may_read(ledger: ServedLedger, plant: EnrolledSite) -> None:

@@ -39,6 +39,13 @@ RULES = (
         "Nothing: lateness is shown with the delay.",
     ),
     FindingRule(
+        "DEPENDS_ON_REFUSED",
+        Strength.ADVISORY,
+        _ENTRY,
+        "A fact does not name a statement that was refused when both were delivered together.",
+        "Deliver the refused statement again once it is put right; the fact is judged anew when it is in.",
+    ),
+    FindingRule(
         "CHECK_CHARACTER_WRONG",
         Strength.GATE,
         _ENTRY,

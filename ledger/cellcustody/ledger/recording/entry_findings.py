@@ -95,6 +95,8 @@ class EntryBench:
             result.add(Finding("CLOCK_AHEAD"))
         elif not found.is_authorisation and is_late(header, now, pack):
             result.add(Finding("LATE"))
+        if prepared.depends_on_refused and not found.is_authorisation:
+            result.add(Finding("DEPENDS_ON_REFUSED"))
         if self._is_out_of_scope(case, admission.site, body):
             result.add(Finding("OUT_OF_SCOPE"))
         if StreamKind(prepared.statement.stream[0]) is StreamKind.THERAPY:

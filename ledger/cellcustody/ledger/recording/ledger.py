@@ -14,11 +14,12 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import TracebackType
 from typing import Final, Self
 
 from cellcustody.ledger.contract import BODIES
+from cellcustody.ledger.custody.act import Judged, Status
 from cellcustody.ledger.entries import JudgedEntry, read_entry
 from cellcustody.ledger.errors import (
     CellcustodyError,
@@ -28,6 +29,7 @@ from cellcustody.ledger.errors import (
     RefusedError,
     StoreError,
 )
+from cellcustody.ledger.recording.batches import Refusals, digest_of_envelope
 from cellcustody.ledger.recording.judging import LedgerJudge
 from cellcustody.ledger.recording.ledger_statements import LedgerVoice
 from cellcustody.ledger.recording.opening import open_registry, verified_last_checkpoint
@@ -76,6 +78,7 @@ __all__ = [
 
 _ALL_CLASSES: Final = frozenset(range(1, 7))
 _PUBLIC_ONLY: Final = frozenset({1})
+_REVISED_KINDS: Final = frozenset({StreamKind.THERAPY, StreamKind.CONSIGNMENT, StreamKind.LOT, StreamKind.SITE})
 
 
 class OutcomeUnknownError(StoreError):
@@ -280,13 +283,17 @@ class Ledger:
         """
         waiting = _Waiting(len(submissions), [None] * len(submissions))
         members: list[Member] = []
+        refusals = Refusals()
         for index, submission in enumerate(submissions):
             try:
                 prepared = self.prepare(submission)
             except RefusedError as refusal:
                 waiting.give(index, refusal)
+                digest = digest_of_envelope(submission.envelope)
+                if digest is not None:
+                    refusals.add(digest)
                 continue
-            members.append(_member(prepared, submission.submitting_site, waiting, index, with_receipts))
+            members.append(_member(prepared, submission.submitting_site, waiting, index, with_receipts, refusals))
         if members:
             self._writer.put(members)
             if not waiting.event.wait(timeout_seconds):
@@ -504,19 +511,31 @@ class Ledger:
             else []
         )
         return EntryView(
-            index, statement.stream, raw, tuple(openings), self._latest_judgement(statement.stream, statement.digest)
+            index,
+            statement.stream,
+            raw,
+            tuple(openings),
+            self._latest_judgement(statement.stream, statement.digest, entry.judgement),
         )
 
-    def _latest_judgement(self, stream: bytes, digest: bytes) -> JudgedEntry:
-        return latest_judgements(self.store, stream)[digest]
+    def _latest_judgement(self, stream: bytes, digest: bytes, at_entry: JudgedEntry) -> JudgedEntry:
+        if stream[0] in _REVISED_KINDS:
+            return latest_judgements(self.store, stream)[digest]
+        # The registry's streams grow for ever and are not read for this: its state tells what took effect since.
+        act = self.registry.acts.get(digest)
+        if at_entry.judged.status is not Status.PENDING or act is None or act.in_effect_at is None:
+            return at_entry
+        return replace(at_entry, judged=Judged(Status.IN_EFFECT, at_entry.judged.findings))
 
 
-def _member(prepared: Prepared, submitting_site: bytes, waiting: _Waiting, index: int, wants_receipt: bool) -> Member:
+def _member(
+    prepared: Prepared, submitting_site: bytes, waiting: _Waiting, index: int, wants_receipt: bool, refusals: Refusals
+) -> Member:
     def done(result: object) -> None:
         if isinstance(result, Recorded | CellcustodyError):
             waiting.give(index, result)
 
-    return Member(prepared, submitting_site, done, wants_receipt)
+    return Member(prepared, submitting_site, done, wants_receipt, refusals)
 
 
 def _unsigned(payload: bytes, payload_type: str) -> bytes:

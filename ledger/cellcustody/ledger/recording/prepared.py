@@ -81,6 +81,8 @@ class Prepared:
     body_type: BodyType | None
     body: Message | None
     openings: tuple[Opening, ...]
+    depends_on_refused: bool = False
+    """Whether it names a statement that came in the same call and was refused."""
 
 
 def prepare(envelope: bytes, openings: Sequence[Opening], key_lookup: KeyLookup) -> Prepared:

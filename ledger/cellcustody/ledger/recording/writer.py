@@ -16,12 +16,13 @@ from __future__ import annotations
 import threading
 from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from cellcustody.ledger.contract import DisclosureClass
 from cellcustody.ledger.entries import ZERO_HASH, JudgedEntry, encode_entry, leaf_hash_of
 from cellcustody.ledger.errors import CellcustodyError, FatalStoreError, RefusedError, StoreError
+from cellcustody.ledger.recording.batches import Refusals
 from cellcustody.ledger.recording.planning import AlreadyRecorded, Explained, Judge, Plan
 from cellcustody.ledger.recording.prepared import Prepared
 from cellcustody.ledger.recording.sealing import (
@@ -90,6 +91,7 @@ class Member:
     submitting_site: bytes
     done: Callable[[object], None]
     wants_receipt: bool = True
+    call: Refusals = field(default_factory=Refusals)
 
 
 @dataclass(frozen=True, slots=True)
@@ -249,9 +251,14 @@ class Writer:
         for member in members:
             now = self._now()
             leaf_index = group.start + len(group.entries)
+            digest = member.prepared.statement.digest
+            prepared = member.prepared
+            if member.call.are_named_by(prepared):
+                prepared = replace(prepared, depends_on_refused=True)
             try:
-                plan = self._judge.judge(member.prepared, member.submitting_site, leaf_index=leaf_index, now=now)
+                plan = self._judge.judge(prepared, member.submitting_site, leaf_index=leaf_index, now=now)
             except RefusedError as refusal:
+                member.call.add(digest)
                 refused.append((member, refusal))
                 continue
             except FatalStoreError:
@@ -259,7 +266,7 @@ class Writer:
             except Exception as failure:
                 # A fault of ours, not of the statement: nothing of the group is committed with half-moved state.
                 raise JudgingFailedError("a statement could not be judged", failure=repr(failure)) from failure
-            digest = member.prepared.statement.digest
+            member.call.drop(digest)
             if isinstance(plan, AlreadyRecorded):
                 outcome = MemberOutcome(plan.leaf_index, digest, plan.judgement, already_recorded=True)
             else:
