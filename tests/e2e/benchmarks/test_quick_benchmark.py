@@ -7,7 +7,13 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[3]
-MEASURES = ("single appends, 16 callers", "AppendBatch", "offline verification", "custody query, median", "server memory")
+MEASURES = (
+    "single appends, 16 callers",
+    "AppendBatch",
+    "offline verification",
+    "custody query, median",
+    "server memory",
+)
 
 
 def test_the_quick_benchmark_prints_every_measure(tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ The rules:
 * As known at a position: the statements, links and judgements recorded below it, and nothing later.
 * As it was at a time: the acts that had happened by then, by the judgements that count; what was corrected since is
   told as corrected, for this is how it was, not how it was known.
-* A history stands in the order of the fold: after what a statement names or has seen, then by occurrence. A corrected
+* A history stands in the order of occurrence, as people read it; at the same time, in the order of the fold. A corrected
   fact stays in it beside its replacement and names the correction. The ledger's own re-judgements are no occurrences;
   their outcome stands in the judgement of each item.
 """
@@ -50,7 +50,7 @@ class TherapyPast:
         return fold_therapy(self.stream, self.told, self.consignments, self.pack, at=at)
 
     def items(self, case: TherapyCase, summary: Summary) -> list[custody_query_service_pb2.HistoryItem]:
-        """Returns the history in the order of the fold."""
+        """Returns the history in the order of occurrence."""
         told = {one.act.digest: one for one in self.told}
         latest = latest_judgements(self.told)
         for carried in self.consignments.values():
@@ -65,7 +65,7 @@ class TherapyPast:
                 materials=materials_of(act),
                 superseded_by=corrected_by.get(act.digest, b""),
             )
-            for act in case.order
+            for act in sorted(case.order, key=lambda act: act.occurred_start)
         ]
 
 
