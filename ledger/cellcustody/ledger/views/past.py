@@ -5,9 +5,9 @@ The rules:
 * As known at a position: the statements, links and judgements recorded below it, and nothing later.
 * As it was at a time: the acts that had happened by then, by the judgements that count; what was corrected since is
   told as corrected, for this is how it was, not how it was known.
-* A history stands in the order of occurrence, as people read it; at the same time, in the order of the fold. A corrected
-  fact stays in it beside its replacement and names the correction. The ledger's own re-judgements are no occurrences;
-  their outcome stands in the judgement of each item.
+* A history stands in the order of occurrence, as people read it; at the same time, in the order of the fold. A
+  corrected fact stays in it beside its replacement and names the correction. The ledger's own re-judgements are no
+  occurrences; their outcome stands in the judgement of each item.
 """
 
 from __future__ import annotations
