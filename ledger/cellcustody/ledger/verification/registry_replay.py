@@ -134,7 +134,7 @@ def _entry(given: EntryToVerify) -> RegistryEntry:
             raise RegistryInvalidError(
                 "the contract has no such body", leaf_index=given.leaf_index, body_type=parsed.header.body_type
             )
-        body, _, _ = verify_body(given.leaf_index, parsed, given.records, found)
+        body, _, _ = verify_body(given.leaf_index, parsed.commitment, given.records, found)
         _check_shown(given.leaf_index, parsed, given.records, found.classes)
     return RegistryEntry(RegistryStatement.of(parsed, body), given.leaf_index, entry.recorded_at_unix_micros, judged)
 

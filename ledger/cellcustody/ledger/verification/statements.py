@@ -38,10 +38,11 @@ from cellcustody.ledger.registry import (
     competence,
 )
 from cellcustody.ledger.statements import (
+    Commitment,
+    DisclosedBody,
     KeyId,
     KeyLookup,
     Opening,
-    ParsedStatement,
     PayloadType,
     StreamKind,
     check_wire_form,
@@ -49,7 +50,7 @@ from cellcustody.ledger.statements import (
     partial_body,
     read_statement,
 )
-from cellcustody.ledger.verification.commitments import check_records
+from cellcustody.ledger.verification.commitments import RecordReader
 from cellcustody.ledger.verification.container import EntryToVerify, Records
 from cellcustody.ledger.verification.errors import (
     CommitmentInvalidError,
@@ -59,7 +60,7 @@ from cellcustody.ledger.verification.errors import (
     SignerInvalidError,
     StatementInvalidError,
 )
-from cellcustody.ledger.verification.quick_reading import read_quickly
+from cellcustody.ledger.verification.quick_reading import QuickReader, Said, said_in
 from cellcustody.v1 import entry_pb2
 
 __all__ = [
@@ -85,7 +86,10 @@ _LAPSED: Final = "TRAINING_LAPSED"
 _FACTS: Final = frozenset({Status.CONFORMING, Status.NONCONFORMING, Status.AWAITING})
 _AUTHORISATIONS: Final = frozenset({Status.PENDING, Status.IN_EFFECT})
 
+_CIRCUMSTANCES_REMEMBERED_MAX: Final = 65_536  # Some ten thousand persons who do several things each.
+
 _AdmissionKey = tuple[int, bytes, tuple[KeyId, ...], bytes, PayloadType, bool]
+_Circumstances = tuple[int, PayloadType, str, int, bytes, str, tuple[KeyId, ...], bytes, bytes, bytes, bytes]
 
 
 class CheckedStatement(NamedTuple):
@@ -119,6 +123,14 @@ class CheckedStatement(NamedTuple):
     judgement: JudgedEntry
     kind: PayloadType
     is_suspect: bool
+
+
+class _Accepted(NamedTuple):
+    """What was found of an entry without any finding; `trained_until` is compared at each use."""
+
+    site: bytes
+    judgement: JudgedEntry
+    trained_until: int | None
 
 
 class _Standing(NamedTuple):
@@ -157,7 +169,7 @@ def read_given_entry(given: EntryToVerify) -> entry_pb2.Entry:
 
 
 def verify_body(
-    leaf_index: int, statement: ParsedStatement, records: Records | None, found: BodyType
+    leaf_index: int, commitment: Commitment, records: Records | None, found: BodyType
 ) -> tuple[Message, int, bool]:
     """Returns the body as far as it is shown, how many records are open, and whether that is all of them.
 
@@ -167,7 +179,7 @@ def verify_body(
     if records is None:
         return found.message_class(), 0, False
     try:
-        check_records(records, statement.commitment)
+        DisclosedBody(records).verify(commitment)
         openings = [record for record in records if isinstance(record, Opening)]
         if len(openings) == len(records):
             body = parse_wire_form(found.message_class, b"".join(opening.record for opening in openings))
@@ -195,7 +207,9 @@ class StatementVerifier:
         self._leaves = registry_leaves
         self._lookup: KeyLookup = registry.public_key
         known = ((key_id, registry.public_key(key_id)) for key_id in registry.keys)
-        self._keys = {key_id.hex(): key for key_id, key in known if key is not None}
+        self._quick = QuickReader({key_id.hex(): key for key_id, key in known if key is not None})
+        self._records = RecordReader()
+        self._accepted: dict[_Circumstances, _Accepted] = {}
         self._ledger_id = registry.latest.ledger_id
         founding = registry.founding
         self._first_schema = founding.schema_digest if founding else b""
@@ -212,150 +226,195 @@ class StatementVerifier:
         Raises:
             DossierError: the first broken rule, by its class; `leaf_index` says where.
         """
-        leaf_index = given.leaf_index
+        leaf_index, records = given.leaf_index, given.records
 
         # (1): The entry's own form.
         entry = read_given_entry(given)
+        recorded_at = entry.recorded_at_unix_micros
 
         # (2): The signatures cover these very bytes. Nothing of the statement is believed before this step.
+        said = self._read(entry.envelope, leaf_index)
+
+        # (3): It belongs here.
+        found = self._check_header(said, leaf_index)
+
+        # (4): What is shown of the body is what was signed.
+        body, opened, is_whole = self._check_body(said, found, records, leaf_index)
+
+        # What does not change from one entry to the next need not be judged again: (5), (6) and (7) held for one by the
+        # same signer with the same key and device, of this type, relying on the same things, judged in the same bytes.
+        epoch = bisect_right(self._leaves, leaf_index - 1)
+        judgement_bytes = entry.judgement.SerializeToString()
+        circumstances: _Circumstances = (
+            epoch,
+            said.kind,
+            said.body_type,
+            said.stream[0],
+            said.signer,
+            said.role,
+            said.key_ids,
+            said.device,
+            said.schema_digest,
+            said.policy_digest,
+            judgement_bytes,
+        )
+        accepted = self._accepted.get(circumstances)
+        if accepted is not None and (accepted.trained_until is None or said.signed_at <= accepted.trained_until):
+            site, judgement = accepted.site, accepted.judgement
+        else:
+            # (5): The signer, as of this position.
+            judgement = self._judgement(entry, leaf_index)
+            codes = frozenset([finding.code for finding in judgement.judged.findings])
+            site = self._check_signer(said, found, codes, leaf_index, recorded_at)
+
+            # (6): What it relies on.
+            self._check_references(said, codes, judgement, leaf_index)
+
+            # (7): A judgement that fits.
+            _check_judgement(said, found, judgement, leaf_index)
+            if not codes and leaf_index:
+                self._accept(circumstances, site, judgement, said, leaf_index)
+
+        return CheckedStatement(
+            leaf_index,
+            leaf_hash_of(given.entry),
+            said.digest,
+            said.statement_id,
+            said.stream,
+            entry.sequence,
+            entry.previous_leaf_hash,
+            said.body_type,
+            body,
+            is_whole,
+            opened,
+            len(said.field_numbers) - opened,
+            records is not None or not said.field_numbers,
+            said.signer,
+            site,
+            said.role,
+            said.device,
+            said.signed_at,
+            recorded_at,
+            len(said.key_ids),
+            said.joins,
+            said.seen,
+            judgement,
+            said.kind,
+            self._has_compromise and self._is_suspect(said, leaf_index, recorded_at),
+        )
+
+    def _read(self, envelope: bytes, leaf_index: int) -> Said:
+        said = self._quick.read(envelope)
+        if said is not None:
+            return said
         try:
-            statement = read_quickly(entry.envelope, self._keys) or read_statement(entry.envelope, self._lookup)
+            return said_in(read_statement(envelope, self._lookup))
         except CellcustodyError as defect:
             raise StatementInvalidError(
                 "a statement is not what its signer signed", leaf_index=leaf_index, defect=str(defect)
             ) from defect
-        header = statement.header
 
-        # (3): It belongs here.
-        found = self._check_header(statement, leaf_index)
+    def _check_body(
+        self, said: Said, found: BodyType | None, records: Records | None, leaf_index: int
+    ) -> tuple[Message | None, int, bool]:
+        """Returns the body, if it is to be kept, as far as it is shown; how many records are open; whether all are."""
+        if found is None:
+            if records:
+                raise CommitmentInvalidError("a co-signature has no body", leaf_index=leaf_index)
+            return None, 0, True
+        is_kept = self._keeps_bodies or said.kind is PayloadType.JUDGEMENT
+        if not is_kept and records and self._records.accepts(records, said.body_root, said.field_numbers, found):
+            opened = sum([isinstance(record, Opening) for record in records])
+            return None, opened, opened == len(records)
+        body, opened, is_whole = verify_body(leaf_index, said.commitment, records, found)
+        if is_whole:
+            self._records.learn(found, said.field_numbers)
+        return body if is_kept else None, opened, is_whole
 
-        # (4): What is shown of the body is what was signed.
-        body: Message | None = None
-        opened, is_whole = 0, True
-        if found is not None:
-            body, opened, is_whole = verify_body(leaf_index, statement, given.records, found)
-        elif given.records:
-            raise CommitmentInvalidError("a co-signature has no body", leaf_index=leaf_index)
+    def _accept(
+        self, circumstances: _Circumstances, site: bytes, judgement: JudgedEntry, said: Said, leaf_index: int
+    ) -> None:
+        person = self._registry.as_of(leaf_index).person(said.signer)
+        grant = person.grant_of(said.role) if person is not None else None
+        if len(self._accepted) >= _CIRCUMSTANCES_REMEMBERED_MAX:
+            self._accepted.clear()
+        self._accepted[circumstances] = _Accepted(site, judgement, grant.trained_until if grant is not None else None)
 
-        # (5): The signer, as of this position.
-        judgement = self._judgement(entry, leaf_index)
-        codes = frozenset([finding.code for finding in judgement.judged.findings])
-        site = self._check_signer(statement, found, codes, leaf_index, entry.recorded_at_unix_micros)
-
-        # (6): What it relies on.
-        self._check_references(statement, codes, judgement, leaf_index)
-
-        # (7): A judgement that fits.
-        _check_judgement(statement, found, judgement, leaf_index)
-
-        records = given.records
-        return CheckedStatement(
-            leaf_index,
-            leaf_hash_of(given.entry),
-            statement.envelope.statement_digest,
-            header.statement_id,
-            header.stream,
-            entry.sequence,
-            entry.previous_leaf_hash,
-            header.body_type,
-            body if self._keeps_bodies or statement.envelope.payload_type is PayloadType.JUDGEMENT else None,
-            is_whole,
-            opened,
-            len(records) - opened if records is not None else len(statement.commitment.field_numbers),
-            records is not None or not statement.commitment.field_numbers,
-            header.signer.signer_id,
-            site,
-            header.signer.role,
-            header.device,
-            header.signed_at.unix_micros,
-            entry.recorded_at_unix_micros,
-            len(statement.key_ids),
-            statement.joined_digest,
-            tuple([(seen.stream, seen.statement_digest) for seen in header.seen]),
-            judgement,
-            statement.envelope.payload_type,
-            self._has_compromise and self._is_suspect(statement, leaf_index, entry.recorded_at_unix_micros),
-        )
-
-    def _check_header(self, statement: ParsedStatement, leaf_index: int) -> BodyType | None:
-        header = statement.header
-        kind = statement.envelope.payload_type
-        found = BODIES.get(header.body_type)
-        if header.ledger_id != self._ledger_id and not (
-            leaf_index == 0 and not header.ledger_id and kind is PayloadType.REGISTRY
+    def _check_header(self, said: Said, leaf_index: int) -> BodyType | None:
+        kind = said.kind
+        found = BODIES.get(said.body_type)
+        if said.ledger_id != self._ledger_id and not (
+            leaf_index == 0 and not said.ledger_id and kind is PayloadType.REGISTRY
         ):
             raise StatementInvalidError(
-                "a statement is of another ledger", leaf_index=leaf_index, ledger_id=header.ledger_id
+                "a statement is of another ledger", leaf_index=leaf_index, ledger_id=said.ledger_id
             )
         if kind is PayloadType.CO_SIGNATURE:
             return None
         if found is None:
             raise StatementInvalidError(
-                "the contract has no such body", leaf_index=leaf_index, body_type=header.body_type
+                "the contract has no such body", leaf_index=leaf_index, body_type=said.body_type
             )
-        if kind is not found.payload_type or header.stream[0] not in found.stream_kinds:
+        if kind is not found.payload_type or said.stream[0] not in found.stream_kinds:
             raise StatementInvalidError(
                 "a body has no place under this payload type or in this stream",
                 leaf_index=leaf_index,
-                body_type=header.body_type,
-                stream=header.stream,
+                body_type=said.body_type,
+                stream=said.stream,
             )
         return found
 
     def _check_signer(
         self,
-        statement: ParsedStatement,
+        said: Said,
         found: BodyType | None,
         codes: frozenset[str],
         leaf_index: int,
         recorded_at: int,
     ) -> bytes:
-        header = statement.header
-        kind = statement.envelope.payload_type
+        kind = said.kind
         is_authorisation = found is None or found.is_authorisation
         epoch = bisect_right(self._leaves, leaf_index - 1)
         if leaf_index == 0:
             return b""  # The founding is verified with the keys it names, by the registry's own rules.
-        site, lacking = self._admitted(statement, is_authorisation, epoch, leaf_index, recorded_at)
+        site, lacking = self._admitted(said, is_authorisation, epoch, leaf_index, recorded_at)
         if found is not None and kind not in _REGISTRY_KINDS and kind not in LEDGER_KINDS:
-            signer = header.signer
-            standing = self._standing(epoch, signer.signer_id, header.body_type, signer.role, leaf_index)
+            standing = self._standing(epoch, said.signer, said.body_type, said.role, leaf_index)
             if standing.lacking:
                 lacking |= standing.lacking
-            if standing.trained_until is not None and header.signed_at.unix_micros > standing.trained_until:
+            if standing.trained_until is not None and said.signed_at > standing.trained_until:
                 lacking |= {_LAPSED}
-        said = codes & SIGNER_CODES
-        if said != lacking:
+        told = codes & SIGNER_CODES
+        if told != lacking:
             raise SignerInvalidError(
                 "what the entry says of its signer is not what the registry says",
                 leaf_index=leaf_index,
-                signer=header.signer.signer_id,
-                said=" ".join(sorted(said)),
+                signer=said.signer,
+                said=" ".join(sorted(told)),
                 found=" ".join(sorted(lacking)),
             )
         if is_authorisation and not lacking <= {_LATE}:
             raise SignerInvalidError(
                 "somebody permitted what they may not",
                 leaf_index=leaf_index,
-                signer=header.signer.signer_id,
+                signer=said.signer,
                 found=" ".join(sorted(lacking)),
             )
         return site
 
     def _admitted(
-        self, statement: ParsedStatement, is_authorisation: bool, epoch: int, leaf_index: int, recorded_at: int
+        self, said: Said, is_authorisation: bool, epoch: int, leaf_index: int, recorded_at: int
     ) -> tuple[bytes, frozenset[str]]:
-        header = statement.header
-        kind = statement.envelope.payload_type
-        key = (epoch, header.signer.signer_id, statement.key_ids, header.device, kind, is_authorisation)
+        kind = said.kind
+        key = (epoch, said.signer, said.key_ids, said.device, kind, is_authorisation)
         known = self._admissions.get(key)
         if known is not None:
             return known
         facts = SignerFacts(
-            signer=header.signer.signer_id,
-            key_ids=statement.key_ids,
-            device=header.device,
-            signed_at=header.signed_at.unix_micros,
+            signer=said.signer,
+            key_ids=said.key_ids,
+            device=said.device,
+            signed_at=said.signed_at,
             payload_kind=kind,
             is_authorisation=is_authorisation,
         )
@@ -365,7 +424,7 @@ class StatementVerifier:
             raise SignerInvalidError(
                 "a key could not sign this there",
                 leaf_index=leaf_index,
-                signer=header.signer.signer_id,
+                signer=said.signer,
                 defect=str(refusal),
             ) from refusal
         admitted = (admission.site, frozenset([finding.code for finding in admission.findings]))
@@ -402,22 +461,19 @@ class StatementVerifier:
             return standing.lacking | {_LAPSED}
         return standing.lacking
 
-    def _check_references(
-        self, statement: ParsedStatement, codes: frozenset[str], judgement: JudgedEntry, leaf_index: int
-    ) -> None:
-        header = statement.header
+    def _check_references(self, said: Said, codes: frozenset[str], judgement: JudgedEntry, leaf_index: int) -> None:
         epoch = bisect_right(self._leaves, leaf_index - 1)
-        schema = header.schema_digest
+        schema = said.schema_digest
         if schema != self._first_schema and not self._is_published(epoch, schema, leaf_index):
             raise ReferenceInvalidError(
                 "the schema was not published there", leaf_index=leaf_index, schema_digest=schema
             )
-        if header.stream[0] in _REGISTRY_STREAMS:
+        if said.stream[0] in _REGISTRY_STREAMS:
             return
-        relied_on = header.policy_digest
+        relied_on = said.policy_digest
         if relied_on and relied_on != DEFAULT_PACK.digest:
             is_there = self._is_published(epoch, relied_on, leaf_index)
-            if not is_there and "POLICY_UNKNOWN" not in codes and statement.joined_digest is None:
+            if not is_there and "POLICY_UNKNOWN" not in codes and said.joins is None:
                 raise ReferenceInvalidError(
                     "the policy relied on was not published there", leaf_index=leaf_index, policy_digest=relied_on
                 )
@@ -446,23 +502,21 @@ class StatementVerifier:
                 "a judgement is not in its form", leaf_index=leaf_index, defect=str(defect)
             ) from defect
 
-    def _is_suspect(self, statement: ParsedStatement, leaf_index: int, recorded_at: int) -> bool:
+    def _is_suspect(self, said: Said, leaf_index: int, recorded_at: int) -> bool:
         if leaf_index == 0:  # Its keys stand from this very entry on, so that they are not known as of it.
             latest = self._registry.latest
-            return any(latest.key(key_id).compromised_since_leaf == 0 for key_id in statement.key_ids)
-        signed_at = statement.header.signed_at.unix_micros
+            return any(latest.key(key_id).compromised_since_leaf == 0 for key_id in said.key_ids)
+        signed_at = said.signed_at
         return any(
             self._registry.verdict(key_id, leaf_index, signed_at=signed_at, recorded_at=recorded_at)
             is KeyVerdict.SUSPECT
-            for key_id in statement.key_ids
+            for key_id in said.key_ids
         )
 
 
-def _check_judgement(
-    statement: ParsedStatement, found: BodyType | None, judgement: JudgedEntry, leaf_index: int
-) -> None:
+def _check_judgement(said: Said, found: BodyType | None, judgement: JudgedEntry, leaf_index: int) -> None:
     status = judgement.judged.status
-    kind = statement.envelope.payload_type
+    kind = said.kind
     if found is None or kind in LEDGER_KINDS:
         fits = status is Status.RECORDED
     elif found.is_authorisation:
@@ -479,7 +533,7 @@ def _check_judgement(
         )
     findings = judgement.judged.findings
     if findings:
-        check_findings(findings, statement.commitment.field_numbers, leaf_index)
+        check_findings(findings, said.field_numbers, leaf_index)
         if found is not None and not found.is_authorisation and kind not in LEDGER_KINDS:
             check_status(status, findings, leaf_index)
     elif status in (Status.NONCONFORMING, Status.AWAITING):
