@@ -10,6 +10,7 @@ from courses import MINUTE, RECORD_NUMBER, WRISTBAND, Course, World, codes, read
 from cellcustody.ledger.custody.act import Status
 from cellcustody.ledger.identifiers import ChainOfIdentity
 from cellcustody.ledger.recording.custody_judging import CoiTakenError
+from cellcustody.ledger.recording.ledger import Recorded
 from cellcustody.ledger.recording.planning import RuleRefusedError
 from cellcustody.v1 import common_pb2 as common
 from cellcustody.v1 import harvest_pb2 as harvest
@@ -124,5 +125,9 @@ def test_a_body_that_names_very_many_things_is_judged_like_any_other(world: Worl
 
 def made_with(world: World, lot: bytes) -> Course:
     """Returns a course told up to labelled bags that were modified with a lot."""
-    world.vector_lot = lambda: lot  # type: ignore[method-assign]  # The course draws its lot here.
-    return world.course().to_the_product()
+
+    class _WithThatLot(Course):
+        def modifies(self, source: str, output: str, _lot: bytes) -> Recorded:
+            return super().modifies(source, output, lot)
+
+    return _WithThatLot(world, 7).to_the_product()
