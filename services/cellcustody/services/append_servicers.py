@@ -10,24 +10,29 @@ The rules:
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 import grpc
 from google.protobuf.descriptor import ServiceDescriptor
 
+from cellcustody.ledger.contract import DisclosureClass
 from cellcustody.ledger.entries import read_entry, write_judgement
-from cellcustody.ledger.recording.ledger import Ledger
-from cellcustody.ledger.registry import RegistryState
+from cellcustody.ledger.recording.ledger import EntryView, Ledger
+from cellcustody.ledger.registry import RegistryState, Site
 from cellcustody.ledger.statements import ParsedStatement, parse_statement
+from cellcustody.ledger.views import Views
 from cellcustody.services.append_core import AppendCore, write_openings
 from cellcustody.services.append_table import act_methods
-from cellcustody.services.disclosure import openings_for
+from cellcustody.services.custody_query_servicer import view_wait_seconds
+from cellcustody.services.disclosure import classes_open_to, openings_for, reader_of
 from cellcustody.services.error_status import RequestInvalidError
 from cellcustody.services.interceptors import caller_of_this_call
 from cellcustody.v1 import ledger_service_pb2
 from cellcustody.v1.ledger_service_pb2_grpc import LedgerServiceServicer
 
 __all__ = ["LedgerServicer", "act_handlers"]
+
+_ALL_CLASSES: Final = frozenset(DisclosureClass)
 
 # In quotes: grpcio's stubs know the class as generic, its own module does not.
 _ActHandler: TypeAlias = "grpc.RpcMethodHandler[ledger_service_pb2.SubmitRequest, ledger_service_pb2.SubmitResponse]"
@@ -59,8 +64,9 @@ def _append_of(
 class LedgerServicer(LedgerServiceServicer):
     """LedgerService over one ledger."""
 
-    def __init__(self, ledger: Ledger, core: AppendCore) -> None:
+    def __init__(self, ledger: Ledger, views: Views, core: AppendCore) -> None:
         self._ledger = ledger
+        self._views = views
         self._core = core
 
     def Assess(
@@ -93,9 +99,7 @@ class LedgerServicer(LedgerServiceServicer):
                 raise RequestInvalidError("an entry is named in one of three ways", field="entry")
         statement = parse_statement(read_entry(found.entry).envelope)
         openings = openings_for(
-            caller.site,
-            stream=found.stream,
-            signed_by_site=site_of_signer(self._ledger.registry, statement),
+            self._classes_open_to(caller.site, found, statement, context),
             body_name=statement.header.body_type,
             field_numbers=statement.commitment.field_numbers,
             openings=found.openings,
@@ -107,6 +111,19 @@ class LedgerServicer(LedgerServiceServicer):
             receipt=self._ledger.receipt(found.leaf_index),
             latest_judgement=write_judgement(found.latest_judgement),
         )
+
+    def _classes_open_to(
+        self, site: Site | None, found: EntryView, statement: ParsedStatement, context: grpc.ServicerContext
+    ) -> frozenset[DisclosureClass]:
+        if site is None:
+            return classes_open_to(None, found.stream)
+        if site.site == site_of_signer(self._ledger.registry, statement):
+            return _ALL_CLASSES
+        reader = reader_of(site)
+        takes_part = reader.needs_part_in(found.stream) and self._views.takes_part(
+            found.stream, reader, position=found.leaf_index + 1, wait_seconds=view_wait_seconds(context)
+        )
+        return classes_open_to(site, found.stream, takes_part=takes_part)
 
 
 def site_of_signer(registry: RegistryState, statement: ParsedStatement) -> bytes | None:

@@ -19,11 +19,12 @@ import grpc
 
 from cellcustody.ledger.views import Reader, Views
 from cellcustody.services.access import Caller, Gate, TlsKeyUnknownError
+from cellcustody.services.disclosure import reader_of
 from cellcustody.services.interceptors import caller_of_this_call
 from cellcustody.v1 import custody_query_service_pb2 as pb
 from cellcustody.v1.custody_query_service_pb2_grpc import CustodyQueryServiceServicer
 
-__all__ = ["CustodyQueryServicer"]
+__all__ = ["CustodyQueryServicer", "view_wait_seconds"]
 
 WAIT_SECONDS: Final = 2.0  # For a position, where a caller sets no deadline.
 ANSWER_SECONDS: Final = 0.2  # Kept of a deadline for answering that the views are behind.
@@ -32,10 +33,11 @@ ANSWER_SECONDS: Final = 0.2  # Kept of a deadline for answering that the views a
 def _reader_of(caller: Caller) -> Reader:
     if caller.site is None:
         raise TlsKeyUnknownError("this TLS key speaks for no site", tls_key_id=caller.tls_key_id)
-    return Reader(caller.site.site, caller.site.capabilities)
+    return reader_of(caller.site)
 
 
-def _wait_seconds(context: grpc.ServicerContext) -> float:
+def view_wait_seconds(context: grpc.ServicerContext) -> float:
+    """Returns how long an answer from the views may wait for them."""
     remaining: float | None = context.time_remaining()
     return WAIT_SECONDS if remaining is None else max(0.0, remaining - ANSWER_SECONDS)
 
@@ -59,13 +61,19 @@ class CustodyQueryServicer(CustodyQueryServiceServicer):
                 stop.set()
 
     def GetTherapy(self, request: pb.GetTherapyRequest, context: grpc.ServicerContext) -> pb.GetTherapyResponse:
-        return self._views.get_therapy(request, _reader_of(caller_of_this_call()), wait_seconds=_wait_seconds(context))
+        return self._views.get_therapy(
+            request, _reader_of(caller_of_this_call()), wait_seconds=view_wait_seconds(context)
+        )
 
     def GetCustody(self, request: pb.GetCustodyRequest, context: grpc.ServicerContext) -> pb.GetCustodyResponse:
-        return self._views.get_custody(request, _reader_of(caller_of_this_call()), wait_seconds=_wait_seconds(context))
+        return self._views.get_custody(
+            request, _reader_of(caller_of_this_call()), wait_seconds=view_wait_seconds(context)
+        )
 
     def GetHistory(self, request: pb.GetHistoryRequest, context: grpc.ServicerContext) -> pb.GetHistoryResponse:
-        return self._views.get_history(request, _reader_of(caller_of_this_call()), wait_seconds=_wait_seconds(context))
+        return self._views.get_history(
+            request, _reader_of(caller_of_this_call()), wait_seconds=view_wait_seconds(context)
+        )
 
     def GetConsignment(
         self, request: pb.GetConsignmentRequest, context: grpc.ServicerContext
@@ -74,18 +82,20 @@ class CustodyQueryServicer(CustodyQueryServiceServicer):
             request,
             _reader_of(caller_of_this_call()),
             now_micros=self._now(),
-            wait_seconds=_wait_seconds(context),
+            wait_seconds=view_wait_seconds(context),
         )
 
     def GetHoldings(self, request: pb.GetHoldingsRequest, context: grpc.ServicerContext) -> pb.GetHoldingsResponse:
-        return self._views.get_holdings(request, _reader_of(caller_of_this_call()), wait_seconds=_wait_seconds(context))
+        return self._views.get_holdings(
+            request, _reader_of(caller_of_this_call()), wait_seconds=view_wait_seconds(context)
+        )
 
     def GetWorklist(self, request: pb.GetWorklistRequest, context: grpc.ServicerContext) -> pb.GetWorklistResponse:
         return self._views.get_worklist(
             request,
             _reader_of(caller_of_this_call()),
             now_micros=self._now(),
-            wait_seconds=_wait_seconds(context),
+            wait_seconds=view_wait_seconds(context),
         )
 
     def ListOpenHandoffs(
@@ -95,7 +105,7 @@ class CustodyQueryServicer(CustodyQueryServiceServicer):
             request,
             _reader_of(caller_of_this_call()),
             now_micros=self._now(),
-            wait_seconds=_wait_seconds(context),
+            wait_seconds=view_wait_seconds(context),
         )
 
     def GetReadiness(self, request: pb.GetReadinessRequest, context: grpc.ServicerContext) -> pb.GetReadinessResponse:
@@ -103,15 +113,17 @@ class CustodyQueryServicer(CustodyQueryServiceServicer):
             request,
             _reader_of(caller_of_this_call()),
             now_micros=self._now(),
-            wait_seconds=_wait_seconds(context),
+            wait_seconds=view_wait_seconds(context),
         )
 
     def TraceLot(self, request: pb.TraceLotRequest, context: grpc.ServicerContext) -> pb.TraceLotResponse:
-        return self._views.trace_lot(request, _reader_of(caller_of_this_call()), wait_seconds=_wait_seconds(context))
+        return self._views.trace_lot(
+            request, _reader_of(caller_of_this_call()), wait_seconds=view_wait_seconds(context)
+        )
 
     def TraceTherapy(self, request: pb.TraceTherapyRequest, context: grpc.ServicerContext) -> pb.TraceTherapyResponse:
         return self._views.trace_therapy(
-            request, _reader_of(caller_of_this_call()), wait_seconds=_wait_seconds(context)
+            request, _reader_of(caller_of_this_call()), wait_seconds=view_wait_seconds(context)
         )
 
     def Watch(self, request: pb.WatchRequest, context: grpc.ServicerContext) -> Iterator[pb.WatchResponse]:

@@ -2,69 +2,42 @@
 
 The rules:
 
-* A class of fields is opened by the site's capabilities, together, for the kinds of stream that they concern.
-* What a site's own people or devices signed, the site reads back whole. CLINICAL and IDENTITY open in no other way: the
-  treating site enrols, checks and infuses, so what it needs of them it has signed.
-* A site that only carries reads consignments and lots, never the stream of a therapy.
-* PUBLIC is open to everyone; names of staff open with OPERATIONAL.
+* Classes are opened by the one table of `cellcustody.ledger.views.access`: by the site's capabilities, for the kind of
+  stream, and by its taking part where the table says so.
+* What a site's own people or devices signed, the site reads back whole. IDENTITY opens in no other way, and CLINICAL
+  for regulators alone: the treating site enrols, checks and infuses, so what it needs of them it has signed.
+* A caller without a site reads what is PUBLIC.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Final
+from collections.abc import Iterable, Sequence
 
 from cellcustody.ledger.contract import DisclosureClass, body_type
 from cellcustody.ledger.registry import Site
-from cellcustody.ledger.statements import Opening, StreamKind
-from cellcustody.v1 import options_pb2
+from cellcustody.ledger.statements import Opening
+from cellcustody.ledger.views import Reader
 
-__all__ = ["classes_open_to", "openings_for"]
+__all__ = ["classes_open_to", "openings_for", "reader_of"]
 
-_NONE: Final[frozenset[DisclosureClass]] = frozenset()
-_C, _Q, _O = DisclosureClass.CUSTODY, DisclosureClass.QUALITY, DisclosureClass.OPERATIONAL
-
-CLASSES_BY_CAPABILITY: Final[Mapping[int, frozenset[DisclosureClass]]] = {
-    options_pb2.CAPABILITY_COLLECT: frozenset({_C, _O}),
-    options_pb2.CAPABILITY_TRANSPORT: frozenset({_C, _O}),
-    options_pb2.CAPABILITY_STORE: frozenset({_C}),
-    options_pb2.CAPABILITY_PROCESS: frozenset({_C, _Q, _O}),
-    options_pb2.CAPABILITY_TEST: frozenset({_C, _O}),
-    options_pb2.CAPABILITY_RELEASE: frozenset({_C, _Q, _O}),
-    options_pb2.CAPABILITY_INFUSE: frozenset({_C, _Q, _O}),
-    options_pb2.CAPABILITY_AUDIT: frozenset({_C, _Q}),
-    options_pb2.CAPABILITY_REGULATE: frozenset({_C, _Q, _O}),
-}
-_CARRIED: Final = frozenset({StreamKind.CONSIGNMENT, StreamKind.LOT, StreamKind.SITE})
+_PUBLIC = frozenset({DisclosureClass.PUBLIC})
 
 
-def classes_open_to(site: Site | None, stream: bytes) -> frozenset[DisclosureClass]:
-    """Returns the classes beside PUBLIC that a site may read in a stream signed by others; None reads none."""
-    if site is None:
-        return _NONE
-    kind = StreamKind(stream[0])
-    opened: set[DisclosureClass] = set()
-    for capability in site.capabilities:
-        if capability == options_pb2.CAPABILITY_TRANSPORT and kind not in _CARRIED:
-            continue
-        opened |= CLASSES_BY_CAPABILITY.get(capability, _NONE)
-    return frozenset(opened)
+def reader_of(site: Site) -> Reader:
+    """Returns a site as a reader."""
+    return Reader(site.site, site.capabilities)
+
+
+def classes_open_to(site: Site | None, stream: bytes, *, takes_part: bool = True) -> frozenset[DisclosureClass]:
+    """Returns the classes that a site may read in a stream signed by others; None reads what is PUBLIC."""
+    return _PUBLIC if site is None else reader_of(site).classes_in(stream, takes_part=takes_part)
 
 
 def openings_for(
-    site: Site | None,
-    *,
-    stream: bytes,
-    signed_by_site: bytes | None,
-    body_name: str,
-    field_numbers: Sequence[int],
-    openings: Iterable[Opening],
+    opened: frozenset[DisclosureClass], *, body_name: str, field_numbers: Sequence[int], openings: Iterable[Opening]
 ) -> list[Opening]:
-    """Returns those of a statement's openings that a site may read; `signed_by_site` is the signer's site, if any."""
+    """Returns those of a statement's openings whose fields are of the classes that are open."""
     found = body_type(body_name)
     if found is None:
         return []
-    if site is not None and site.site == signed_by_site:
-        return list(openings)
-    opened = classes_open_to(site, stream) | {DisclosureClass.PUBLIC}
     return [one for one in openings if found.classes.get(field_numbers[one.index]) in opened]

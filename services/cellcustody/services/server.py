@@ -110,7 +110,7 @@ def serving(
         exports = ExportServicer(ledger, gate, keys.service_signer, concurrent_max=configuration.exports.concurrent_max)
         health_servicer = health.HealthServicer()
         server = _grpc_server(configuration, gate, log)
-        _register(server, configuration, ledger, queries, exports, health_servicer)
+        _register(server, configuration, ledger, views, queries, exports, health_servicer)
         grpc_port = _bind(server, str(configuration.grpc.listen), credentials)
         http = None
         if configuration.http is not None:
@@ -211,6 +211,7 @@ def _register(
     server: grpc.Server,
     configuration: Configuration,
     ledger: Ledger,
+    views: Views,
     queries: CustodyQueryServicer,
     exports: ExportServicer,
     health_servicer: health.HealthServicer,
@@ -222,7 +223,7 @@ def _register(
         handlers = dict(act_handlers(service, core))
         server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(service.full_name, handlers),))
     server.add_generic_rpc_handlers((_registry_queries(registry),))
-    ledger_service_pb2_grpc.add_LedgerServiceServicer_to_server(LedgerServicer(ledger, core), server)
+    ledger_service_pb2_grpc.add_LedgerServiceServicer_to_server(LedgerServicer(ledger, views, core), server)
     transparency_service_pb2_grpc.add_TransparencyServiceServicer_to_server(TransparencyServicer(ledger), server)
     custody_query_service_pb2_grpc.add_CustodyQueryServiceServicer_to_server(queries, server)
     export_service_pb2_grpc.add_ExportServiceServicer_to_server(exports, server)

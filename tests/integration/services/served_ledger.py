@@ -21,6 +21,8 @@ from google.protobuf.message import Message
 from google.rpc import error_details_pb2, status_pb2
 
 from cellcustody.ledger.contract import BODIES
+from cellcustody.ledger.custody.policy import PolicyPack, sample_pack_bytes
+from cellcustody.ledger.identifiers.chain_of_identity import ChainOfIdentity
 from cellcustody.ledger.registry.possession import enrolled_key
 from cellcustody.ledger.statements import (
     Ed25519Signer,
@@ -40,7 +42,9 @@ from cellcustody.services.founding import Founded, FoundingWishes, found_ledger,
 from cellcustody.services.server import LedgerServer, serving
 from cellcustody.services.structured_log import StructuredLog
 from cellcustody.v1 import (
+    common_pb2,
     entry_pb2,
+    harvest_pb2,
     ledger_service_pb2,
     options_pb2,
     quality_pb2,
@@ -58,6 +62,7 @@ PASSPHRASE = "registrars' words"
 TIMEOUT_SECONDS = 30
 REGISTRY = single_stream_id(StreamKind.REGISTRY)
 MICROS = 1_000_000
+PATIENT = (("medical_record_number", "A-4711"), ("wristband", "W-0815"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,6 +211,11 @@ class ServedLedger:
         """Returns a fact that any site may state of a therapy: a deviation."""
         return self.statement(by, stream or self.therapy(), quality_pb2.DeviationRaised(description="seen late"))
 
+    @staticmethod
+    def in_role(who: Signing, role: str) -> Signing:
+        """Returns somebody as signing in another of their roles."""
+        return Signing(who.person, who.signer, role, who.device)
+
     def therapy(self) -> bytes:
         """Returns a fresh therapy's stream id."""
         return new_stream_id(StreamKind.THERAPY, os.urandom)
@@ -221,8 +231,13 @@ class ServedLedger:
         joining = self.co_signature(self.registrar(2), REGISTRY, pending.statement_digest)
         return self.ledger_service().Append(joining, timeout=TIMEOUT_SECONDS)
 
-    def enrol_site(self, name: str, *capabilities: options_pb2.Capability.ValueType) -> EnrolledSite:
-        """Enrols a site over the wire, with a fresh certificate of that name."""
+    def enrol_site(
+        self,
+        name: str,
+        *capabilities: options_pb2.Capability.ValueType,
+        roles: tuple[str, ...] = ("administrator", "reviewer"),
+    ) -> EnrolledSite:
+        """Enrols a site over the wire, with a fresh certificate of that name and two people with these roles."""
         site, now = os.urandom(16), time.time_ns() // 1000
         people = [(os.urandom(16), Ed25519Signer(os.urandom(32))) for _ in range(2)]
         body = registry_pb2.SiteEnrolled(
@@ -235,7 +250,7 @@ class ServedLedger:
                 registry_pb2.NewPerson(
                     person=person,
                     keys=[enrolled_key(key, ledger_id=self.founded.ledger_id, holder=person, signed_at=now)],
-                    roles=[registry_pb2.RoleGrant(role="administrator"), registry_pb2.RoleGrant(role="reviewer")],
+                    roles=[registry_pb2.RoleGrant(role=role) for role in roles],
                 )
                 for person, key in people
             ],
@@ -244,6 +259,45 @@ class ServedLedger:
         self.by_quorum(self.statement(self.registrar(1), REGISTRY, body), "EnrolSite")
         person, key = people[0]
         return EnrolledSite(site, name, Signing(person, key, "administrator", person))
+
+    def publish_pack(self) -> PolicyPack:
+        """Publishes the sample pack over the wire."""
+        raw = sample_pack_bytes()
+        pack = PolicyPack.parse(raw)
+        body = registry_pb2.PolicyPublished(
+            product=pack.product, jurisdiction=pack.jurisdiction, version=pack.version, pack=raw
+        )
+        policies = single_stream_id(StreamKind.POLICY)
+        pending = self.registry_service().PublishPolicy(
+            self.statement(self.registrar(1), policies, body), timeout=TIMEOUT_SECONDS
+        )
+        joining = self.co_signature(self.registrar(2), policies, pending.statement_digest)
+        self.ledger_service().Append(joining, timeout=TIMEOUT_SECONDS)
+        return pack
+
+    def enrolment(self, treating: EnrolledSite, pack: PolicyPack, *participants: EnrolledSite) -> Message:
+        """Returns the body of an enrolment with a field of every class but PUBLIC."""
+        self.counter += 1
+        return harvest_pb2.TherapyEnrolled(
+            aliases=[
+                common_pb2.Alias(
+                    scheme="isbt128-coi", value=ChainOfIdentity(f"CHA999925{self.counter:06d}").printed_compact
+                )
+            ],
+            patient_identifiers=[
+                common_pb2.PatientIdentifier(kind=kind, value=value, method=common_pb2.READ_METHOD_SCANNED)
+                for kind, value in PATIENT
+            ],
+            product=pack.product,
+            jurisdiction=pack.jurisdiction,
+            policy_digest=pack.digest,
+            treating_unit=common_pb2.Unit(site=treating.site, unit="ward"),
+            participants=sorted(one.site for one in participants),
+            custodian_of_record=treating.site,
+            indication="an indication nobody logs",
+            study="a study",
+            procedure="SOP-1",
+        )
 
     def log_lines(self) -> list[dict[str, object]]:
         """Returns what the server has logged so far."""

@@ -32,15 +32,13 @@ def site(*capabilities: int) -> Site:
     return Site(os.urandom(16), "a site", frozenset(capabilities), (), (), "")
 
 
-def read_by(reader: Site | None, stream: bytes = THERAPY, signed_by: bytes = b"") -> set[DisclosureClass]:
-    """The classes of a body, with one record of each field, that a site gets to read."""
+def read_by(reader: Site | None, stream: bytes = THERAPY, *, takes_part: bool = True) -> set[DisclosureClass]:
+    """The classes of a body, with one record of each field, that a site gets to read of what others signed."""
     classes = BODIES[BODY].classes
     numbers = tuple(sorted(classes))
     openings = [Opening(index, bytes(32), b"") for index in range(len(numbers))]
     given = openings_for(
-        reader,
-        stream=stream,
-        signed_by_site=signed_by,
+        classes_open_to(reader, stream, takes_part=takes_part),
         body_name=BODY,
         field_numbers=numbers,
         openings=openings,
@@ -50,16 +48,8 @@ def read_by(reader: Site | None, stream: bytes = THERAPY, signed_by: bytes = b""
 
 @pytest.mark.parametrize("capability", sorted(options_pb2.Capability.values())[1:])
 def test_nobody_reads_patients_identifiers_that_others_signed(capability: int) -> None:
-    hidden = {DisclosureClass.IDENTITY, DisclosureClass.CLINICAL}
-
-    assert not read_by(site(capability)) & hidden
-    assert not classes_open_to(site(capability), THERAPY) & hidden
-
-
-def test_a_site_reads_back_what_its_own_people_signed() -> None:
-    hospital = site(options_pb2.CAPABILITY_COLLECT)
-
-    assert read_by(hospital, signed_by=hospital.site) == set(BODIES[BODY].classes.values())
+    assert DisclosureClass.IDENTITY not in read_by(site(capability))
+    assert DisclosureClass.IDENTITY not in classes_open_to(site(capability), THERAPY)
 
 
 def test_a_courier_reads_consignments_and_nothing_of_a_therapy() -> None:
@@ -67,6 +57,18 @@ def test_a_courier_reads_consignments_and_nothing_of_a_therapy() -> None:
 
     assert read_by(courier, THERAPY) == set()
     assert DisclosureClass.CUSTODY in classes_open_to(courier, CONSIGNMENT)
+
+
+def test_who_takes_no_part_reads_nothing() -> None:
+    assert read_by(site(options_pb2.CAPABILITY_PROCESS), takes_part=False) == set()
+    assert read_by(site(options_pb2.CAPABILITY_AUDIT), takes_part=False) == {DisclosureClass.CUSTODY}
+
+
+def test_what_carriage_opens_it_opens_in_consignments_alone() -> None:
+    """An auditor that also carries reads no more of a therapy than an auditor."""
+    both = site(options_pb2.CAPABILITY_TRANSPORT, options_pb2.CAPABILITY_AUDIT)
+
+    assert classes_open_to(both, THERAPY) == {DisclosureClass.PUBLIC, DisclosureClass.CUSTODY}
 
 
 def test_quality_is_for_those_who_judge_it() -> None:

@@ -77,12 +77,14 @@ class Asked:
                 reach = Reach.ALL if self.reader.therapies is not Reach.NONE else Reach.NONE
             case _:
                 reach = Reach.NONE
-        if reach is Reach.OWN:
-            sql = "SELECT 1 FROM party WHERE stream = ? AND site = ?"
-            if self.snapshot.rows(sql, (stream, self.reader.site)):
-                return True
-            return self.reader.therapies is Reach.OWN and self._carried_its_therapy(stream)
-        return reach is Reach.ALL
+        return self.takes_part(stream) if reach is Reach.OWN else reach is Reach.ALL
+
+    def takes_part(self, stream: bytes) -> bool:
+        """Tells whether the caller takes part in a therapy, or touched a consignment or had one of its own in it."""
+        sql = "SELECT 1 FROM party WHERE stream = ? AND site = ?"
+        if self.snapshot.rows(sql, (stream, self.reader.site)):
+            return True
+        return self.reader.therapies is Reach.OWN and self._carried_its_therapy(stream)
 
     def _carried_its_therapy(self, consignment: bytes) -> bool:
         """Tells whether a therapy that the caller takes part in travelled in a consignment of others.

@@ -118,6 +118,18 @@ class Views:
     def _summary(self, reader: Reader) -> Summary:
         return Summary(reader.classes, self._site_name)
 
+    def takes_part(self, stream: bytes, reader: Reader, *, position: int, wait_seconds: float) -> bool:
+        """Tells whether a site takes part in a therapy or has touched a consignment, as it is at a position or later.
+
+        Raises:
+            ViewBehindError: it is not known to take part, and the views have not reached the position.
+        """
+        with self._asked(reader, 0, 0) as asked:
+            if asked.takes_part(stream) or asked.position >= position:
+                return asked.takes_part(stream)
+        with self._asked(reader, position, wait_seconds) as asked:
+            return asked.takes_part(stream)
+
     # Therapies and their past ---------------------------------------------------------------------------------------
 
     def get_therapy(
