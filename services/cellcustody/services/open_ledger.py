@@ -114,6 +114,7 @@ def open_ledger(
                     service_device=keys.service_device,
                     now=now,
                     random_bytes=random_bytes,
+                    preparing_processes=max(1, (os.cpu_count() or 1) - 1),  # One processor is left to record.
                 )
             )
         )

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from types import TracebackType
 from typing import Final, Self
@@ -35,6 +35,7 @@ from cellcustody.ledger.recording.ledger_statements import LedgerVoice
 from cellcustody.ledger.recording.opening import open_registry, verified_last_checkpoint
 from cellcustody.ledger.recording.planning import Explained, RuleRefusedError, RuleRefusedRetryableError
 from cellcustody.ledger.recording.prepared import Prepared, prepare, prepare_parsed
+from cellcustody.ledger.recording.preparers import BATCH_STATEMENTS_MIN, Preparers, prepared_elsewhere
 from cellcustody.ledger.recording.publisher import LogKeys, Published, Publisher
 from cellcustody.ledger.recording.replaying import latest_judgements, openings_of
 from cellcustody.ledger.recording.writer import Member, MemberOutcome, Writer
@@ -150,6 +151,8 @@ class LedgerParts:
     service_device: bytes
     now: Callable[[], int]
     random_bytes: Callable[[int], bytes] = field(default=os.urandom)
+    preparing_processes: int = 0
+    """How many processes verify and open the statements of large batches; 0: this one does."""
 
 
 class _TilesOfStore:
@@ -197,6 +200,7 @@ class Ledger:
         self.store: LedgerStore = parts.store
         self.vault: Vault = parts.vault
         self._now = parts.now
+        self._preparers = Preparers(parts.preparing_processes) if parts.preparing_processes else None
         self._stopped: CellcustodyError | None = None
         self._tree = TileTree(_TilesOfStore(parts.store))
         head = parts.store.start_writer()
@@ -247,6 +251,8 @@ class Ledger:
         """Records and publishes what waits, then ends the threads; store, journal and keys stay open."""
         self._writer.close()
         self._publisher.close()
+        if self._preparers is not None:
+            self._preparers.close()
 
     @property
     def stopped(self) -> str | None:
@@ -282,20 +288,32 @@ class Ledger:
             LedgerStoppedError: the ledger has stopped recording.
         """
         waiting = _Waiting(len(submissions), [None] * len(submissions))
-        members: list[Member] = []
         refusals = Refusals()
-        for index, submission in enumerate(submissions):
-            try:
-                prepared = self.prepare(submission)
-            except RefusedError as refusal:
-                waiting.give(index, refusal)
-                digest = digest_of_envelope(submission.envelope)
-                if digest is not None:
-                    refusals.add(digest)
-                continue
-            members.append(_member(prepared, submission.submitting_site, waiting, index, with_receipts, refusals))
-        if members:
-            self._writer.put(members)
+        index = 0
+        is_any_queued = False
+        for is_right in self._checked(submissions):
+            members = []
+            for right in is_right:
+                submission = submissions[index]
+                try:
+                    prepared = (
+                        prepared_elsewhere(submission.envelope, submission.openings)
+                        if right
+                        else self.prepare(submission)
+                    )
+                except RefusedError as refusal:
+                    waiting.give(index, refusal)
+                    digest = digest_of_envelope(submission.envelope)
+                    if digest is not None:
+                        refusals.add(digest)
+                else:
+                    site = submission.submitting_site
+                    members.append(_member(prepared, site, waiting, index, with_receipts, refusals))
+                index += 1
+            if members:
+                self._writer.put(members)
+                is_any_queued = True
+        if is_any_queued:
             if not waiting.event.wait(timeout_seconds):
                 raise OutcomeUnknownError(
                     "the outcome is not known yet: send the same statement again", waited_seconds=timeout_seconds
@@ -307,6 +325,12 @@ class Ledger:
             elif result is not None:
                 raise result
         return results
+
+    def _checked(self, submissions: Sequence[Submission]) -> Iterable[list[bool]]:
+        """Returns, in order and in chunks, which submissions other processes found right already."""
+        if self._preparers is None or len(submissions) < BATCH_STATEMENTS_MIN:
+            return [[False] * len(submissions)]
+        return self._preparers.check([(one.envelope, one.openings) for one in submissions], self.key_lookup)
 
     def prepare(self, submission: Submission) -> Prepared:
         """Returns a submission whose bytes, signatures, form and body are right.
