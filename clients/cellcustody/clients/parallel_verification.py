@@ -2,35 +2,53 @@
 
 The rules:
 
-* Chunks run on threads, one for each core: almost all of the time goes into signatures, which OpenSSL checks without
-  Python's lock, so that threads use every core and nothing is copied between processes.
-* Results come back in the order of the log; a few chunks ahead are under way, so that memory stays bounded.
-* A broken entry is told as the first in the log, whichever thread met one first; what is left is not started.
-
-Nothing is ever forked: a process that has used gRPC cannot be.
+* A large export is verified in processes, one a core: all of the work on one entry is then done side by side, not
+  its signature alone. Starting them costs half a second, so that a small export is verified on threads.
+* A process is started afresh, never forked (one that has used gRPC cannot be), and from a module of ours: it does not
+  import the caller's program again, which need not be made for it. Entries go in as plain bytes.
+* The checks across entries are made here, in the order of the log; a few chunks ahead are under way, so that memory
+  stays bounded.
+* A broken entry is told as the first in the log, whoever met one first; what is left is not started.
+* Whatever ends the verification ends the processes. One that ends by itself is an error, never a verdict.
 """
 
 from __future__ import annotations
 
 import os
+import queue
+import subprocess
+import sys
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from itertools import chain, islice
+from threading import Lock
 from typing import Final
 
+from cellcustody.clients.verification_worker import pack_chunk, read_answer, read_frame, write_frame
+from cellcustody.ledger.errors import ClientError
 from cellcustody.ledger.verification import (
-    CheckedStatement,
+    ChunkRunner,
     EntryToVerify,
     ExportReport,
     ReplayedRegistry,
+    VerifiedChunk,
+    VerifyChunk,
     verify_entries,
 )
 
-__all__ = ["verify_export"]
+__all__ = ["PROCESSES_ENTRIES_MIN", "VerificationProcessError", "verify_export"]
 
-CHUNKS_AHEAD_PER_THREAD: Final = 3  # Enough that no thread waits for the one that checks across entries.
+PROCESSES_ENTRIES_MIN: Final = 8_000  # Some half a second's work on two cores: about what starting processes costs.
+CHUNKS_AHEAD_PER_WORKER: Final = 3  # Enough that none waits for the one that checks across entries.
+CHUNKS_SENT_PER_PROCESS: Final = 2  # One that it works on, and one that is there when it has finished.
+_WORKER: Final = ("-P", "-m", "cellcustody.clients.verification_worker")
 
-_VerifyChunk = Callable[[Sequence[EntryToVerify]], list[CheckedStatement]]
+
+class VerificationProcessError(ClientError):
+    """Raised when a process that verifies ended by itself; nothing can be said of the export."""
+
+    reason = "VERIFICATION_PROCESS_ENDED"
 
 
 def verify_export(
@@ -39,28 +57,127 @@ def verify_export(
     *,
     root: bytes | None = None,
     threads: int | None = None,
+    processes_from: int = PROCESSES_ENTRIES_MIN,
 ) -> ExportReport:
-    """Returns what was verified of entries in the order of the log, on `threads` threads (none given: one a core).
+    """Returns what was verified of entries in the order of the log, on `threads` cores (none given: on all).
 
-    `root` may be given where the entries are the whole log: the root that a verified checkpoint names.
+    `root` may be given where the entries are the whole log: the root that a verified checkpoint names. From
+    `processes_from` entries on each core has a process of its own, below a thread.
 
     Raises:
         DossierError: the first broken link; `leaf_index` says where.
+        VerificationProcessError: a process ended by itself.
     """
     count = threads or os.cpu_count() or 1
+    waiting = iter(entries)
+    first = list(islice(waiting, processes_from))
+    is_large = count > 1 and len(first) >= processes_from and bool(sys.executable)
+    run = _in_processes(count, registry) if is_large else _on_threads(count)
+    return verify_entries(chain(first, waiting), registry, run=run, root=root)
 
-    def run(verify: _VerifyChunk, chunks: Iterable[Sequence[EntryToVerify]]) -> Iterator[list[CheckedStatement]]:
-        under_way: deque[Future[list[CheckedStatement]]] = deque()
+
+def _on_threads(count: int) -> ChunkRunner:
+    def run(verify: VerifyChunk, chunks: Iterable[Sequence[EntryToVerify]]) -> Iterator[VerifiedChunk]:
         with ThreadPoolExecutor(count, thread_name_prefix="cellcustody-verifier") as pool:
-            try:
-                for chunk in chunks:
-                    under_way.append(pool.submit(verify, chunk))
-                    if len(under_way) > count * CHUNKS_AHEAD_PER_THREAD:
-                        yield under_way.popleft().result()
-                while under_way:
-                    yield under_way.popleft().result()
-            finally:
-                for waiting in under_way:
-                    waiting.cancel()
+            yield from _in_order(pool, verify, chunks, count * CHUNKS_AHEAD_PER_WORKER)
 
-    return verify_entries(entries, registry, run=run, root=root)
+    return run
+
+
+def _in_processes(count: int, registry: ReplayedRegistry) -> ChunkRunner:
+    def run(_verify: VerifyChunk, chunks: Iterable[Sequence[EntryToVerify]]) -> Iterator[VerifiedChunk]:
+        workers: list[_Worker] = []
+        # Each thread moves one chunk there and its answer back, and waits in between.
+        with ThreadPoolExecutor(count * CHUNKS_SENT_PER_PROCESS, thread_name_prefix="cellcustody-verifier") as pool:
+            try:
+                workers.extend(_Worker() for _ in range(count))
+                registry_entries = pack_chunk(registry.given)
+                for worker in workers:
+                    worker.begin(registry_entries)
+                free: queue.SimpleQueue[_Worker] = queue.SimpleQueue()
+                for worker in workers * CHUNKS_SENT_PER_PROCESS:
+                    free.put(worker)
+
+                def verify(chunk: Sequence[EntryToVerify]) -> VerifiedChunk:
+                    worker = free.get()
+                    try:
+                        return worker.verify(chunk)
+                    finally:
+                        free.put(worker)
+
+                yield from _in_order(pool, verify, chunks, count * CHUNKS_AHEAD_PER_WORKER)
+            finally:
+                for worker in workers:
+                    worker.end()
+
+    return run
+
+
+def _in_order(
+    pool: ThreadPoolExecutor,
+    verify: Callable[[Sequence[EntryToVerify]], VerifiedChunk],
+    chunks: Iterable[Sequence[EntryToVerify]],
+    ahead: int,
+) -> Iterator[VerifiedChunk]:
+    under_way: deque[Future[VerifiedChunk]] = deque()
+    try:
+        for chunk in chunks:
+            under_way.append(pool.submit(verify, chunk))
+            if len(under_way) > ahead:
+                yield under_way.popleft().result()
+        while under_way:
+            yield under_way.popleft().result()
+    finally:
+        for waiting in under_way:
+            waiting.cancel()
+
+
+class _Worker:
+    """A process that verifies chunks, in the order in which they are sent."""
+
+    def __init__(self) -> None:
+        """Starts the process; it finds its modules where this one does."""
+        self._process = subprocess.Popen(
+            [sys.executable, *_WORKER],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            env={**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)},
+        )
+        self._sending = Lock()
+        self._receiving = Lock()
+
+    def begin(self, registry_entries: bytes) -> None:
+        """Hands over the registry."""
+        self._send(registry_entries)
+
+    def verify(self, chunk: Sequence[EntryToVerify]) -> VerifiedChunk:
+        """Returns what the process finds of a chunk.
+
+        Raises:
+            VerificationProcessError: it ended by itself.
+        """
+        content = pack_chunk(chunk)
+        # Whoever has sent takes its turn to receive before the next may send: answers come in that order.
+        with self._sending:
+            self._send(content)
+            self._receiving.acquire()
+        try:
+            assert self._process.stdout is not None
+            answer = read_frame(self._process.stdout)
+        finally:
+            self._receiving.release()
+        if answer is None:
+            raise VerificationProcessError("a process that verifies ended", exit_code=self._process.wait())
+        return read_answer(answer)
+
+    def end(self) -> None:
+        """Ends the process, whatever it does; returns when it is gone."""
+        self._process.kill()
+        self._process.wait()
+
+    def _send(self, content: bytes) -> None:
+        assert self._process.stdin is not None
+        try:
+            write_frame(self._process.stdin, content)
+        except OSError as broken:
+            raise VerificationProcessError("a process that verifies ended", exit_code=self._process.wait()) from broken

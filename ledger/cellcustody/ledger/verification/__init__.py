@@ -24,7 +24,14 @@ from cellcustody.ledger.verification.errors import (
     StatementInvalidError,
     StreamBrokenError,
 )
-from cellcustody.ledger.verification.exports import ChunkRunner, ExportReport, verify_entries
+from cellcustody.ledger.verification.exports import (
+    ChunkRunner,
+    ExportReport,
+    VerifiedChunk,
+    VerifyChunk,
+    verify_chunk,
+    verify_entries,
+)
 from cellcustody.ledger.verification.registry_replay import ReplayedRegistry, replay_registry
 from cellcustody.ledger.verification.report import (
     Check,
@@ -69,8 +76,11 @@ __all__ = [
     "StatementVerdict",
     "StatementVerifier",
     "StreamBrokenError",
+    "VerifiedChunk",
+    "VerifyChunk",
     "open_dossier",
     "replay_registry",
+    "verify_chunk",
     "verify_dossier",
     "verify_entries",
 ]

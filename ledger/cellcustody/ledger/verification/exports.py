@@ -4,9 +4,9 @@ The rules:
 
 * `entries` are in the order of the log. Each is verified by itself in its chunk; chains, co-signatures and references
   are then checked across all of them, in order, as the chunks come back.
-* The first broken entry ends it, whichever chunk finishes first: what is told does not depend on the number of cores.
-* How chunks are run is the caller's: one after the other here, on threads in `cellcustody.clients`. Almost all the time
-  goes into signatures, which OpenSSL checks without Python's lock.
+* The first broken entry ends it, whichever chunk finishes first: what comes before it in its chunk is still held to
+  the checks across entries, so that what is told does not depend on the number of cores.
+* How chunks are run is the caller's: one after the other here, on threads or in processes in `cellcustody.clients`.
 * Where all entries of the log from leaf 0 are given, their root is computed too and can be held to a checkpoint.
 """
 
@@ -14,23 +14,41 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import islice
-from typing import Final
+from typing import Final, NamedTuple
 
 from cellcustody.ledger.transparency import RightEdge
 from cellcustody.ledger.verification.container import EntryToVerify
 from cellcustody.ledger.verification.crossing import Crossing, check_streams
-from cellcustody.ledger.verification.errors import InclusionInvalidError, NothingCheckedError
+from cellcustody.ledger.verification.errors import DossierError, InclusionInvalidError, NothingCheckedError
 from cellcustody.ledger.verification.registry_replay import ReplayedRegistry
 from cellcustody.ledger.verification.statements import CheckedStatement, StatementVerifier
 
-__all__ = ["CHUNK_ENTRIES", "ChunkRunner", "ExportReport", "run_in_order", "verify_entries"]
+__all__ = [
+    "CHUNK_ENTRIES",
+    "ChunkRunner",
+    "ExportReport",
+    "VerifiedChunk",
+    "VerifyChunk",
+    "run_in_order",
+    "verify_chunk",
+    "verify_entries",
+]
 
 CHUNK_ENTRIES: Final = 256  # Some 30 ms of work: enough to hide the handing over, little enough to share evenly.
 
-VerifyChunk = Callable[[Sequence[EntryToVerify]], list[CheckedStatement]]
-ChunkRunner = Callable[[VerifyChunk, Iterable[Sequence[EntryToVerify]]], Iterator[list[CheckedStatement]]]
-"""Runs a function over chunks and yields its results in the order of the chunks; raises what the function raises."""
+
+class VerifiedChunk(NamedTuple):
+    """The entries of a chunk that passed by themselves, and what ended it, if anything did."""
+
+    statements: Sequence[CheckedStatement]
+    defect: DossierError | None = None
+
+
+VerifyChunk = Callable[[Sequence[EntryToVerify]], VerifiedChunk]
+ChunkRunner = Callable[[VerifyChunk, Iterable[Sequence[EntryToVerify]]], Iterator[VerifiedChunk]]
+"""Runs a function over chunks and yields its results in the order of the chunks."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,9 +66,20 @@ class ExportReport:
     root: bytes | None
 
 
-def run_in_order(verify: VerifyChunk, chunks: Iterable[Sequence[EntryToVerify]]) -> Iterator[list[CheckedStatement]]:
+def run_in_order(verify: VerifyChunk, chunks: Iterable[Sequence[EntryToVerify]]) -> Iterator[VerifiedChunk]:
     """Runs the chunks one after the other."""
     return map(verify, chunks)
+
+
+def verify_chunk(verifier: StatementVerifier, chunk: Sequence[EntryToVerify]) -> VerifiedChunk:
+    """Returns what was verified of a chunk, up to its first broken entry."""
+    statements: list[CheckedStatement] = []
+    try:
+        for given in chunk:
+            statements.append(verifier.verify(given))
+    except DossierError as defect:
+        return VerifiedChunk(statements, defect)
+    return VerifiedChunk(statements)
 
 
 def verify_entries(
@@ -74,13 +103,9 @@ def verify_entries(
     edge: RightEdge | None = RightEdge()
     count = signatures = closed = hidden = suspect = 0
 
-    def verify_chunk(chunk: Sequence[EntryToVerify]) -> list[CheckedStatement]:
-        verify = verifier.verify
-        return [verify(given) for given in chunk]
-
-    for statements in run(verify_chunk, _chunks(entries)):
-        check_streams(statements, heads)
+    for statements, defect in run(partial(verify_chunk, verifier), _chunks(entries)):
         for one in statements:
+            check_streams((one,), heads)
             crossing.take(one)
             if edge is not None:
                 edge = edge if one.leaf_index == count else None
@@ -89,6 +114,8 @@ def verify_entries(
             closed += one.records_closed
             hidden += not one.is_shown
             suspect += one.is_suspect
+        if defect is not None:
+            raise defect
         if edge is not None:
             edge.extend([one.leaf_hash for one in statements])
 

@@ -119,7 +119,7 @@ class QuickReader:
         self._keys = keys
         self._signers: dict[bytes, _KnownSigner] = {}
         self._clocks: set[_Clock] = set()
-        self._kinds: set[tuple[PayloadType, str]] = set()
+        self._kinds: dict[str, PayloadType] = {}
         self._field_numbers: set[tuple[int, ...]] = set()
 
     def read(self, raw: bytes) -> Said | None:
@@ -197,7 +197,7 @@ class QuickReader:
             known is None
             or clock not in self._clocks
             or other_clock not in self._clocks
-            or (kind, body_type) not in self._kinds
+            or self._kinds.get(body_type) is not kind
         ):
             known = self._checked(header, kind)
             if known is None:
@@ -282,7 +282,9 @@ class QuickReader:
         self._signers[signer.SerializeToString()] = known
         for reading in (header.occurred_at, header.signed_at):
             _remember(self._clocks, (reading.offset_minutes, reading.zone, reading.clock_source))
-        _remember(self._kinds, (kind, header.body_type))
+        if len(self._kinds) >= PARTS_REMEMBERED_MAX:
+            self._kinds.clear()
+        self._kinds[header.body_type] = kind
         return known
 
 

@@ -46,10 +46,14 @@ _STREAM_KINDS = frozenset({6, 7, 8})  # Registry, policies, schemas: StreamKind'
 
 
 class ReplayedRegistry(NamedTuple):
-    """The registry after every act in it was found lawful, and the leaf indexes of its entries."""
+    """The registry after every act in it was found lawful, with the entries that it was made from.
+
+    Another process makes the same registry again from `given`.
+    """
 
     state: RegistryState
     leaf_indexes: tuple[int, ...]
+    given: tuple[EntryToVerify, ...]
 
 
 def is_registry_entry(given: EntryToVerify) -> bool:
@@ -103,7 +107,7 @@ def replay_registry(given: Sequence[EntryToVerify], founding_digest: bytes | Non
         raise RegistryInvalidError(refusal.message, **refusal.values) from refusal
     if not state.latest.is_founded:
         raise RegistryInvalidError("the founding is not complete", leaf_index=0)
-    return ReplayedRegistry(state, tuple(one.leaf_index for one in given))
+    return ReplayedRegistry(state, tuple(one.leaf_index for one in given), tuple(given))
 
 
 def _statement_of(given: EntryToVerify) -> tuple[ParsedStatement, entry_pb2.Entry]:

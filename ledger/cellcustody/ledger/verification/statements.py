@@ -89,7 +89,7 @@ _AUTHORISATIONS: Final = frozenset({Status.PENDING, Status.IN_EFFECT})
 _CIRCUMSTANCES_REMEMBERED_MAX: Final = 65_536  # Some ten thousand persons who do several things each.
 
 _AdmissionKey = tuple[int, bytes, tuple[KeyId, ...], bytes, PayloadType, bool]
-_Circumstances = tuple[int, PayloadType, str, int, bytes, str, tuple[KeyId, ...], bytes, bytes, bytes, bytes]
+_Circumstances = tuple[int, str, int, bytes, str, tuple[KeyId, ...], bytes, bytes, bytes, bytes]
 
 
 class CheckedStatement(NamedTuple):
@@ -247,8 +247,7 @@ class StatementVerifier:
         judgement_bytes = entry.judgement.SerializeToString()
         circumstances: _Circumstances = (
             epoch,
-            said.kind,
-            said.body_type,
+            said.body_type,  # It says the kind too: a co-signature alone has none.
             said.stream[0],
             said.signer,
             said.role,
