@@ -24,6 +24,7 @@ from cellcustody.services.server import run_server
 __all__ = ["app", "init", "serve"]
 
 PASSPHRASE_VARIABLE = "CELLCUSTODY_PASSPHRASE"
+POSTGRES_PASSWORD_VARIABLE = "CELLCUSTODY_POSTGRES_PASSWORD"
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help="Found a ledger, and serve it.")
 init = typer.Typer(add_completion=False, help="Found a ledger in an empty folder, to try out.")
@@ -51,6 +52,16 @@ def found(
     grpc_listen: Annotated[str, typer.Option(help="Where gRPC listens; port 0 takes a free one.")] = "127.0.0.1:8443",
     http_listen: Annotated[str, typer.Option(help="Where the log's HTTP listens.")] = "127.0.0.1:8480",
     entries_open: Annotated[bool, typer.Option(help="Give entries to anyone over HTTP.")] = False,
+    postgres_host: Annotated[
+        str, typer.Option(help="Keep entries in PostgreSQL on this host, or in this folder of a local socket.")
+    ] = "",
+    postgres_port: Annotated[int, typer.Option(help="Its port.")] = 5432,
+    postgres_dbname: Annotated[str, typer.Option(help="Its database.")] = "cellcustody",
+    postgres_user: Annotated[str, typer.Option(help="Its user.")] = "cellcustody",
+    postgres_schema: Annotated[str, typer.Option(help="The schema, which exists and is empty.")] = "public",
+    postgres_password_file: Annotated[
+        Path | None, typer.Option(help=f"File with the password, mode 0600; else {POSTGRES_PASSWORD_VARIABLE} is read.")
+    ] = None,
     passphrase_environment: Annotated[
         str, typer.Option(help="Variable with the passphrase of the registrars' key files; asked for if not set.")
     ] = PASSPHRASE_VARIABLE,
@@ -70,8 +81,13 @@ def found(
         grpc_listen=grpc_listen,
         http_listen=http_listen,
         entries_open=entries_open,
+        postgres=_postgres_table(
+            postgres_host, postgres_port, postgres_dbname, postgres_user, postgres_schema, postgres_password_file
+        ),
     )
-    made = found_ledger(wishes, registrar_passphrase=passphrase, now=lambda: datetime.now(UTC))
+    made = found_ledger(
+        wishes, registrar_passphrase=passphrase, now=lambda: datetime.now(UTC), environment=dict(os.environ)
+    )
     _print(
         {
             "configuration": str(made.configuration),
@@ -108,6 +124,19 @@ def tls(
 
 
 app.add_typer(init, name="init")
+
+
+def _postgres_table(host: str, port: int, dbname: str, user: str, schema: str, password_file: Path | None) -> str:
+    """Returns the lines of a [postgres] table; empty without a host."""
+    if not host:
+        return ""
+    secret = (
+        f"password_environment = {json.dumps(POSTGRES_PASSWORD_VARIABLE)}"
+        if password_file is None
+        else f"password_file = {json.dumps(str(password_file.resolve()))}"
+    )
+    texts = {"host": host, "dbname": dbname, "user": user, "schema": schema}
+    return "\n".join([*(f"{key} = {json.dumps(text)}" for key, text in texts.items()), f"port = {port}", secret])
 
 
 def _print(value: dict[str, object]) -> None:

@@ -15,17 +15,20 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 from cellcustody.ledger.errors import CellcustodyError, ConfigurationError
 from cellcustody.ledger.recording.ledger import Ledger, LedgerParts
 from cellcustody.ledger.registry import Anchor, parse_anchor
 from cellcustody.ledger.statements import Signer
 from cellcustody.ledger.statements.key_files import load_note_signer, load_signer, read_key_file
-from cellcustody.ledger.store import HeadJournal, KeyStore, LedgerStore, Vault, open_sqlite
+from cellcustody.ledger.store import HeadJournal, KeyStore, LedgerStore, StoreUnavailableError, Vault, open_sqlite
 from cellcustody.ledger.transparency import NoteSigner
-from cellcustody.services.configuration import Configuration, KeySettings, StoreKind
+from cellcustody.services.configuration import Configuration, KeySettings, PostgresSettings, StoreKind
 
 __all__ = ["LedgerKeys", "load_ledger_keys", "now_micros", "open_ledger", "read_anchor"]
+
+CONNECT_SECONDS: Final = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,11 +134,35 @@ def _open_store(configuration: Configuration, environment: Mapping[str, str]) ->
         raise ConfigurationError(
             "PostgreSQL needs the extra `postgres`", key="ledger.store", value=configuration.ledger.store
         ) from defect
+    password = settings.password.read(environment)
+    _check_database(settings, password)
     return open_postgres(
         host=settings.host,
         port=settings.port,
         dbname=settings.dbname,
         user=settings.user,
-        password=settings.password.read(environment),
+        password=password,
         schema=settings.schema,
     )
+
+
+def _check_database(settings: PostgresSettings, password: str) -> None:
+    """Returns if the database answers and has the schema; the store's pool would ask for half a minute in vain."""
+    import psycopg
+
+    try:
+        with psycopg.connect(
+            host=settings.host,
+            port=settings.port,
+            dbname=settings.dbname,
+            user=settings.user,
+            password=password,
+            connect_timeout=CONNECT_SECONDS,
+        ) as connection:
+            found = connection.execute("SELECT 1 FROM pg_namespace WHERE nspname = %s", (settings.schema,)).fetchone()
+    except psycopg.Error as defect:
+        raise StoreUnavailableError(
+            "the database does not answer", host=settings.host, dbname=settings.dbname, cause=type(defect).__name__
+        ) from defect
+    if found is None:
+        raise ConfigurationError("the database has no such schema", key="postgres.schema", value=settings.schema)

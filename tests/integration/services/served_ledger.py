@@ -326,7 +326,7 @@ def refusal_of(error: grpc.RpcError) -> Refusal:
     )
 
 
-def founded_in(folder: Path, *, entries_open: bool = False) -> Founded:
+def founded_in(folder: Path, *, entries_open: bool = False, postgres: str = "") -> Founded:
     """Founds a ledger on free ports."""
     return found_ledger(
         FoundingWishes(
@@ -336,6 +336,7 @@ def founded_in(folder: Path, *, entries_open: bool = False) -> Founded:
             http_listen="127.0.0.1:0",
             registrar_cost=COST_LIGHT,
             entries_open=entries_open,
+            postgres=postgres,
         ),
         registrar_passphrase=PASSPHRASE,
         now=lambda: datetime.now(UTC),
