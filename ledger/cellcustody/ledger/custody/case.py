@@ -16,7 +16,7 @@ Single owner: not safe for use by several threads at once. Reads no clock, no ne
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from cellcustody.ledger.custody.act import Act, Finding, Judged
 from cellcustody.ledger.custody.authorisations import News
@@ -152,7 +152,7 @@ class TherapyCase:
         A consignment that the therapy does not cite changes nothing yet.
         """
         consignments = {**self._rules.references.consignments, stream: history}
-        self._rules.references = References(consignments, self._rules.references.creators)
+        self._rules.references = replace(self._rules.references, consignments=consignments)
         if stream not in self._cited:
             return frozenset()
         return self._own(self._take_news(stream))
@@ -263,9 +263,10 @@ class TherapyCase:
         held = self._rules.references
         self._rules.references = references
         changed: frozenset[bytes] = frozenset()
-        if references.creators is not held.creators and (
+        has_claims_news = references.creators is not held.creators and (
             references.claims_of_others(self.stream) != held.claims_of_others(self.stream)
-        ):
+        )
+        if has_claims_news or references.area_uses != held.area_uses:
             changed = self._fold.fold_again(but_not=but_not)
         for stream in self._cited:
             if stream in references.consignments and references.consignments[stream] is not held.consignments.get(

@@ -131,6 +131,13 @@ RULES: tuple[FindingRule, ...] = (
         "Correct the accession that gave away an id already in use.",
     ),
     FindingRule(
+        "PROCESS_AREA_SHARED",
+        _HARD,
+        _FOLD,
+        "Material of two patients is never open in one process area at the same time.",
+        "Stop both; assess cross-contamination and mix-up. If area or time was entered wrongly, correct that step.",
+    ),
+    FindingRule(
         "LABEL_MISMATCH",
         _HARD,
         _FOLD,

@@ -5,7 +5,8 @@ The rules of this module:
 * A therapy cites consignments and lots by their streams, and names materials and donation numbers. Each citation is a
   link from the citing stream to a key; links only ever grow.
 * Keys: a consignment's or a lot's stream id as it is (17 bytes); `C` + material id where a statement creates the
-  material; `N` + material id where it names one; `D` + donation number (13 characters) where it claims one.
+  material; `N` + material id where it names one; `D` + donation number (13 characters) where it claims one; `A` + site,
+  area and days where a step had cells open in a process area (`process_areas`).
 * Links are taken from every statement as recorded, whatever its status: two streams that claim one thing are found
   even while one of the claims waits for a predecessor.
 * A history is a consignment's own fold: its acts with their own judgements. A therapy evolves them and never judges
@@ -19,6 +20,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from cellcustody.ledger.custody.act import Act, Judged
+from cellcustody.ledger.custody.process_areas import AreaUse, area_keys, area_use
 from cellcustody.v1 import harvest_pb2 as harvest
 from cellcustody.v1 import modification_pb2 as modification
 from cellcustody.v1 import quality_pb2 as quality
@@ -63,6 +65,13 @@ class References:
 
     consignments: Mapping[bytes, ConsignmentHistory] = field(default_factory=dict)
     creators: Mapping[bytes, frozenset[bytes]] = field(default_factory=dict)
+    # Uses of process areas by other therapies; all that overlap a use of the therapy's own are among them.
+    area_uses: frozenset[AreaUse] = frozenset()
+
+    def shares_area(self, act: Act) -> bool:
+        """Tells whether another therapy had cells in the area of a step while the step was under way."""
+        use = area_use(act) if self.area_uses else None
+        return use is not None and any(use.shares_with(other) for other in self.area_uses)
 
     def others(self, key: bytes, stream: bytes) -> bool:
         """Tells whether a stream other than `stream` stands behind `key`."""
@@ -198,4 +207,6 @@ def reference_keys(act: Act) -> frozenset[bytes]:
             keys.add(creates_key(body.batch))
         case _:
             pass
+    if (use := area_use(act)) is not None:
+        keys.update(area_keys(use))
     return frozenset(keys)

@@ -7,6 +7,7 @@ The rules, in the order of the process:
 * A step takes materials of its batch that are there, free of holds and not used up, with the chain of identity whole;
   it uses them up and makes new ones. Steps follow the order selection, activation, modification, expansion,
   formulation along the line of the material; formulated cells have been modified.
+* While a step had cells open in a process area, no other patient's cells were in it: found in both therapies.
 * A division conserves: outputs, what is left and what was lost, none of them negative, add up to what was there, in one
   unit, within the pack's tolerance. Samples and retains may be taken under a hold; anything else may not.
 * A result is reported on a sample of that batch by the site that has it. A failing one holds the batch.
@@ -158,6 +159,8 @@ def _check_step(judging: Judging, body: StepBody) -> None:
     if not body.inputs:
         judging.find("NO_MATERIAL")
     _check_order(judging, done)
+    if judging.references.shares_area(judging.act):
+        judging.find("PROCESS_AREA_SHARED", 5)
     check_new_materials(judging, list(body.outputs), 3)
 
 

@@ -9,12 +9,16 @@ The rules:
 * A therapy is judged under the pack that its enrolment in effect pins it to, and under the default before that.
 * A consignment folds alone. A therapy folds jointly with the consignments it cites; when one of them moves on, the
   therapies linked to it are told. Links of the group being made count like those in the store.
+* Of the therapies whose steps were near in a process area, only those that shared it are told. What others used is
+  taken from their statements alone, for to fold them would need their own references first. A correction or a
+  retraction that takes a step away tells those that had shared the area with it.
 """
 
 from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from typing import Final, Protocol, TypeVar
 
 from cellcustody.ledger.custody.act import Act, Judged
@@ -23,6 +27,7 @@ from cellcustody.ledger.custody.consignment_rules import ConsignmentRules
 from cellcustody.ledger.custody.fold import Fold, FoldState
 from cellcustody.ledger.custody.lots import LotRules
 from cellcustody.ledger.custody.policy import DEFAULT_PACK, PolicyPack
+from cellcustody.ledger.custody.process_areas import AREA_PREFIX, AreaUse, area_use, area_uses, meeting_keys
 from cellcustody.ledger.custody.references import (
     ConsignmentHistory,
     References,
@@ -42,6 +47,7 @@ __all__ = ["Case", "Cases"]
 S = TypeVar("S", bound=FoldState)
 
 _STREAM_BYTES: Final = 17
+AREAS_KEPT_MAX: Final = 20_000  # A therapy's uses of process areas are some hundred bytes each.
 CASES_KEPT_MAX: Final = 2_000  # A case of 120 acts is about half a megabyte of Python objects at most.
 
 
@@ -78,6 +84,8 @@ class Cases:
         self._cases: OrderedDict[bytes, Case] = OrderedDict()
         self._touched: set[bytes] = set()
         self._links: dict[bytes, set[bytes]] = {}
+        self._areas: OrderedDict[bytes, tuple[AreaUse, ...]] = OrderedDict()
+        self._left: set[AreaUse] = set()  # Uses that what is being taken in may take away.
         self._resting: tuple[bytes, list[bytes]] = (b"", [])  # Of the act whose links were taken last.
 
     def case(self, stream: bytes) -> Case:
@@ -128,6 +136,8 @@ class Cases:
             self.case(stream)
         for key in keys:
             self._links.setdefault(key, set()).add(act.stream)
+        if any(key[:1] == AREA_PREFIX for key in keys):
+            self._forget_areas(act.stream)
         return keys
 
     def append(
@@ -141,7 +151,11 @@ class Cases:
         case = self.case(act.stream)
         if not isinstance(case, TherapyCase):
             return case.append(act)
+        self._before_taking_back(act)
         references = self._references(case.references, links)
+        if (use := area_use(act)) is not None and (shared := self._shared(use)) - case.references.area_uses:
+            held = references or case.references
+            references = replace(held, area_uses=held.area_uses | shared)
         if replacing:
             return self._fold_anew(case, references, replacing, act)
         changed = case.append(act, references=references)
@@ -151,6 +165,7 @@ class Cases:
         """Puts a pending authorisation in effect; returns the digests of earlier facts that change with it."""
         self._touched.add(stream)
         case = self.case(stream)
+        self._before_taking_back(case.acts[digest])
         changed = case.mark_in_effect(digest, leaf_index)
         act = case.acts[digest]
         return changed | self._pinned(act) if isinstance(act.body, harvest_pb2.TherapyEnrolled) else changed
@@ -185,8 +200,12 @@ class Cases:
             else:
                 held = therapy.references
                 keys = frozenset(key for key in held.creators if key in links or key[1:] in {k[1:] for k in links})
-                news = therapy.references_changed(self._references(held, keys, anew=True) or held)
+                references = self._references(held, keys, anew=True) or held
+                if (use := area_use(act)) is not None and any(use.shares_with(own) for own in self._uses_of(stream)):
+                    references = replace(references, area_uses=references.area_uses | {use})
+                news = therapy.references_changed(references)
             changed.setdefault(stream, set()).update(news)
+        self._spread_areas_left(act.stream, changed)
 
     def _references(self, held: References, keys: Iterable[bytes], *, anew: bool = False) -> References | None:
         """Returns references with these keys looked up, or None where nothing was added to what is held."""
@@ -205,7 +224,59 @@ class Cases:
         return References(
             {**held.consignments, **consignments} if consignments else held.consignments,
             {**held.creators, **creators} if creators else held.creators,
+            held.area_uses,
         )
+
+    def _shared(self, use: AreaUse) -> frozenset[AreaUse]:
+        """Returns the uses by other therapies of the area of `use` at its time."""
+        near = {stream for key in meeting_keys(use) for stream in self.linked(key)} - {use.stream}
+        return frozenset(one for stream in near for one in self._uses_of(stream) if use.shares_with(one))
+
+    def _uses_of(self, stream: bytes) -> tuple[AreaUse, ...]:
+        found = self._areas.get(stream)
+        if found is None:
+            case = self._cases.get(stream)
+            if case is not None:
+                acts: Iterable[Act] = case.acts.values()
+            else:
+                acts = (one.act for one in read_stream(self._store, self._vault, self._registry, stream))
+            found = self._areas[stream] = area_uses(acts)
+            while len(self._areas) > AREAS_KEPT_MAX:
+                self._areas.popitem(last=False)
+        return found
+
+    def _before_taking_back(self, act: Act) -> None:
+        """Reads the therapies that shared an area with a step that a correction or a retraction may take away."""
+        match act.body:
+            case quality_pb2.StatementCorrected() as body:
+                digest = body.corrected
+            case quality_pb2.StatementRetracted() as body:
+                digest = body.retracted
+            case _:
+                return
+        taken = self.case(act.stream).acts.get(digest)
+        use = None if taken is None else area_use(taken)
+        if use is not None:
+            for one in self._shared(use):
+                self.case(one.stream)
+            self._forget_areas(act.stream)
+            self._left.add(use)
+
+    def _spread_areas_left(self, stream: bytes, changed: dict[bytes, set[bytes]]) -> None:
+        for use in [use for use in self._left if use.stream == stream]:
+            self._left.discard(use)
+            if use in self._uses_of(stream):
+                continue  # Still pending, or another step used the area just so.
+            for other in {one.stream for one in self._shared(use)}:
+                therapy = self.therapy(other)
+                self._touched.add(other)
+                held = therapy.references
+                news = therapy.references_changed(replace(held, area_uses=held.area_uses - {use}))
+                changed.setdefault(other, set()).update(news)
+
+    def _forget_areas(self, stream: bytes) -> None:
+        self._touched.add(stream)
+        self._areas.pop(stream, None)
 
     def _history(self, consignment: bytes) -> ConsignmentHistory:
         found = self.case(consignment)
@@ -223,6 +294,8 @@ class Cases:
                 resting.update(self.linked(key), self.linked(names_key(key[1:])))
             elif key[:1] == b"D":
                 resting.update(self.linked(key))
+        if (use := area_use(act)) is not None:
+            resting.update(one.stream for one in self._shared(use))
         resting.discard(act.stream)
         return sorted(resting)
 
@@ -237,8 +310,10 @@ class Cases:
         """Forgets what was told since the last commit."""
         for stream in self._touched:
             self._cases.pop(stream, None)
+            self._areas.pop(stream, None)
         self._touched.clear()
         self._links.clear()
+        self._left.clear()
 
     def _load(self, stream: bytes) -> Case:
         acts = [one.act for one in read_stream(self._store, self._vault, self._registry, stream)]
@@ -256,7 +331,9 @@ class Cases:
 
     def _load_therapy(self, stream: bytes, acts: list[Act]) -> TherapyCase:
         keys = {key for act in acts for key in reference_keys(act)}
-        return TherapyCase(stream, self._pack_for(acts), acts, self._references(References(), keys))
+        references = self._references(References(), keys) or References()
+        shared = frozenset(one for use in area_uses(acts) for one in self._shared(use))
+        return TherapyCase(stream, self._pack_for(acts), acts, replace(references, area_uses=shared))
 
     def _pack_for(self, acts: Iterable[Act]) -> PolicyPack:
         """Returns the pack that the enrolment in effect pins a therapy to."""
