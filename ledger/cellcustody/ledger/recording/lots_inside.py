@@ -25,7 +25,7 @@ from cellcustody.ledger.recording.cases import Cases
 from cellcustody.ledger.statements import StreamKind
 from cellcustody.v1 import harvest_pb2, modification_pb2, return_pb2
 
-__all__ = ["lot_findings"]
+__all__ = ["is_stopped", "lot_findings", "names_lot"]
 
 _STREAM_BYTES: Final = 17
 _STOPPED: Final = frozenset({LotStanding.QUARANTINED, LotStanding.RECALLED})
@@ -81,7 +81,14 @@ def _goes_to_use(cases: Cases, state: TherapyState, body: harvest_pb2.MaterialPa
 
 
 def _is_stopped(cases: Cases, lot: bytes) -> bool:
-    if len(lot) != _STREAM_BYTES or lot[0] != StreamKind.LOT:
-        return False
-    state = cases.case(lot).state
+    return names_lot(lot) and is_stopped(cases.case(lot).state)
+
+
+def names_lot(lot: bytes) -> bool:
+    """Tells whether the lot of a step is named by a stream of this ledger."""
+    return len(lot) == _STREAM_BYTES and lot[0] == StreamKind.LOT
+
+
+def is_stopped(state: object) -> bool:
+    """Tells whether the state of a lot stops what it went into."""
     return isinstance(state, LotState) and (state.standing in _STOPPED or bool(state.holds))

@@ -20,9 +20,12 @@ from types import TracebackType
 from typing import Final, Self
 
 from cellcustody.ledger.contract import DisclosureClass
+from cellcustody.ledger.custody.act import Finding
 from cellcustody.ledger.custody.policy import DEFAULT_PACK
 from cellcustody.ledger.custody.readiness import reasons
+from cellcustody.ledger.custody.therapy_state import TherapyState
 from cellcustody.ledger.recording.explaining import explain
+from cellcustody.ledger.recording.lots_inside import is_stopped, names_lot
 from cellcustody.ledger.views import watching
 from cellcustody.ledger.views.access import Reader
 from cellcustody.ledger.views.asking import Asked
@@ -32,15 +35,16 @@ from cellcustody.ledger.views.errors import (
     ReadNotPermittedError,
     ViewBehindError,
 )
+from cellcustody.ledger.views.folding import StreamView
 from cellcustody.ledger.views.follower import Follower, LedgerSource
 from cellcustody.ledger.views.gaps import custody_gaps
 from cellcustody.ledger.views.messages import material_custody
 from cellcustody.ledger.views.past import TherapyPast
-from cellcustody.ledger.views.reading import read_one
+from cellcustody.ledger.views.reading import read_one, read_told
 from cellcustody.ledger.views.summaries import SiteName, Summary
 from cellcustody.ledger.views.tables import Value
+from cellcustody.v1 import common_pb2, ledger_service_pb2, options_pb2
 from cellcustody.v1 import custody_query_service_pb2 as pb
-from cellcustody.v1 import ledger_service_pb2, options_pb2
 
 __all__ = ["ROWS_MAX", "Views"]
 
@@ -229,7 +233,10 @@ class Views:
         state = past.case().state
         found = reasons(state, request.material, now_micros, past.pack)
         holds = tuple(("hold", hold.hold.hex()) for hold in state.holds_on(request.material))
-        told = explain(found, extra=(("HOLD_OPEN", holds),))
+        lots = self._stopped_lots(state, request.material, position)
+        if lots:
+            found = (*found, Finding("LOT_HELD"))
+        told = explain(found, extra=(("HOLD_OPEN", holds), ("LOT_HELD", lots)))
         return pb.GetReadinessResponse(
             position=position,
             ready=not found,
@@ -242,6 +249,16 @@ class Views:
                 )
                 for one in told
             ],
+        )
+
+    def _stopped_lots(self, state: TherapyState, material: bytes, position: int) -> tuple[tuple[str, str], ...]:
+        """Returns the lots that went into a material and are quarantined, recalled or on hold, as named values."""
+        line = {one.material for one in state.line_of(material)}
+        numbers = {one.lot: one.lot_number for one in state.lots if names_lot(one.lot) and line & set(one.outputs)}
+        return tuple(
+            ("lot", numbers[lot])
+            for lot in sorted(numbers)
+            if is_stopped(StreamView(lot, read_told(self._source, lot, position)).alone())
         )
 
     # Consignments and units -----------------------------------------------------------------------------------------
@@ -317,10 +334,21 @@ class Views:
             at_unit, parameters = asked.at_unit(("",), unit)
             sql = f"SELECT DISTINCT answer, stream FROM hold_on JOIN hold USING (stream, hold) WHERE {at_unit}"
             answer.alerts.extend(map(pb.HoldRecord.FromString, self._seen(asked, sql, parameters)))
+            answer.alerts.extend(map(pb.HoldRecord.FromString, self._lot_holds_at(asked, unit)))
             sql = f"SELECT DISTINCT answer, stream, occurred FROM attention WHERE {at_unit} ORDER BY occurred DESC"
             refused = self._seen(asked, sql, parameters)
         answer.refused.extend(self._told_again(pb.HistoryItem.FromString(one), reader) for one in refused)
         return answer
+
+    def _lot_holds_at(self, asked: Asked, unit: common_pb2.Unit) -> list[bytes]:
+        """Returns the holds on lots that went into what a unit answers for or has."""
+        at_unit, parameters = asked.at_unit(("custodian", "possessor"), unit)
+        sql = (
+            "SELECT DISTINCT hold.answer, material.stream FROM material "
+            "JOIN lot_material USING (stream, material) JOIN lot_use USING (stream, statement_digest, ordinal) "
+            f"JOIN hold ON hold.stream = lot_use.lot WHERE {at_unit} AND material.has_ended = 0"
+        )
+        return list(dict.fromkeys(self._seen(asked, sql, parameters)))
 
     def _told_again(self, item: pb.HistoryItem, reader: Reader) -> pb.HistoryItem:
         """Returns an item with its summary, in what this reader may see."""

@@ -17,6 +17,7 @@ from cellcustody.ledger.custody.act import Status, UnitRef
 from cellcustody.ledger.custody.consignment_state import ConsignmentState, Release, ReleaseStatus
 from cellcustody.ledger.custody.consignment_touch import containers_touched
 from cellcustody.ledger.custody.fold import Fold
+from cellcustody.ledger.statements import StreamKind
 from cellcustody.ledger.views import tables
 from cellcustody.ledger.views.folding import StreamView
 from cellcustody.ledger.views.messages import (
@@ -77,8 +78,10 @@ def consignment_rows(view: StreamView, fold: Fold[ConsignmentState]) -> dict[tup
 def alone_rows(view: StreamView) -> dict[tuple[str, Row], Row]:
     """Returns the rows of a lot or a site: its holds, and who takes part."""
     writer = RowWriter(view.stream)
+    # A site's stream has the site's id; what used a lot is found when it is asked for, for that changes without it.
+    units = [UnitRef(view.stream[1:])] if view.kind is StreamKind.SITE else []
     for hold in view.alone().holds.values():
-        writer.hold(hold, ())
+        writer.hold(hold, units)
     for site in sorted({told.act.site for told in view.told if told.act.site}):
         writer.write(tables.PARTY, site)
     return writer.rows

@@ -36,7 +36,7 @@ __all__ = [
     "Value",
 ]
 
-SCHEMA_VERSION: Final = 1
+SCHEMA_VERSION: Final = 2
 
 Value = int | str | bytes
 Row = tuple[Value, ...]
