@@ -51,11 +51,14 @@ def test_rows_hold_the_openings_that_make_the_signed_root() -> None:
     assert hashes == [opening.leaf_hash for opening in openings]
 
 
-def test_anchor_pack_and_key_file_read_back() -> None:
+def test_anchor_pack_and_key_file_read_back(tmp_path: Path) -> None:
     """The anchor names the fact; the pack's digest is that of its bytes; the key file opens under its passphrase."""
     anchor = parse_anchor((FOLDER / "anchor.json").read_bytes())
     assert anchor.founding_digest.hex() == INDEX["entries"]["entry-fact"]["statement_digest"]
     assert hashlib.sha256((FOLDER / "policy-pack.json").read_bytes()).hexdigest() == INDEX["policy_digest"]
-    signer = load_signer(FOLDER / "key.json", "vectors")
+    kept = tmp_path / "key.json"  # A key file that others may read is refused, and a checkout lets them.
+    kept.write_bytes((FOLDER / "key.json").read_bytes())
+    kept.chmod(0o600)
+    signer = load_signer(kept, "vectors")
     statement = parse_statement(read_entry((FOLDER / "entry-fact.binpb").read_bytes()).envelope)
     assert statement.key_ids == (signer.key_id,)
