@@ -313,11 +313,10 @@ class Ledger:
             if members:
                 self._writer.put(members)
                 is_any_queued = True
-        if is_any_queued:
-            if not waiting.event.wait(timeout_seconds):
-                raise OutcomeUnknownError(
-                    "the outcome is not known yet: send the same statement again", waited_seconds=timeout_seconds
-                )
+        if is_any_queued and not waiting.event.wait(timeout_seconds):
+            raise OutcomeUnknownError(
+                "the outcome is not known yet: send the same statement again", waited_seconds=timeout_seconds
+            )
         results: list[Recorded | RefusedError] = []
         for result in waiting.results:
             if isinstance(result, Recorded | RefusedError):

@@ -4,8 +4,8 @@ The rules:
 
 * Preparing needs no state but public keys, which travel with each statement; so any process can do it, and the one
   interpreter that records has its time for judging.
-* A process says of each statement whether it is right, and nothing else. What is not is prepared again here, so that its
-  error is the exact one; what is right is parsed here without being held to the rules a second time.
+* A process says of each statement whether it is right, and nothing else. What is not is prepared again here, so that
+  its error is the exact one; what is right is parsed here without being held to the rules a second time.
 * Processes are spawned, never forked, for gRPC's threads do not survive a fork. They end with this process, however
   it ends.
 * Where they fail, everything is prepared here: slower, and no different.
@@ -82,7 +82,7 @@ class Preparers:
     def check(
         self, statements: Sequence[tuple[bytes, tuple[Opening, ...]]], key_lookup: KeyLookup
     ) -> Iterator[list[bool]]:
-        """Yields, chunk by chunk and in order, whether each statement is right; False where it must be found out here."""
+        """Yields, chunk by chunk and in order, whether each statement is right; False: it must be found out here."""
         chunks = [statements[at : at + CHUNK_STATEMENTS] for at in range(0, len(statements), CHUNK_STATEMENTS)]
         futures: list[Future[list[bool]] | None] = [
             self._submitted([_packed(envelope, openings, key_lookup) for envelope, openings in chunk])
