@@ -8,8 +8,8 @@ import pytest
 from courses import Course, World
 
 from cellcustody.ledger.views import Reader, Views
-from cellcustody.v1 import custody_query_service_pb2 as pb
 from cellcustody.v1 import common_pb2, modification_pb2, options_pb2, quality_pb2
+from cellcustody.v1 import custody_query_service_pb2 as pb
 
 
 @pytest.fixture
