@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from cellcustody.ledger.statements.commitment import (
     BODY_BYTES_MAX,
+    BODY_RECORDS_MAX,
     EMPTY_COMMITMENT,
     ClosedRecord,
     Commitment,
@@ -198,6 +199,18 @@ def test_a_body_has_a_limit() -> None:
         commit(record_of(length + 1), SEED)
     with pytest.raises(OversizeError):
         verify_openings(commitment, [Opening(0, bytes(32), record_of(length + 1))])
+
+
+def test_a_body_has_so_many_records() -> None:
+    """Records of one byte each, just as many as may be; one more is refused both ways, with what was counted."""
+    body = b"\x0a\x01x" * BODY_RECORDS_MAX
+    commitment, openings = commit(body, SEED)
+    assert verify_openings(commitment, openings) == body
+    with pytest.raises(OversizeError) as refused:
+        commit(body + b"\x0a\x01x", SEED)
+    assert refused.value.values == {"count": str(BODY_RECORDS_MAX + 1), "limit": str(BODY_RECORDS_MAX)}
+    with pytest.raises(OversizeError):
+        verify_openings(commitment, [*openings, Opening(BODY_RECORDS_MAX, bytes(32), b"\x0a\x01x")])
 
 
 def test_a_seed_is_32_bytes() -> None:

@@ -45,6 +45,7 @@ from cellcustody.ledger.transparency.merkle import EMPTY_ROOT, root_of
 
 __all__ = [
     "BODY_BYTES_MAX",
+    "BODY_RECORDS_MAX",
     "EMPTY_COMMITMENT",
     "ClosedRecord",
     "Commitment",
@@ -60,6 +61,9 @@ __all__ = [
 
 BODY_BYTES_MAX: Final = 1 << 20
 """Limit on a statement's openings: records and their salts together. Files are named by digest instead."""
+
+BODY_RECORDS_MAX: Final = 4096
+"""Limit on a body's records, many more than any act of one person needs; each costs the writer a hash."""
 
 SALT_BYTES: Final = 32
 SEED_BYTES: Final = 32
@@ -194,7 +198,7 @@ def commit(body: bytes, seed: bytes) -> tuple[Commitment, tuple[Opening, ...]]:
 
     Raises:
         WireFormError: the body cannot be cut into records.
-        OversizeError: its openings would be larger than `BODY_BYTES_MAX`.
+        OversizeError: it has more records than `BODY_RECORDS_MAX`, or its openings were larger than `BODY_BYTES_MAX`.
     """
     if len(seed) != SEED_BYTES:
         raise ValueError("a seed has 32 bytes")
@@ -209,7 +213,7 @@ def verify_openings(commitment: Commitment, openings: Sequence[Opening]) -> byte
     """Returns the body's exact bytes after every record, shown in order, has been held to the commitment.
 
     Raises:
-        OversizeError: the openings are larger than `BODY_BYTES_MAX`.
+        OversizeError: the openings are more than `BODY_RECORDS_MAX` or larger than `BODY_BYTES_MAX`.
         OpeningMissingError, OpeningInvalidError, CommitmentMismatchError: see `DisclosedBody.verify`.
     """
     _check_size(openings)
@@ -268,6 +272,8 @@ def _check_opening(opening: Opening, committed_number: int) -> None:
 
 
 def _check_size(openings: Sequence[Opening]) -> None:
+    if len(openings) > BODY_RECORDS_MAX:
+        raise OversizeError("a body has too many records", count=len(openings), limit=BODY_RECORDS_MAX)
     size = sum(len(opening.record) + len(opening.salt) for opening in openings)
     if size > BODY_BYTES_MAX:
         raise OversizeError("a body's openings are too large", length=size, limit=BODY_BYTES_MAX)
