@@ -294,6 +294,26 @@ def test_a_completion_names_a_start() -> None:
     assert story.case().state.holds_on(material("apheresis"))
 
 
+@pytest.mark.parametrize(
+    ("kind", "found"),
+    [
+        (common.MATERIAL_KIND_COLLECTION, set()),
+        (common.MATERIAL_KIND_SAMPLE, set()),
+        (common.MATERIAL_KIND_RETAIN, set()),
+        (common.MATERIAL_KIND_PRODUCT, {"OUTPUT_KIND_WRONG"}),
+        (common.MATERIAL_KIND_INTERMEDIATE, {"OUTPUT_KIND_WRONG"}),
+        (common.MATERIAL_KIND_UNSPECIFIED, {"OUTPUT_KIND_WRONG"}),
+    ],
+)
+def test_a_collection_makes_what_is_collected(kind: common.MaterialKind.ValueType, found: set[str]) -> None:
+    """No product comes from the chair."""
+    story = _ready_to_collect()
+    completed = harvest.CollectionCompleted(
+        started=story.starts_collection().digest, outputs=[new("bag", kind, 100)], unit=APHERESIS
+    )
+    assert story.codes(story.tell(completed)) == found
+
+
 def test_a_collection_makes_at_least_one_bag() -> None:
     """And every bag has an id of 16 bytes."""
     story = _ready_to_collect()

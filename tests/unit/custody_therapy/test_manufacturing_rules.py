@@ -264,6 +264,28 @@ def test_lots_lead_to_what_was_made_with_them() -> None:
 # Division.
 
 
+@pytest.mark.parametrize(
+    ("step", "kind", "is_found"),
+    [
+        (modification.SelectionPerformed, INTERMEDIATE, False),
+        (modification.SelectionPerformed, common.MATERIAL_KIND_PRODUCT, True),
+        (modification.ExpansionPerformed, common.MATERIAL_KIND_PRODUCT, True),
+        (modification.FormulationPerformed, common.MATERIAL_KIND_PRODUCT, False),
+        (modification.FormulationPerformed, INTERMEDIATE, False),
+        (modification.FormulationPerformed, common.MATERIAL_KIND_COLLECTION, True),
+    ],
+)
+def test_a_step_makes_intermediates_and_formulation_product(
+    step: type[modification.SelectionPerformed | modification.ExpansionPerformed | modification.FormulationPerformed],
+    kind: common.MaterialKind.ValueType,
+    is_found: bool,
+) -> None:
+    """What no step makes is recorded and held."""
+    story = _ready()
+    performed = story.performs(step, ["apheresis"], [new("made", kind, 90)])
+    assert ("OUTPUT_KIND_WRONG" in story.codes(performed)) == is_found
+
+
 def _divides(
     story: Story, *millilitres: int, left: common.Quantity | None = None, lost: common.Quantity | None = None
 ) -> Act:

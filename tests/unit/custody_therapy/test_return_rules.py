@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from cellcustody.ledger.custody.act import Act, Comparison, Outcome, Status, UnitRef
 from cellcustody.ledger.custody.readiness import reasons
 from cellcustody.ledger.custody.references import creates_key
@@ -316,6 +318,31 @@ def test_an_infused_bag_has_ended() -> None:
     assert story.codes(reaction) == set()
     assert story.codes(follow_up) == set()
     assert story.case().state.reactions == [reaction.digest]
+
+
+@pytest.mark.parametrize(
+    ("outcome", "found"),
+    [
+        (returned.INFUSION_OUTCOME_PARTIAL, {"ALREADY_INFUSED_FROM"}),
+        (returned.INFUSION_OUTCOME_NOT_INFUSED, set()),
+    ],
+)
+def test_a_bag_partly_infused_is_not_infused_from_again(
+    outcome: returned.InfusionOutcome.ValueType, found: set[str]
+) -> None:
+    """One of which nothing was given may be."""
+    story = Story().to_the_bedside()
+    check = story.checks_bedside("bag-1")
+    started = story.starts_infusion("bag-1", check)
+    story.tell(
+        returned.InfusionStopped(material=material("bag-1"), started=started.digest, outcome=outcome),
+        at=story.now + MINUTE,
+    )
+    again = story.tell(
+        returned.InfusionStarted(material=material("bag-1"), unit=WARD, bedside_check=check.digest),
+        at=story.now + MINUTE,
+    )
+    assert story.codes(again) == found
 
 
 def test_a_partly_infused_bag_has_a_remainder_to_be_destroyed() -> None:

@@ -292,6 +292,13 @@ RULES: tuple[FindingRule, ...] = (
         "Correct the statement so that it names them.",
     ),
     FindingRule(
+        "OUTPUT_KIND_WRONG",
+        _GATE,
+        _FOLD,
+        "A collection makes collections, samples and retains; a step makes intermediates, formulation also product.",
+        "Correct the statement so that each new material is of the kind it is.",
+    ),
+    FindingRule(
         "ALREADY_COMPLETED",
         _GATE,
         _FOLD,
@@ -461,6 +468,13 @@ RULES: tuple[FindingRule, ...] = (
         _FOLD,
         "A bag's infusion is started once until it is stopped.",
         "Stop the infusion that runs, or retract the start that did not happen.",
+    ),
+    FindingRule(
+        "ALREADY_INFUSED_FROM",
+        _GATE,
+        _FOLD,
+        "A bag whose infusion was stopped in part is not infused from again.",
+        "Discard what is left, or have the new start from it overridden beforehand.",
     ),
     FindingRule(
         "INFUSION_NOT_STARTED",

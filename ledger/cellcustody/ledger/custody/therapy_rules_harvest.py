@@ -6,6 +6,7 @@ The rules, in the order of the process:
   for this collection and no earlier one, with enough identifiers matching and none otherwise, joined by a second
   person before the start. A broken chain of identity stops it.
 * Each collection has a donation number of its own, that no other collection of any therapy bears.
+* A collection makes collections, samples and retains, and nothing that only manufacture makes.
 * A label bears the therapy's chain of identity identifier, and a donation number of a collection the cells come from.
   One that does not, breaks the chain of identity.
 * A withdrawn consent to collection, manufacture or infusion holds the whole therapy; one to data or biobank does not.
@@ -17,6 +18,8 @@ wrong. Whoever stores, moves or transfers what another answers for has it and do
 """
 
 from __future__ import annotations
+
+from collections.abc import Container
 
 from cellcustody.ledger.custody.act import Act, Judged, Outcome, Status, UnitRef
 from cellcustody.ledger.custody.genealogy import donation_numbers
@@ -37,6 +40,7 @@ from cellcustody.ledger.custody.therapy_state import (
     IdentityBreak,
     IdentityCheck,
     Label,
+    MaterialKind,
     TherapyState,
 )
 from cellcustody.v1 import common_pb2 as common
@@ -53,6 +57,7 @@ TREATMENT_SCOPES = frozenset(
     }
 )
 _IDENTITY_CHECKED = harvest.IdentityChecked.DESCRIPTOR.full_name
+_COLLECTED = frozenset({MaterialKind.COLLECTION, MaterialKind.SAMPLE, MaterialKind.RETAIN})
 _COLLECTION_STARTED = harvest.CollectionStarted.DESCRIPTOR.full_name
 _LABEL_APPLIED = harvest.LabelApplied.DESCRIPTOR.full_name
 
@@ -170,8 +175,10 @@ def _evolve_collection_started(state: TherapyState, act: Act, body: harvest.Coll
     )
 
 
-def check_new_materials(judging: Judging, outputs: list[common.NewMaterial], field: int) -> None:
-    """Finds ids of new materials that this or another therapy has given away already, and less than nothing."""
+def check_new_materials(
+    judging: Judging, outputs: list[common.NewMaterial], field: int, *, kinds: Container[int] | None = None
+) -> None:
+    """Finds new materials of other kinds than such an act makes, ids given away already, and less than nothing."""
     met: set[bytes] = set()
     for output in outputs:
         if len(output.material) != MATERIAL_ID_BYTES:
@@ -181,6 +188,8 @@ def check_new_materials(judging: Judging, outputs: list[common.NewMaterial], fie
             judging.find("MATERIAL_CLAIMED_TWICE", field)
         if output.quantity.mantissa < 0:
             judging.find("QUANTITY_NEGATIVE", field)
+        if kinds is not None and output.kind not in kinds:
+            judging.find("OUTPUT_KIND_WRONG", field)
         met.add(output.material)
     if not outputs:
         judging.find("NO_MATERIAL", field)
@@ -191,7 +200,7 @@ def _check_collection_completed(judging: Judging, body: harvest.CollectionComple
         return
     started = judging.named(body.started, _COLLECTION_STARTED, 1)
     unit = judging.own_unit(body.unit, 3)
-    check_new_materials(judging, list(body.outputs), 2)
+    check_new_materials(judging, list(body.outputs), 2, kinds=_COLLECTED)
     if started is None:
         return
     collection = judging.state.collections.get(started.digest)

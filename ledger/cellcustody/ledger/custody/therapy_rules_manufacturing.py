@@ -7,6 +7,7 @@ The rules, in the order of the process:
 * A step takes materials of its batch that are there, free of holds and not used up, with the chain of identity whole;
   it uses them up and makes new ones. Steps follow the order selection, activation, modification, expansion,
   formulation along the line of the material; formulated cells have been modified.
+  What a step makes is intermediate; product is what formulation or a division makes.
 * While a step had cells open in a process area, no other patient's cells were in it: found in both therapies.
 * A division conserves: outputs, what is left and what was lost, none of them negative, add up to what was there, in one
   unit, within the pack's tolerance. Samples and retains may be taken under a hold; anything else may not.
@@ -63,6 +64,8 @@ StepBody = (
 
 # The order of steps along a material's line; a later one never stands before an earlier one.
 STEPS: tuple[str, ...] = ("selection", "activation", "modification", "expansion", "formulation")
+_WORKED_ON = frozenset({MaterialKind.INTERMEDIATE})
+_FORMULATED = frozenset({MaterialKind.INTERMEDIATE, MaterialKind.PRODUCT})
 _STEP_OF = {
     modification.SelectionPerformed.DESCRIPTOR.full_name: "selection",
     modification.ActivationPerformed.DESCRIPTOR.full_name: "activation",
@@ -161,7 +164,8 @@ def _check_step(judging: Judging, body: StepBody) -> None:
     _check_order(judging, done)
     if judging.references.shares_area(judging.act):
         judging.find("PROCESS_AREA_SHARED", 5)
-    check_new_materials(judging, list(body.outputs), 3)
+    makes = _FORMULATED if isinstance(body, modification.FormulationPerformed) else _WORKED_ON
+    check_new_materials(judging, list(body.outputs), 3, kinds=makes)
 
 
 def _check_process_identity(judging: Judging, material: MaterialState) -> None:

@@ -10,7 +10,7 @@ The rules, in the order of the process:
   that a second person had joined; the bag is released, thawed, within its time from the thaw, and free of holds; the
   patient consents; the chain of identity is whole.
 * An infusion stops once, within the pack's time for a bag. A complete one ends the bag; what is left of a partial one
-  is destroyed or archived; a bag not infused stays where it is.
+  is destroyed or archived, not infused; a bag not infused stays where it is.
 * Nothing physical follows a bag's end. Reactions and follow-up may always be recorded.
 
 What nonconforming facts do: everything, for it was done. A wrong bag infused is infused: it has ended, and another
@@ -188,6 +188,8 @@ def _check_infusion_started(judging: Judging, body: returned.InfusionStarted) ->
             judging.find("BUDGET_EXCEEDED", 1)
     if any(one.material == body.material and one.stopped_at is None for one in judging.state.infusions.values()):
         judging.find("INFUSION_RUNNING", 1)
+    if material.life is Life.PARTIALLY_INFUSED:
+        judging.find("ALREADY_INFUSED_FROM", 1)
 
 
 def _check_relied_on(judging: Judging, body: returned.InfusionStarted) -> None:
