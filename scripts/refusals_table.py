@@ -26,8 +26,8 @@ INTRODUCTION: Final = """\
 # Refusals and errors: what a server answers instead
 
 Made by `scripts/refusals_table.py --write` from the errors themselves; do not edit. The reason is `ErrorInfo.reason`
-(domain `cellcustody`) in `grpc-status-details-bin`, or `Refusal.reason` of a batch's item. "again" marks what may be sent
-again unchanged. Of a refused statement nothing is in the log. INTERNAL says nothing more than its code.
+(domain `cellcustody`) in `grpc-status-details-bin`, or `Refusal.reason` of a batch's item. "again" marks what may be
+sent again unchanged. Of a refused statement nothing is in the log. INTERNAL says nothing more than its code.
 """
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import base64
 import gzip
+import hashlib
 import http.client
 import socket
 import ssl
@@ -94,6 +96,53 @@ def test_the_entries_make_the_signed_root(ledger: ServedLedger, connection: http
         entries += decode_bundle(content, width)
 
     assert root_of([leaf_hash(entry) for entry in entries]) == head.root
+
+
+def _folded(hashes: list[bytes]) -> bytes:
+    """The RFC 6962 root over node hashes, written from the RFC for this test alone."""
+    if len(hashes) == 1:
+        return hashes[0]
+    split = 1 << (len(hashes) - 1).bit_length() - 1
+    return hashlib.sha256(b"\x01" + _folded(hashes[:split]) + _folded(hashes[split:])).digest()
+
+
+def test_a_client_written_from_the_specification_alone_walks_the_log(connection: http.client.HTTPConnection) -> None:
+    """C2SP tlog-tiles with nothing of ours: bundles hash to level 0, a full tile to its hash above, all to the root."""
+    _, _, note = get(connection, "/checkpoint")
+    _, size_text, root_text = note.split(b"\n")[:3]
+    size, root = int(size_text), base64.b64decode(root_text)
+    assert 256 < size < 512
+
+    level_0, leaves = b"", []
+    for suffix, width in (("000", 256), (f"001.p/{size - 256}", size - 256)):
+        status, _, tile = get(connection, f"/tile/0/{suffix}")
+        assert (status, len(tile)) == (200, width * 32)
+        level_0 += tile
+        _, _, bundle = get(connection, f"/tile/entries/{suffix}")
+        while bundle:
+            length = int.from_bytes(bundle[:2], "big")
+            leaves.append(hashlib.sha256(b"\x00" + bundle[2 : 2 + length]).digest())
+            bundle = bundle[2 + length :]
+    status, _, level_1 = get(connection, "/tile/1/000.p/1")
+
+    assert status == 200 and b"".join(leaves) == level_0
+    assert _folded(leaves[:256]) == level_1
+    assert _folded(leaves) == root
+
+
+@pytest.mark.parametrize("width", [1, 3, 255])
+def test_a_partial_tile_is_still_served_when_it_is_full(connection: http.client.HTTPConnection, width: int) -> None:
+    """Who read an older checkpoint asks for the widths of then; tiles and entries are prefixes of today's."""
+    _, _, full_tile = get(connection, "/tile/0/000")
+    _, _, full_bundle = get(connection, "/tile/entries/000")
+    tile_status, headers, tile = get(connection, f"/tile/0/000.p/{width}")
+    bundle_status, _, bundle = get(connection, f"/tile/entries/000.p/{width}")
+    beyond, _, _ = get(connection, "/tile/1/000.p/2")
+
+    assert (tile_status, bundle_status, beyond) == (200, 200, 404)
+    assert tile == full_tile[: width * 32]
+    assert full_bundle.startswith(bundle) and len(decode_bundle(bundle, width)) == width
+    assert "immutable" in headers["Cache-Control"]
 
 
 def test_the_founding_verifies_with_entries_and_public_openings_alone(connection: http.client.HTTPConnection) -> None:
