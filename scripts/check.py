@@ -23,6 +23,7 @@ CHECKS: Final[dict[str, tuple[str, ...]]] = {
     "generated": (PROTO_PYTHON, "scripts/proto.py", "check"),
     "contract-table": (PYTHON, "scripts/contract_table.py"),
     "findings-table": (PYTHON, "scripts/findings_table.py", "--check"),
+    "refusals-table": (PYTHON, "scripts/refusals_table.py"),
     "client-acts": (PYTHON, "scripts/client_acts.py"),
     "vectors": (PYTHON, "scripts/golden_vectors.py"),
 }

@@ -17,7 +17,7 @@ from cellcustody.ledger.custody.findings import Findings
 from cellcustody.ledger.custody.policy import PolicyPack
 from cellcustody.ledger.custody.therapy_judging import MICROS_PER_SECOND
 from cellcustody.ledger.custody.therapy_rules_return import expires_at
-from cellcustody.ledger.custody.therapy_state import MaterialKind, TherapyState, custody_of
+from cellcustody.ledger.custody.therapy_state import Life, MaterialKind, TherapyState, custody_of
 from cellcustody.v1 import harvest_pb2 as harvest
 
 __all__ = ["reasons"]
@@ -58,6 +58,8 @@ def reasons(state: TherapyState, material: bytes, now_micros: int, pack: PolicyP
         now_micros - bag.thawed_at > budget * MICROS_PER_SECOND
     ):
         found.add("BUDGET_EXCEEDED")
+    if bag.life is Life.PARTIALLY_INFUSED:
+        found.add("ALREADY_INFUSED_FROM")
     if any(one.material == material and one.stopped_at is None for one in state.infusions.values()):
         found.add("INFUSION_RUNNING")
     return found.result()
