@@ -118,7 +118,7 @@ def test_a_body_that_names_very_many_things_is_judged_like_any_other(world: Worl
     """The writer's work grows with what a body names, and not with its square."""
     course = world.course().to_the_collection()
     body = harvest.IdentityChecked(
-        point=harvest.IDENTITY_POINT_PROCESS, coi_read=course.coi, materials=[b"%d" % one for one in range(9_000)]
+        point=harvest.IDENTITY_POINT_PROCESS, coi_read=course.coi, materials=[b"%d" % one for one in range(4_000)]
     )
     assert status(course.say(world.nurse, body)) is Status.AWAITING
 
