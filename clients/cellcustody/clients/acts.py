@@ -60,6 +60,15 @@ ACT_RPCS: Final[dict[str, tuple[str, str]]] = {
     "cellcustody.v1.ReceiptInspected": ("TransportService", "InspectReceipt"),
     "cellcustody.v1.MaterialReceived": ("TransportService", "ReceiveMaterial"),
     "cellcustody.v1.ConsignmentClosed": ("TransportService", "CloseConsignment"),
+    "cellcustody.v1.CoolantReplenished": ("TransportService", "ReplenishCoolant"),
+    "cellcustody.v1.CustomsHeld": ("TransportService", "HoldAtCustoms"),
+    "cellcustody.v1.CustomsCleared": ("TransportService", "ClearCustoms"),
+    "cellcustody.v1.ShockRecorded": ("TransportService", "RecordShock"),
+    "cellcustody.v1.ContainersLost": ("TransportService", "ReportLoss"),
+    "cellcustody.v1.MaterialReturned": ("TransportService", "ReturnMaterial"),
+    "cellcustody.v1.ConditionDisposed": ("TransportService", "DisposeCondition"),
+    "cellcustody.v1.DowntimeDeclared": ("TransportService", "DeclareDowntime"),
+    "cellcustody.v1.DowntimeEnded": ("TransportService", "EndDowntime"),
     "cellcustody.v1.MaterialAccessioned": ("ModificationService", "AccessionMaterial"),
     "cellcustody.v1.SelectionPerformed": ("ModificationService", "PerformSelection"),
     "cellcustody.v1.ActivationPerformed": ("ModificationService", "PerformActivation"),
@@ -270,6 +279,57 @@ class Acts(ABC, Generic[ResultT]):
         self, stream: bytes, body: transport_pb2.ConsignmentClosed, **options: Unpack[ActOptions]
     ) -> ResultT:
         """Signs a statement that closes a consignment from which everything has been taken."""
+        return self.act(stream, body, **options)
+
+    def replenish_coolant(
+        self, stream: bytes, body: transport_pb2.CoolantReplenished, **options: Unpack[ActOptions]
+    ) -> ResultT:
+        """Signs a statement that tells that a container was filled again on the way."""
+        return self.act(stream, body, **options)
+
+    def hold_at_customs(self, stream: bytes, body: transport_pb2.CustomsHeld, **options: Unpack[ActOptions]) -> ResultT:
+        """Signs a statement that tells that an authority keeps containers on the way."""
+        return self.act(stream, body, **options)
+
+    def clear_customs(
+        self, stream: bytes, body: transport_pb2.CustomsCleared, **options: Unpack[ActOptions]
+    ) -> ResultT:
+        """Signs a statement that tells that an authority let the containers of a CustomsHeld go."""
+        return self.act(stream, body, **options)
+
+    def record_shock(self, stream: bytes, body: transport_pb2.ShockRecorded, **options: Unpack[ActOptions]) -> ResultT:
+        """Signs a statement that tells of an impact or a tilt that a sensor in a container recorded."""
+        return self.act(stream, body, **options)
+
+    def report_loss(self, stream: bytes, body: transport_pb2.ContainersLost, **options: Unpack[ActOptions]) -> ResultT:
+        """Signs a statement that tells that the custodian cannot find containers."""
+        return self.act(stream, body, **options)
+
+    def return_material(
+        self, stream: bytes, body: transport_pb2.MaterialReturned, **options: Unpack[ActOptions]
+    ) -> ResultT:
+        """Signs a statement that ends the way of a material that came back to whoever takes it back.
+
+        It is not used again.
+        """
+        return self.act(stream, body, **options)
+
+    def dispose_condition(
+        self, stream: bytes, body: transport_pb2.ConditionDisposed, **options: Unpack[ActOptions]
+    ) -> ResultT:
+        """Signs a statement that decides about materials that are held for their condition, on a study that was there
+        before.
+        """
+        return self.act(stream, body, **options)
+
+    def declare_downtime(
+        self, stream: bytes, body: transport_pb2.DowntimeDeclared, **options: Unpack[ActOptions]
+    ) -> ResultT:
+        """Signs a statement that opens a time in which a site works on paper; filed in the site's stream."""
+        return self.act(stream, body, **options)
+
+    def end_downtime(self, stream: bytes, body: transport_pb2.DowntimeEnded, **options: Unpack[ActOptions]) -> ResultT:
+        """Signs a statement that closes a time in which a site worked on paper."""
         return self.act(stream, body, **options)
 
     def accession_material(

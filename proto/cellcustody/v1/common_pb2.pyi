@@ -345,20 +345,28 @@ class Circumstances(google.protobuf.message.Message):
     MODE_FIELD_NUMBER: builtins.int
     REASON_FIELD_NUMBER: builtins.int
     REFUSED_DIGEST_FIELD_NUMBER: builtins.int
+    FORM_FIELD_NUMBER: builtins.int
+    DOWNTIME_FIELD_NUMBER: builtins.int
     mode: Global___EntryMode.ValueType
     """Direct, late or from paper."""
     reason: builtins.str
     """Why, where a reason is asked for."""
     refused_digest: builtins.bytes
     """Digest of an envelope that was refused and is entered anew by another signer, 32 bytes."""
+    form: builtins.str
+    """Number of the paper form, where it was entered from paper."""
+    downtime: builtins.bytes
+    """Digest of the DowntimeDeclared during which the form was used, 32 bytes; absent if it was none."""
     def __init__(
         self,
         *,
         mode: Global___EntryMode.ValueType = ...,
         reason: builtins.str = ...,
         refused_digest: builtins.bytes = ...,
+        form: builtins.str = ...,
+        downtime: builtins.bytes = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["mode", b"mode", "reason", b"reason", "refused_digest", b"refused_digest"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["downtime", b"downtime", "form", b"form", "mode", b"mode", "reason", b"reason", "refused_digest", b"refused_digest"]) -> None: ...
 
 Global___Circumstances: typing_extensions.TypeAlias = Circumstances
 
@@ -540,6 +548,11 @@ class Container(google.protobuf.message.Message):
     ASSET_FIELD_NUMBER: builtins.int
     QUALIFIED_UNTIL_UNIX_MICROS_FIELD_NUMBER: builtins.int
     LOGGER_FIELD_NUMBER: builtins.int
+    NUMBER_FIELD_NUMBER: builtins.int
+    NUMBER_OF_FIELD_NUMBER: builtins.int
+    COOLANT_UNTIL_UNIX_MICROS_FIELD_NUMBER: builtins.int
+    COOLANT_FIELD_NUMBER: builtins.int
+    COOLANT_MASS_FIELD_NUMBER: builtins.int
     container: builtins.str
     """Its label within the consignment."""
     kind: builtins.str
@@ -550,6 +563,18 @@ class Container(google.protobuf.message.Message):
     """Until when it is qualified, microseconds since 1970-01-01T00:00:00Z."""
     logger: builtins.str
     """Data logger in it, GIAI or the owner's own; empty if none."""
+    number: builtins.int
+    """Its number among the containers of the consignment, from 1; absent if not numbered."""
+    number_of: builtins.int
+    """How many containers the consignment has, as written on this one; absent if not numbered."""
+    coolant_until_unix_micros: builtins.int
+    """Until when its coolant keeps the temperature, microseconds since 1970-01-01T00:00:00Z; absent if not stated."""
+    coolant: builtins.str
+    """dry_ice, liquid_nitrogen_vapour, gel_packs; empty if none."""
+    @property
+    def coolant_mass(self) -> Global___Quantity:
+        """Mass of the coolant filled in."""
+
     def __init__(
         self,
         *,
@@ -558,8 +583,14 @@ class Container(google.protobuf.message.Message):
         asset: builtins.str = ...,
         qualified_until_unix_micros: builtins.int = ...,
         logger: builtins.str = ...,
+        number: builtins.int = ...,
+        number_of: builtins.int = ...,
+        coolant_until_unix_micros: builtins.int = ...,
+        coolant: builtins.str = ...,
+        coolant_mass: Global___Quantity | None = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["asset", b"asset", "container", b"container", "kind", b"kind", "logger", b"logger", "qualified_until_unix_micros", b"qualified_until_unix_micros"]) -> None: ...
+    def HasField(self, field_name: typing.Literal["coolant_mass", b"coolant_mass"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["asset", b"asset", "container", b"container", "coolant", b"coolant", "coolant_mass", b"coolant_mass", "coolant_until_unix_micros", b"coolant_until_unix_micros", "kind", b"kind", "logger", b"logger", "number", b"number", "number_of", b"number_of", "qualified_until_unix_micros", b"qualified_until_unix_micros"]) -> None: ...
 
 Global___Container: typing_extensions.TypeAlias = Container
 
@@ -604,6 +635,18 @@ class LoggerSummary(google.protobuf.message.Message):
     GAP_SECONDS_FIELD_NUMBER: builtins.int
     READINGS_FIELD_NUMBER: builtins.int
     CONDITION_FIELD_NUMBER: builtins.int
+    LAYOUT_FIELD_NUMBER: builtins.int
+    CHANNEL_FIELD_NUMBER: builtins.int
+    FIRST_READING_UNIX_MICROS_FIELD_NUMBER: builtins.int
+    LAST_READING_UNIX_MICROS_FIELD_NUMBER: builtins.int
+    INTERVAL_SECONDS_FIELD_NUMBER: builtins.int
+    BAND_MIN_FIELD_NUMBER: builtins.int
+    BAND_MAX_FIELD_NUMBER: builtins.int
+    ABOVE_BAND_SECONDS_FIELD_NUMBER: builtins.int
+    BELOW_BAND_SECONDS_FIELD_NUMBER: builtins.int
+    LONGEST_OUT_OF_BAND_SECONDS_FIELD_NUMBER: builtins.int
+    GAPS_FIELD_NUMBER: builtins.int
+    CLOCK_AHEAD_SECONDS_FIELD_NUMBER: builtins.int
     logger: builtins.str
     """The logger."""
     out_of_band_seconds: builtins.int
@@ -614,6 +657,26 @@ class LoggerSummary(google.protobuf.message.Message):
     """Count of readings."""
     condition: Global___Condition.ValueType
     """What it shows."""
+    layout: builtins.str
+    """Layout of the file: neutral-1, header-block-1 or iso-channels-1."""
+    channel: builtins.str
+    """Channel of a logger with several; empty if it has one."""
+    first_reading_unix_micros: builtins.int
+    """Time of the first reading, microseconds since 1970-01-01T00:00:00Z."""
+    last_reading_unix_micros: builtins.int
+    """Time of the last reading, microseconds since 1970-01-01T00:00:00Z."""
+    interval_seconds: builtins.int
+    """Seconds between two readings as set."""
+    above_band_seconds: builtins.int
+    """Seconds above the band."""
+    below_band_seconds: builtins.int
+    """Seconds below the band."""
+    longest_out_of_band_seconds: builtins.int
+    """Longest time outside the band without a break, in seconds."""
+    gaps: builtins.int
+    """Count of gaps."""
+    clock_ahead_seconds: builtins.int
+    """Seconds by which the logger's clock was ahead of the reader's when read out; absent if they were not compared."""
     @property
     def file(self) -> Global___Document:
         """The file, by digest."""
@@ -630,6 +693,14 @@ class LoggerSummary(google.protobuf.message.Message):
     def temperature_mean_kinetic(self) -> Global___Quantity:
         """Mean kinetic temperature."""
 
+    @property
+    def band_min(self) -> Global___Quantity:
+        """Lowest temperature of the band that times outside were counted against; absent if none."""
+
+    @property
+    def band_max(self) -> Global___Quantity:
+        """Highest temperature of that band; absent if none."""
+
     def __init__(
         self,
         *,
@@ -642,9 +713,22 @@ class LoggerSummary(google.protobuf.message.Message):
         gap_seconds: builtins.int = ...,
         readings: builtins.int = ...,
         condition: Global___Condition.ValueType = ...,
+        layout: builtins.str = ...,
+        channel: builtins.str = ...,
+        first_reading_unix_micros: builtins.int = ...,
+        last_reading_unix_micros: builtins.int = ...,
+        interval_seconds: builtins.int = ...,
+        band_min: Global___Quantity | None = ...,
+        band_max: Global___Quantity | None = ...,
+        above_band_seconds: builtins.int = ...,
+        below_band_seconds: builtins.int = ...,
+        longest_out_of_band_seconds: builtins.int = ...,
+        gaps: builtins.int = ...,
+        clock_ahead_seconds: builtins.int | None = ...,
     ) -> None: ...
-    def HasField(self, field_name: typing.Literal["file", b"file", "temperature_max", b"temperature_max", "temperature_mean_kinetic", b"temperature_mean_kinetic", "temperature_min", b"temperature_min"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["condition", b"condition", "file", b"file", "gap_seconds", b"gap_seconds", "logger", b"logger", "out_of_band_seconds", b"out_of_band_seconds", "readings", b"readings", "temperature_max", b"temperature_max", "temperature_mean_kinetic", b"temperature_mean_kinetic", "temperature_min", b"temperature_min"]) -> None: ...
+    def HasField(self, field_name: typing.Literal["_clock_ahead_seconds", b"_clock_ahead_seconds", "band_max", b"band_max", "band_min", b"band_min", "clock_ahead_seconds", b"clock_ahead_seconds", "file", b"file", "temperature_max", b"temperature_max", "temperature_mean_kinetic", b"temperature_mean_kinetic", "temperature_min", b"temperature_min"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["_clock_ahead_seconds", b"_clock_ahead_seconds", "above_band_seconds", b"above_band_seconds", "band_max", b"band_max", "band_min", b"band_min", "below_band_seconds", b"below_band_seconds", "channel", b"channel", "clock_ahead_seconds", b"clock_ahead_seconds", "condition", b"condition", "file", b"file", "first_reading_unix_micros", b"first_reading_unix_micros", "gap_seconds", b"gap_seconds", "gaps", b"gaps", "interval_seconds", b"interval_seconds", "last_reading_unix_micros", b"last_reading_unix_micros", "layout", b"layout", "logger", b"logger", "longest_out_of_band_seconds", b"longest_out_of_band_seconds", "out_of_band_seconds", b"out_of_band_seconds", "readings", b"readings", "temperature_max", b"temperature_max", "temperature_mean_kinetic", b"temperature_mean_kinetic", "temperature_min", b"temperature_min"]) -> None: ...
+    def WhichOneof(self, oneof_group: typing.Literal["_clock_ahead_seconds", b"_clock_ahead_seconds"]) -> typing.Literal["clock_ahead_seconds"] | None: ...
 
 Global___LoggerSummary: typing_extensions.TypeAlias = LoggerSummary
 
