@@ -24,98 +24,12 @@ if TYPE_CHECKING:
         transport_pb2,
     )
 
-__all__ = ["ACT_RPCS", "Acts"]
+__all__ = ["Acts"]
 
 ResultT = TypeVar("ResultT")
 _REGISTRY: Final = single_stream_id(StreamKind.REGISTRY)
 _POLICY: Final = single_stream_id(StreamKind.POLICY)
 _SCHEMA: Final = single_stream_id(StreamKind.SCHEMA)
-
-ACT_RPCS: Final[dict[str, tuple[str, str]]] = {
-    "cellcustody.v1.TherapyEnrolled": ("HarvestService", "EnrolTherapy"),
-    "cellcustody.v1.ConsentRecorded": ("HarvestService", "RecordConsent"),
-    "cellcustody.v1.ConsentWithdrawn": ("HarvestService", "WithdrawConsent"),
-    "cellcustody.v1.IdentityChecked": ("HarvestService", "CheckIdentity"),
-    "cellcustody.v1.CollectionStarted": ("HarvestService", "StartCollection"),
-    "cellcustody.v1.CollectionCompleted": ("HarvestService", "CompleteCollection"),
-    "cellcustody.v1.LabelApplied": ("HarvestService", "ApplyLabel"),
-    "cellcustody.v1.LabelVoided": ("HarvestService", "VoidLabel"),
-    "cellcustody.v1.MaterialStored": ("HarvestService", "StoreMaterial"),
-    "cellcustody.v1.MaterialMoved": ("HarvestService", "MoveMaterial"),
-    "cellcustody.v1.UnitTransferred": ("HarvestService", "TransferBetweenUnits"),
-    "cellcustody.v1.MaterialPacked": ("HarvestService", "PackMaterial"),
-    "cellcustody.v1.ConsignmentOpened": ("TransportService", "OpenConsignment"),
-    "cellcustody.v1.LoggerStarted": ("TransportService", "StartLogger"),
-    "cellcustody.v1.SealApplied": ("TransportService", "ApplySeal"),
-    "cellcustody.v1.CustodyReleased": ("TransportService", "ReleaseCustody"),
-    "cellcustody.v1.ReleaseWithdrawn": ("TransportService", "WithdrawRelease"),
-    "cellcustody.v1.ReceiverRenamed": ("TransportService", "RenameReceiver"),
-    "cellcustody.v1.CustodyAccepted": ("TransportService", "AcceptCustody"),
-    "cellcustody.v1.CustodyRefused": ("TransportService", "RefuseCustody"),
-    "cellcustody.v1.PossessionReported": ("TransportService", "ReportPossession"),
-    "cellcustody.v1.CustodyEstablished": ("TransportService", "EstablishCustody"),
-    "cellcustody.v1.TransitCheckpointPassed": ("TransportService", "PassCheckpoint"),
-    "cellcustody.v1.DelayReported": ("TransportService", "ReportDelay"),
-    "cellcustody.v1.ExcursionAlarmed": ("TransportService", "AlarmExcursion"),
-    "cellcustody.v1.ReceiptInspected": ("TransportService", "InspectReceipt"),
-    "cellcustody.v1.MaterialReceived": ("TransportService", "ReceiveMaterial"),
-    "cellcustody.v1.ConsignmentClosed": ("TransportService", "CloseConsignment"),
-    "cellcustody.v1.CoolantReplenished": ("TransportService", "ReplenishCoolant"),
-    "cellcustody.v1.CustomsHeld": ("TransportService", "HoldAtCustoms"),
-    "cellcustody.v1.CustomsCleared": ("TransportService", "ClearCustoms"),
-    "cellcustody.v1.ShockRecorded": ("TransportService", "RecordShock"),
-    "cellcustody.v1.ContainersLost": ("TransportService", "ReportLoss"),
-    "cellcustody.v1.MaterialReturned": ("TransportService", "ReturnMaterial"),
-    "cellcustody.v1.ConditionDisposed": ("TransportService", "DisposeCondition"),
-    "cellcustody.v1.DowntimeDeclared": ("TransportService", "DeclareDowntime"),
-    "cellcustody.v1.DowntimeEnded": ("TransportService", "EndDowntime"),
-    "cellcustody.v1.MaterialAccessioned": ("ModificationService", "AccessionMaterial"),
-    "cellcustody.v1.SelectionPerformed": ("ModificationService", "PerformSelection"),
-    "cellcustody.v1.ActivationPerformed": ("ModificationService", "PerformActivation"),
-    "cellcustody.v1.ModificationPerformed": ("ModificationService", "PerformModification"),
-    "cellcustody.v1.ExpansionPerformed": ("ModificationService", "PerformExpansion"),
-    "cellcustody.v1.FormulationPerformed": ("ModificationService", "PerformFormulation"),
-    "cellcustody.v1.MaterialDivided": ("ModificationService", "DivideMaterial"),
-    "cellcustody.v1.ResultReported": ("ModificationService", "ReportResult"),
-    "cellcustody.v1.BatchReleased": ("ModificationService", "ReleaseBatch"),
-    "cellcustody.v1.BatchRejected": ("ModificationService", "RejectBatch"),
-    "cellcustody.v1.LotRegistered": ("ModificationService", "RegisterLot"),
-    "cellcustody.v1.LotStatusChanged": ("ModificationService", "ChangeLotStatus"),
-    "cellcustody.v1.DeviationRaised": ("ModificationService", "RaiseDeviation"),
-    "cellcustody.v1.HoldPlaced": ("ModificationService", "PlaceHold"),
-    "cellcustody.v1.HoldLifted": ("ModificationService", "LiftHold"),
-    "cellcustody.v1.IdentityRestored": ("ModificationService", "RestoreIdentity"),
-    "cellcustody.v1.GateOverridden": ("ModificationService", "OverrideGate"),
-    "cellcustody.v1.StatementCorrected": ("ModificationService", "CorrectStatement"),
-    "cellcustody.v1.StatementRetracted": ("ModificationService", "RetractStatement"),
-    "cellcustody.v1.MaterialIssued": ("ReturnService", "IssueMaterial"),
-    "cellcustody.v1.MaterialThawed": ("ReturnService", "ThawMaterial"),
-    "cellcustody.v1.BedsideChecked": ("ReturnService", "CheckAtBedside"),
-    "cellcustody.v1.InfusionStarted": ("ReturnService", "StartInfusion"),
-    "cellcustody.v1.InfusionStopped": ("ReturnService", "StopInfusion"),
-    "cellcustody.v1.ReactionObserved": ("ReturnService", "ObserveReaction"),
-    "cellcustody.v1.MaterialDestroyed": ("ReturnService", "DestroyMaterial"),
-    "cellcustody.v1.MaterialConsumed": ("ReturnService", "ConsumeMaterial"),
-    "cellcustody.v1.MaterialArchived": ("ReturnService", "ArchiveMaterial"),
-    "cellcustody.v1.FollowUpRecorded": ("ReturnService", "RecordFollowUp"),
-    "cellcustody.v1.TherapyClosed": ("ReturnService", "CloseTherapy"),
-    "cellcustody.v1.SiteEnrolled": ("RegistryService", "EnrolSite"),
-    "cellcustody.v1.SiteChanged": ("RegistryService", "ChangeSite"),
-    "cellcustody.v1.PersonEnrolled": ("RegistryService", "EnrolPerson"),
-    "cellcustody.v1.PersonChanged": ("RegistryService", "ChangePerson"),
-    "cellcustody.v1.DeviceEnrolled": ("RegistryService", "EnrolDevice"),
-    "cellcustody.v1.KeyAdded": ("RegistryService", "AddKey"),
-    "cellcustody.v1.KeyRetired": ("RegistryService", "RetireKey"),
-    "cellcustody.v1.KeySuspended": ("RegistryService", "SuspendKey"),
-    "cellcustody.v1.KeyReinstated": ("RegistryService", "ReinstateKey"),
-    "cellcustody.v1.KeyRevoked": ("RegistryService", "RevokeKey"),
-    "cellcustody.v1.LogKeysRotated": ("RegistryService", "RotateLogKeys"),
-    "cellcustody.v1.ServiceKeyRotated": ("RegistryService", "RotateServiceKey"),
-    "cellcustody.v1.RegistrarsChanged": ("RegistryService", "ChangeRegistrars"),
-    "cellcustody.v1.PolicyPublished": ("RegistryService", "PublishPolicy"),
-    "cellcustody.v1.SchemaPublished": ("RegistryService", "PublishSchema"),
-}
-"""Service and rpc of each body, by its full name."""
 
 
 class Acts(ABC, Generic[ResultT]):
@@ -365,7 +279,7 @@ class Acts(ABC, Generic[ResultT]):
     def perform_formulation(
         self, stream: bytes, body: modification_pb2.FormulationPerformed, **options: Unpack[ActOptions]
     ) -> ResultT:
-        """Signs a statement that washes, formulates and fills."""
+        """Signs a statement that brings washed cells into what they are given or frozen in."""
         return self.act(stream, body, **options)
 
     def divide_material(
@@ -393,6 +307,109 @@ class Acts(ABC, Generic[ResultT]):
         self, stream: bytes, body: modification_pb2.BatchRejected, **options: Unpack[ActOptions]
     ) -> ResultT:
         """Signs a statement that is quality's rejection of a batch."""
+        return self.act(stream, body, **options)
+
+    def clear_line(self, stream: bytes, body: modification_pb2.LineCleared, **options: Unpack[ActOptions]) -> ResultT:
+        """Signs a statement that says that nothing of another batch is in a process area or on its equipment."""
+        return self.act(stream, body, **options)
+
+    def start_manufacturing(
+        self, stream: bytes, body: modification_pb2.ManufacturingStarted, **options: Unpack[ActOptions]
+    ) -> ResultT:
+        """Signs a statement that says that a batch is begun in a cleared process area; the second operator joins it."""
+        return self.act(stream, body, **options)
+
+    def transfer_culture(
+        self, stream: bytes, body: modification_pb2.CultureTransferred, **options: Unpack[ActOptions]
+    ) -> ResultT:
+        """Signs a statement that moves a culture from one bag or bioreactor to others.
+
+        Volume is conserved within the pack's tolerance.
+        """
+        return self.act(stream, body, **options)
+
+    def harvest_culture(
+        self, stream: bytes, body: modification_pb2.CultureHarvested, **options: Unpack[ActOptions]
+    ) -> ResultT:
+        """Signs a statement that harvests and washes a culture."""
+        return self.act(stream, body, **options)
+
+    def fill_product(
+        self, stream: bytes, body: modification_pb2.FillPerformed, **options: Unpack[ActOptions]
+    ) -> ResultT:
+        """Signs a statement that fills the bags or vials of the product, each with its dose.
+
+        Volume and containers are conserved within the pack's tolerance.
+        """
+        return self.act(stream, body, **options)
+
+    def pool_materials(
+        self, stream: bytes, body: modification_pb2.MaterialPooled, **options: Unpack[ActOptions]
+    ) -> ResultT:
+        """Signs a statement that puts several materials of one patient together into one.
+
+        Volume is conserved within the pack's tolerance.
+        """
+        return self.act(stream, body, **options)
+
+    def review_batch(
+        self, stream: bytes, body: modification_pb2.BatchReviewed, **options: Unpack[ActOptions]
+    ) -> ResultT:
+        """Signs a statement that is quality's review of a batch record, before any release."""
+        return self.act(stream, body, **options)
+
+    def terminate_batch(
+        self, stream: bytes, body: modification_pb2.BatchTerminated, **options: Unpack[ActOptions]
+    ) -> ResultT:
+        """Signs a statement that gives a batch up, so that another attempt may begin."""
+        return self.act(stream, body, **options)
+
+    def release_batch_conditionally(
+        self, stream: bytes, body: modification_pb2.BatchReleasedConditionally, **options: Unpack[ActOptions]
+    ) -> ResultT:
+        """Signs a statement that is quality's release of a batch with open items; two persons."""
+        return self.act(stream, body, **options)
+
+    def request_out_of_specification(
+        self, stream: bytes, body: modification_pb2.OutOfSpecificationRequested, **options: Unpack[ActOptions]
+    ) -> ResultT:
+        """Signs a statement that is a physician's request for a batch outside its specification, there being no other
+        way.
+        """
+        return self.act(stream, body, **options)
+
+    def evaluate_risk(
+        self, stream: bytes, body: modification_pb2.RiskEvaluated, **options: Unpack[ActOptions]
+    ) -> ResultT:
+        """Signs a statement that is the manufacturer's evaluation of the risk of giving a batch outside its
+        specification.
+        """
+        return self.act(stream, body, **options)
+
+    def inform_patient(
+        self, stream: bytes, body: modification_pb2.PatientInformed, **options: Unpack[ActOptions]
+    ) -> ResultT:
+        """Signs a statement that says that the patient knows that the batch is outside its specification, and agrees.
+        """
+        return self.act(stream, body, **options)
+
+    def notify_authority(
+        self, stream: bytes, body: modification_pb2.AuthorityNotified, **options: Unpack[ActOptions]
+    ) -> ResultT:
+        """Signs a statement that says that the competent authority was told."""
+        return self.act(stream, body, **options)
+
+    def release_out_of_specification(
+        self, stream: bytes, body: modification_pb2.OutOfSpecificationReleased, **options: Unpack[ActOptions]
+    ) -> ResultT:
+        """Signs a statement that releases bags outside their specification for the one patient; two persons."""
+        return self.act(stream, body, **options)
+
+    def plan_dose(self, stream: bytes, body: modification_pb2.DosePlanned, **options: Unpack[ActOptions]) -> ResultT:
+        """Signs a statement that says which bags make the dose, in which order.
+
+        A later plan takes the place of an earlier one.
+        """
         return self.act(stream, body, **options)
 
     def register_lot(
@@ -497,6 +514,84 @@ class Acts(ABC, Generic[ResultT]):
 
     def close_therapy(self, stream: bytes, body: return_pb2.TherapyClosed, **options: Unpack[ActOptions]) -> ResultT:
         """Signs a statement that closes a therapy whose materials have all ended."""
+        return self.act(stream, body, **options)
+
+    def start_lymphodepletion(
+        self, stream: bytes, body: return_pb2.LymphodepletionStarted, **options: Unpack[ActOptions]
+    ) -> ResultT:
+        """Signs a statement that starts a course of lymphodepletion."""
+        return self.act(stream, body, **options)
+
+    def stop_lymphodepletion(
+        self, stream: bytes, body: return_pb2.LymphodepletionStopped, **options: Unpack[ActOptions]
+    ) -> ResultT:
+        """Signs a statement that ends a course of lymphodepletion; the time to the infusion counts from here."""
+        return self.act(stream, body, **options)
+
+    def give_premedication(
+        self, stream: bytes, body: return_pb2.PremedicationGiven, **options: Unpack[ActOptions]
+    ) -> ResultT:
+        """Signs a statement that tells of medicines given shortly before the infusion."""
+        return self.act(stream, body, **options)
+
+    def reconstitute_material(
+        self, stream: bytes, body: return_pb2.MaterialReconstituted, **options: Unpack[ActOptions]
+    ) -> ResultT:
+        """Signs a statement that tells of what is done to a thawed bag before it is given.
+
+        New bags and syringes are materials of their own and go on under the release, issue and thaw of the bag they were made of.
+        """
+        return self.act(stream, body, **options)
+
+    def decide_breach(self, stream: bytes, body: return_pb2.BreachDecided, **options: Unpack[ActOptions]) -> ResultT:
+        """Signs a statement that is a physician's decision about a bag that was not whole after its thaw.
+
+        It lifts no hold: quality does, and needs this decision first.
+        """
+        return self.act(stream, body, **options)
+
+    def grade_toxicity(self, stream: bytes, body: return_pb2.ToxicityGraded, **options: Unpack[ActOptions]) -> ResultT:
+        """Signs a statement that grades cytokine release syndrome or neurotoxicity by ASTCT consensus, grades 0 to 5;
+        the ledger computes the grade from the criteria and compares.
+        """
+        return self.act(stream, body, **options)
+
+    def report_adverse_event(
+        self, stream: bytes, body: return_pb2.AdverseEventReported, **options: Unpack[ActOptions]
+    ) -> ResultT:
+        """Signs a statement that reports any other adverse event."""
+        return self.act(stream, body, **options)
+
+    def monitor_patient(
+        self, stream: bytes, body: return_pb2.PatientMonitored, **options: Unpack[ActOptions]
+    ) -> ResultT:
+        """Signs a statement that tells that the patient was looked at on one day after the infusion."""
+        return self.act(stream, body, **options)
+
+    def notify_result(self, stream: bytes, body: return_pb2.ResultNotified, **options: Unpack[ActOptions]) -> ResultT:
+        """Signs a statement that tells the infusing site of a result that came after the infusion."""
+        return self.act(stream, body, **options)
+
+    def acknowledge_result(
+        self, stream: bytes, body: return_pb2.ResultAcknowledged, **options: Unpack[ActOptions]
+    ) -> ResultT:
+        """Signs a statement that is the infusing site's word that it knows of a late result, and what it will do."""
+        return self.act(stream, body, **options)
+
+    def retain_remainder(
+        self, stream: bytes, body: return_pb2.RemainderRetained, **options: Unpack[ActOptions]
+    ) -> ResultT:
+        """Signs a statement that ends a material's way by keeping it for a study, with the patient's consent."""
+        return self.act(stream, body, **options)
+
+    def reopen_therapy(self, stream: bytes, body: return_pb2.TherapyReopened, **options: Unpack[ActOptions]) -> ResultT:
+        """Signs a statement that reopens a closed therapy."""
+        return self.act(stream, body, **options)
+
+    def change_custodian_of_record(
+        self, stream: bytes, body: return_pb2.CustodianOfRecordChanged, **options: Unpack[ActOptions]
+    ) -> ResultT:
+        """Signs a statement that passes the record of a therapy to another site, whose person co-signs."""
         return self.act(stream, body, **options)
 
     def enrol_site(self, body: registry_pb2.SiteEnrolled, **options: Unpack[ActOptions]) -> ResultT:

@@ -24,27 +24,27 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1b\x63\x65llcustody/v1/common.proto\x12\x0e\x63\x65llcustody.v1\"\x9a\x01\n\x08Quantity\x12\x10\n\x08mantissa\x18\x01 \x01(\x12\x12\x10\n\x08\x65xponent\x18\x02 \x01(\x11\x12\x0c\n\x04unit\x18\x03 \x01(\t\x12.\n\ncomparator\x18\x04 \x01(\x0e\x32\x1a.cellcustody.v1.Comparator\x12,\n\x05\x62\x61sis\x18\x05 \x01(\x0e\x32\x1d.cellcustody.v1.QuantityBasis\"G\n\x0bMeasurement\x12\x0c\n\x04name\x18\x01 \x01(\t\x12*\n\x08quantity\x18\x02 \x01(\x0b\x32\x18.cellcustody.v1.Quantity\"&\n\x05\x41lias\x12\x0e\n\x06scheme\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t\"\"\n\x04Unit\x12\x0c\n\x04site\x18\x01 \x01(\x0c\x12\x0c\n\x04unit\x18\x02 \x01(\t\"\x80\x01\n\rCircumstances\x12\'\n\x04mode\x18\x01 \x01(\x0e\x32\x19.cellcustody.v1.EntryMode\x12\x0e\n\x06reason\x18\x02 \x01(\t\x12\x16\n\x0erefused_digest\x18\x03 \x01(\x0c\x12\x0c\n\x04\x66orm\x18\x04 \x01(\t\x12\x10\n\x08\x64owntime\x18\x05 \x01(\x0c\"K\n\x04Scan\x12\x0b\n\x03raw\x18\x01 \x01(\t\x12*\n\x06method\x18\x02 \x01(\x0e\x32\x1a.cellcustody.v1.ReadMethod\x12\n\n\x02on\x18\x03 \x01(\t\"\\\n\x11PatientIdentifier\x12\x0c\n\x04kind\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t\x12*\n\x06method\x18\x03 \x01(\x0e\x32\x1a.cellcustody.v1.ReadMethod\"<\n\x08\x44ocument\x12\x0e\n\x06sha256\x18\x01 \x01(\x0c\x12\x0c\n\x04kind\x18\x02 \x01(\t\x12\x12\n\nmedia_type\x18\x03 \x01(\t\"\x9f\x01\n\x0bNewMaterial\x12\x10\n\x08material\x18\x01 \x01(\x0c\x12*\n\x04kind\x18\x02 \x01(\x0e\x32\x1c.cellcustody.v1.MaterialKind\x12*\n\x08quantity\x18\x03 \x01(\x0b\x32\x18.cellcustody.v1.Quantity\x12\x14\n\x0cproduct_code\x18\x04 \x01(\t\x12\x10\n\x08\x64ivision\x18\x05 \x01(\t\"7\n\x06LotUse\x12\x0b\n\x03lot\x18\x01 \x01(\x0c\x12\x12\n\nlot_number\x18\x02 \x01(\t\x12\x0c\n\x04kind\x18\x03 \x01(\t\">\n\x0bSealReading\x12\x11\n\tcontainer\x18\x01 \x01(\t\x12\x0c\n\x04seal\x18\x02 \x01(\t\x12\x0e\n\x06intact\x18\x03 \x01(\x08\"\xf7\x01\n\tContainer\x12\x11\n\tcontainer\x18\x01 \x01(\t\x12\x0c\n\x04kind\x18\x02 \x01(\t\x12\r\n\x05\x61sset\x18\x03 \x01(\t\x12#\n\x1bqualified_until_unix_micros\x18\x04 \x01(\x12\x12\x0e\n\x06logger\x18\x05 \x01(\t\x12\x0e\n\x06number\x18\x06 \x01(\r\x12\x11\n\tnumber_of\x18\x07 \x01(\r\x12!\n\x19\x63oolant_until_unix_micros\x18\x08 \x01(\x12\x12\x0f\n\x07\x63oolant\x18\t \x01(\t\x12.\n\x0c\x63oolant_mass\x18\n \x01(\x0b\x32\x18.cellcustody.v1.Quantity\"a\n\x0bHandoffLine\x12\x11\n\tcontainer\x18\x01 \x01(\t\x12,\n\x07outcome\x18\x02 \x01(\x0e\x32\x1b.cellcustody.v1.LineOutcome\x12\x11\n\tcondition\x18\x03 \x01(\t\"\xd8\x05\n\rLoggerSummary\x12\x0e\n\x06logger\x18\x01 \x01(\t\x12&\n\x04\x66ile\x18\x02 \x01(\x0b\x32\x18.cellcustody.v1.Document\x12\x31\n\x0ftemperature_min\x18\x03 \x01(\x0b\x32\x18.cellcustody.v1.Quantity\x12\x31\n\x0ftemperature_max\x18\x04 \x01(\x0b\x32\x18.cellcustody.v1.Quantity\x12:\n\x18temperature_mean_kinetic\x18\x05 \x01(\x0b\x32\x18.cellcustody.v1.Quantity\x12\x1b\n\x13out_of_band_seconds\x18\x06 \x01(\r\x12\x13\n\x0bgap_seconds\x18\x07 \x01(\r\x12\x10\n\x08readings\x18\x08 \x01(\r\x12,\n\tcondition\x18\t \x01(\x0e\x32\x19.cellcustody.v1.Condition\x12\x0e\n\x06layout\x18\n \x01(\t\x12\x0f\n\x07\x63hannel\x18\x0b \x01(\t\x12!\n\x19\x66irst_reading_unix_micros\x18\x0c \x01(\x12\x12 \n\x18last_reading_unix_micros\x18\r \x01(\x12\x12\x18\n\x10interval_seconds\x18\x0e \x01(\r\x12*\n\x08\x62\x61nd_min\x18\x0f \x01(\x0b\x32\x18.cellcustody.v1.Quantity\x12*\n\x08\x62\x61nd_max\x18\x10 \x01(\x0b\x32\x18.cellcustody.v1.Quantity\x12\x1a\n\x12\x61\x62ove_band_seconds\x18\x11 \x01(\r\x12\x1a\n\x12\x62\x65low_band_seconds\x18\x12 \x01(\r\x12#\n\x1blongest_out_of_band_seconds\x18\x13 \x01(\r\x12\x0c\n\x04gaps\x18\x14 \x01(\r\x12 \n\x13\x63lock_ahead_seconds\x18\x15 \x01(\x11H\x00\x88\x01\x01\x42\x16\n\x14_clock_ahead_seconds\"=\n\x08Position\x12\"\n\x04unit\x18\x01 \x01(\x0b\x32\x14.cellcustody.v1.Unit\x12\r\n\x05place\x18\x02 \x01(\t\"B\n\x0b\x41ttestation\x12\x13\n\x0bname_sha256\x18\x01 \x01(\x0c\x12\r\n\x05\x62\x61\x64ge\x18\x02 \x01(\t\x12\x0f\n\x07waybill\x18\x03 \x01(\t*\x9c\x01\n\nComparator\x12\x1a\n\x16\x43OMPARATOR_UNSPECIFIED\x10\x00\x12\x14\n\x10\x43OMPARATOR_EQUAL\x10\x01\x12\x13\n\x0f\x43OMPARATOR_LESS\x10\x02\x12\x16\n\x12\x43OMPARATOR_AT_MOST\x10\x03\x12\x16\n\x12\x43OMPARATOR_GREATER\x10\x04\x12\x17\n\x13\x43OMPARATOR_AT_LEAST\x10\x05*\x87\x01\n\rQuantityBasis\x12\x1e\n\x1aQUANTITY_BASIS_UNSPECIFIED\x10\x00\x12\x1b\n\x17QUANTITY_BASIS_MEASURED\x10\x01\x12\x1a\n\x16QUANTITY_BASIS_NOMINAL\x10\x02\x12\x1d\n\x19QUANTITY_BASIS_CALCULATED\x10\x03*n\n\tEntryMode\x12\x1a\n\x16\x45NTRY_MODE_UNSPECIFIED\x10\x00\x12\x15\n\x11\x45NTRY_MODE_DIRECT\x10\x01\x12\x13\n\x0f\x45NTRY_MODE_LATE\x10\x02\x12\x19\n\x15\x45NTRY_MODE_FROM_PAPER\x10\x03*v\n\nReadMethod\x12\x1b\n\x17READ_METHOD_UNSPECIFIED\x10\x00\x12\x17\n\x13READ_METHOD_SCANNED\x10\x01\x12\x16\n\x12READ_METHOD_MANUAL\x10\x02\x12\x1a\n\x16READ_METHOD_UNREADABLE\x10\x03*\xba\x01\n\x0cMaterialKind\x12\x1d\n\x19MATERIAL_KIND_UNSPECIFIED\x10\x00\x12\x1c\n\x18MATERIAL_KIND_COLLECTION\x10\x01\x12\x1e\n\x1aMATERIAL_KIND_INTERMEDIATE\x10\x02\x12\x19\n\x15MATERIAL_KIND_PRODUCT\x10\x03\x12\x18\n\x14MATERIAL_KIND_SAMPLE\x10\x04\x12\x18\n\x14MATERIAL_KIND_RETAIN\x10\x05*\x96\x01\n\x0bLineOutcome\x12\x1c\n\x18LINE_OUTCOME_UNSPECIFIED\x10\x00\x12\x19\n\x15LINE_OUTCOME_ACCEPTED\x10\x01\x12\x18\n\x14LINE_OUTCOME_REFUSED\x10\x02\x12\x1c\n\x18LINE_OUTCOME_NOT_PRESENT\x10\x03\x12\x16\n\x12LINE_OUTCOME_EXTRA\x10\x04*q\n\tCondition\x12\x19\n\x15\x43ONDITION_UNSPECIFIED\x10\x00\x12\x16\n\x12\x43ONDITION_IN_RANGE\x10\x01\x12\x1a\n\x16\x43ONDITION_OUT_OF_RANGE\x10\x02\x12\x15\n\x11\x43ONDITION_UNKNOWN\x10\x03\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1b\x63\x65llcustody/v1/common.proto\x12\x0e\x63\x65llcustody.v1\"\x9a\x01\n\x08Quantity\x12\x10\n\x08mantissa\x18\x01 \x01(\x12\x12\x10\n\x08\x65xponent\x18\x02 \x01(\x11\x12\x0c\n\x04unit\x18\x03 \x01(\t\x12.\n\ncomparator\x18\x04 \x01(\x0e\x32\x1a.cellcustody.v1.Comparator\x12,\n\x05\x62\x61sis\x18\x05 \x01(\x0e\x32\x1d.cellcustody.v1.QuantityBasis\"G\n\x0bMeasurement\x12\x0c\n\x04name\x18\x01 \x01(\t\x12*\n\x08quantity\x18\x02 \x01(\x0b\x32\x18.cellcustody.v1.Quantity\"&\n\x05\x41lias\x12\x0e\n\x06scheme\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t\"\"\n\x04Unit\x12\x0c\n\x04site\x18\x01 \x01(\x0c\x12\x0c\n\x04unit\x18\x02 \x01(\t\"\x80\x01\n\rCircumstances\x12\'\n\x04mode\x18\x01 \x01(\x0e\x32\x19.cellcustody.v1.EntryMode\x12\x0e\n\x06reason\x18\x02 \x01(\t\x12\x16\n\x0erefused_digest\x18\x03 \x01(\x0c\x12\x0c\n\x04\x66orm\x18\x04 \x01(\t\x12\x10\n\x08\x64owntime\x18\x05 \x01(\x0c\"K\n\x04Scan\x12\x0b\n\x03raw\x18\x01 \x01(\t\x12*\n\x06method\x18\x02 \x01(\x0e\x32\x1a.cellcustody.v1.ReadMethod\x12\n\n\x02on\x18\x03 \x01(\t\"\\\n\x11PatientIdentifier\x12\x0c\n\x04kind\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t\x12*\n\x06method\x18\x03 \x01(\x0e\x32\x1a.cellcustody.v1.ReadMethod\"<\n\x08\x44ocument\x12\x0e\n\x06sha256\x18\x01 \x01(\x0c\x12\x0c\n\x04kind\x18\x02 \x01(\t\x12\x12\n\nmedia_type\x18\x03 \x01(\t\"\xda\x01\n\x0bNewMaterial\x12\x10\n\x08material\x18\x01 \x01(\x0c\x12*\n\x04kind\x18\x02 \x01(\x0e\x32\x1c.cellcustody.v1.MaterialKind\x12*\n\x08quantity\x18\x03 \x01(\x0b\x32\x18.cellcustody.v1.Quantity\x12\x14\n\x0cproduct_code\x18\x04 \x01(\t\x12\x10\n\x08\x64ivision\x18\x05 \x01(\t\x12&\n\x04\x64ose\x18\x06 \x01(\x0b\x32\x18.cellcustody.v1.Quantity\x12\x11\n\tcomponent\x18\x07 \x01(\t\"7\n\x06LotUse\x12\x0b\n\x03lot\x18\x01 \x01(\x0c\x12\x12\n\nlot_number\x18\x02 \x01(\t\x12\x0c\n\x04kind\x18\x03 \x01(\t\">\n\x0bSealReading\x12\x11\n\tcontainer\x18\x01 \x01(\t\x12\x0c\n\x04seal\x18\x02 \x01(\t\x12\x0e\n\x06intact\x18\x03 \x01(\x08\"\xf7\x01\n\tContainer\x12\x11\n\tcontainer\x18\x01 \x01(\t\x12\x0c\n\x04kind\x18\x02 \x01(\t\x12\r\n\x05\x61sset\x18\x03 \x01(\t\x12#\n\x1bqualified_until_unix_micros\x18\x04 \x01(\x12\x12\x0e\n\x06logger\x18\x05 \x01(\t\x12\x0e\n\x06number\x18\x06 \x01(\r\x12\x11\n\tnumber_of\x18\x07 \x01(\r\x12!\n\x19\x63oolant_until_unix_micros\x18\x08 \x01(\x12\x12\x0f\n\x07\x63oolant\x18\t \x01(\t\x12.\n\x0c\x63oolant_mass\x18\n \x01(\x0b\x32\x18.cellcustody.v1.Quantity\"a\n\x0bHandoffLine\x12\x11\n\tcontainer\x18\x01 \x01(\t\x12,\n\x07outcome\x18\x02 \x01(\x0e\x32\x1b.cellcustody.v1.LineOutcome\x12\x11\n\tcondition\x18\x03 \x01(\t\"\xd8\x05\n\rLoggerSummary\x12\x0e\n\x06logger\x18\x01 \x01(\t\x12&\n\x04\x66ile\x18\x02 \x01(\x0b\x32\x18.cellcustody.v1.Document\x12\x31\n\x0ftemperature_min\x18\x03 \x01(\x0b\x32\x18.cellcustody.v1.Quantity\x12\x31\n\x0ftemperature_max\x18\x04 \x01(\x0b\x32\x18.cellcustody.v1.Quantity\x12:\n\x18temperature_mean_kinetic\x18\x05 \x01(\x0b\x32\x18.cellcustody.v1.Quantity\x12\x1b\n\x13out_of_band_seconds\x18\x06 \x01(\r\x12\x13\n\x0bgap_seconds\x18\x07 \x01(\r\x12\x10\n\x08readings\x18\x08 \x01(\r\x12,\n\tcondition\x18\t \x01(\x0e\x32\x19.cellcustody.v1.Condition\x12\x0e\n\x06layout\x18\n \x01(\t\x12\x0f\n\x07\x63hannel\x18\x0b \x01(\t\x12!\n\x19\x66irst_reading_unix_micros\x18\x0c \x01(\x12\x12 \n\x18last_reading_unix_micros\x18\r \x01(\x12\x12\x18\n\x10interval_seconds\x18\x0e \x01(\r\x12*\n\x08\x62\x61nd_min\x18\x0f \x01(\x0b\x32\x18.cellcustody.v1.Quantity\x12*\n\x08\x62\x61nd_max\x18\x10 \x01(\x0b\x32\x18.cellcustody.v1.Quantity\x12\x1a\n\x12\x61\x62ove_band_seconds\x18\x11 \x01(\r\x12\x1a\n\x12\x62\x65low_band_seconds\x18\x12 \x01(\r\x12#\n\x1blongest_out_of_band_seconds\x18\x13 \x01(\r\x12\x0c\n\x04gaps\x18\x14 \x01(\r\x12 \n\x13\x63lock_ahead_seconds\x18\x15 \x01(\x11H\x00\x88\x01\x01\x42\x16\n\x14_clock_ahead_seconds\"=\n\x08Position\x12\"\n\x04unit\x18\x01 \x01(\x0b\x32\x14.cellcustody.v1.Unit\x12\r\n\x05place\x18\x02 \x01(\t\"B\n\x0b\x41ttestation\x12\x13\n\x0bname_sha256\x18\x01 \x01(\x0c\x12\r\n\x05\x62\x61\x64ge\x18\x02 \x01(\t\x12\x0f\n\x07waybill\x18\x03 \x01(\t*\x9c\x01\n\nComparator\x12\x1a\n\x16\x43OMPARATOR_UNSPECIFIED\x10\x00\x12\x14\n\x10\x43OMPARATOR_EQUAL\x10\x01\x12\x13\n\x0f\x43OMPARATOR_LESS\x10\x02\x12\x16\n\x12\x43OMPARATOR_AT_MOST\x10\x03\x12\x16\n\x12\x43OMPARATOR_GREATER\x10\x04\x12\x17\n\x13\x43OMPARATOR_AT_LEAST\x10\x05*\x87\x01\n\rQuantityBasis\x12\x1e\n\x1aQUANTITY_BASIS_UNSPECIFIED\x10\x00\x12\x1b\n\x17QUANTITY_BASIS_MEASURED\x10\x01\x12\x1a\n\x16QUANTITY_BASIS_NOMINAL\x10\x02\x12\x1d\n\x19QUANTITY_BASIS_CALCULATED\x10\x03*n\n\tEntryMode\x12\x1a\n\x16\x45NTRY_MODE_UNSPECIFIED\x10\x00\x12\x15\n\x11\x45NTRY_MODE_DIRECT\x10\x01\x12\x13\n\x0f\x45NTRY_MODE_LATE\x10\x02\x12\x19\n\x15\x45NTRY_MODE_FROM_PAPER\x10\x03*v\n\nReadMethod\x12\x1b\n\x17READ_METHOD_UNSPECIFIED\x10\x00\x12\x17\n\x13READ_METHOD_SCANNED\x10\x01\x12\x16\n\x12READ_METHOD_MANUAL\x10\x02\x12\x1a\n\x16READ_METHOD_UNREADABLE\x10\x03*\xba\x01\n\x0cMaterialKind\x12\x1d\n\x19MATERIAL_KIND_UNSPECIFIED\x10\x00\x12\x1c\n\x18MATERIAL_KIND_COLLECTION\x10\x01\x12\x1e\n\x1aMATERIAL_KIND_INTERMEDIATE\x10\x02\x12\x19\n\x15MATERIAL_KIND_PRODUCT\x10\x03\x12\x18\n\x14MATERIAL_KIND_SAMPLE\x10\x04\x12\x18\n\x14MATERIAL_KIND_RETAIN\x10\x05*\x96\x01\n\x0bLineOutcome\x12\x1c\n\x18LINE_OUTCOME_UNSPECIFIED\x10\x00\x12\x19\n\x15LINE_OUTCOME_ACCEPTED\x10\x01\x12\x18\n\x14LINE_OUTCOME_REFUSED\x10\x02\x12\x1c\n\x18LINE_OUTCOME_NOT_PRESENT\x10\x03\x12\x16\n\x12LINE_OUTCOME_EXTRA\x10\x04*q\n\tCondition\x12\x19\n\x15\x43ONDITION_UNSPECIFIED\x10\x00\x12\x16\n\x12\x43ONDITION_IN_RANGE\x10\x01\x12\x1a\n\x16\x43ONDITION_OUT_OF_RANGE\x10\x02\x12\x15\n\x11\x43ONDITION_UNKNOWN\x10\x03\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'cellcustody.v1.common_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_COMPARATOR']._serialized_start=2212
-  _globals['_COMPARATOR']._serialized_end=2368
-  _globals['_QUANTITYBASIS']._serialized_start=2371
-  _globals['_QUANTITYBASIS']._serialized_end=2506
-  _globals['_ENTRYMODE']._serialized_start=2508
-  _globals['_ENTRYMODE']._serialized_end=2618
-  _globals['_READMETHOD']._serialized_start=2620
-  _globals['_READMETHOD']._serialized_end=2738
-  _globals['_MATERIALKIND']._serialized_start=2741
-  _globals['_MATERIALKIND']._serialized_end=2927
-  _globals['_LINEOUTCOME']._serialized_start=2930
-  _globals['_LINEOUTCOME']._serialized_end=3080
-  _globals['_CONDITION']._serialized_start=3082
-  _globals['_CONDITION']._serialized_end=3195
+  _globals['_COMPARATOR']._serialized_start=2271
+  _globals['_COMPARATOR']._serialized_end=2427
+  _globals['_QUANTITYBASIS']._serialized_start=2430
+  _globals['_QUANTITYBASIS']._serialized_end=2565
+  _globals['_ENTRYMODE']._serialized_start=2567
+  _globals['_ENTRYMODE']._serialized_end=2677
+  _globals['_READMETHOD']._serialized_start=2679
+  _globals['_READMETHOD']._serialized_end=2797
+  _globals['_MATERIALKIND']._serialized_start=2800
+  _globals['_MATERIALKIND']._serialized_end=2986
+  _globals['_LINEOUTCOME']._serialized_start=2989
+  _globals['_LINEOUTCOME']._serialized_end=3139
+  _globals['_CONDITION']._serialized_start=3141
+  _globals['_CONDITION']._serialized_end=3254
   _globals['_QUANTITY']._serialized_start=48
   _globals['_QUANTITY']._serialized_end=202
   _globals['_MEASUREMENT']._serialized_start=204
@@ -62,19 +62,19 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_DOCUMENT']._serialized_start=655
   _globals['_DOCUMENT']._serialized_end=715
   _globals['_NEWMATERIAL']._serialized_start=718
-  _globals['_NEWMATERIAL']._serialized_end=877
-  _globals['_LOTUSE']._serialized_start=879
-  _globals['_LOTUSE']._serialized_end=934
-  _globals['_SEALREADING']._serialized_start=936
-  _globals['_SEALREADING']._serialized_end=998
-  _globals['_CONTAINER']._serialized_start=1001
-  _globals['_CONTAINER']._serialized_end=1248
-  _globals['_HANDOFFLINE']._serialized_start=1250
-  _globals['_HANDOFFLINE']._serialized_end=1347
-  _globals['_LOGGERSUMMARY']._serialized_start=1350
-  _globals['_LOGGERSUMMARY']._serialized_end=2078
-  _globals['_POSITION']._serialized_start=2080
-  _globals['_POSITION']._serialized_end=2141
-  _globals['_ATTESTATION']._serialized_start=2143
-  _globals['_ATTESTATION']._serialized_end=2209
+  _globals['_NEWMATERIAL']._serialized_end=936
+  _globals['_LOTUSE']._serialized_start=938
+  _globals['_LOTUSE']._serialized_end=993
+  _globals['_SEALREADING']._serialized_start=995
+  _globals['_SEALREADING']._serialized_end=1057
+  _globals['_CONTAINER']._serialized_start=1060
+  _globals['_CONTAINER']._serialized_end=1307
+  _globals['_HANDOFFLINE']._serialized_start=1309
+  _globals['_HANDOFFLINE']._serialized_end=1406
+  _globals['_LOGGERSUMMARY']._serialized_start=1409
+  _globals['_LOGGERSUMMARY']._serialized_end=2137
+  _globals['_POSITION']._serialized_start=2139
+  _globals['_POSITION']._serialized_end=2200
+  _globals['_ATTESTATION']._serialized_start=2202
+  _globals['_ATTESTATION']._serialized_end=2268
 # @@protoc_insertion_point(module_scope)

@@ -459,6 +459,8 @@ class NewMaterial(google.protobuf.message.Message):
     QUANTITY_FIELD_NUMBER: builtins.int
     PRODUCT_CODE_FIELD_NUMBER: builtins.int
     DIVISION_FIELD_NUMBER: builtins.int
+    DOSE_FIELD_NUMBER: builtins.int
+    COMPONENT_FIELD_NUMBER: builtins.int
     material: builtins.bytes
     """Its id for life, 16 random bytes."""
     kind: Global___MaterialKind.ValueType
@@ -467,9 +469,15 @@ class NewMaterial(google.protobuf.message.Message):
     """Product code as printed, if labelled at once."""
     division: builtins.str
     """Division as printed, if any."""
+    component: builtins.str
+    """Component of the product, such as CD4 or CD8; empty if the product has one only."""
     @property
     def quantity(self) -> Global___Quantity:
         """Its quantity, most often a volume."""
+
+    @property
+    def dose(self) -> Global___Quantity:
+        """Dose in it, such as viable cells; absent if it is no dose."""
 
     def __init__(
         self,
@@ -479,9 +487,11 @@ class NewMaterial(google.protobuf.message.Message):
         quantity: Global___Quantity | None = ...,
         product_code: builtins.str = ...,
         division: builtins.str = ...,
+        dose: Global___Quantity | None = ...,
+        component: builtins.str = ...,
     ) -> None: ...
-    def HasField(self, field_name: typing.Literal["quantity", b"quantity"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["division", b"division", "kind", b"kind", "material", b"material", "product_code", b"product_code", "quantity", b"quantity"]) -> None: ...
+    def HasField(self, field_name: typing.Literal["dose", b"dose", "quantity", b"quantity"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["component", b"component", "division", b"division", "dose", b"dose", "kind", b"kind", "material", b"material", "product_code", b"product_code", "quantity", b"quantity"]) -> None: ...
 
 Global___NewMaterial: typing_extensions.TypeAlias = NewMaterial
 

@@ -76,6 +76,70 @@ RESULT_OUTCOME_INVALID: ResultOutcome.ValueType  # 3
 """Not valid; to be repeated."""
 Global___ResultOutcome: typing_extensions.TypeAlias = ResultOutcome
 
+class _ResultPhase:
+    ValueType = typing.NewType("ValueType", builtins.int)
+    V: typing_extensions.TypeAlias = ValueType
+
+class _ResultPhaseEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._EnumTypeWrapper[_ResultPhase.ValueType], builtins.type):
+    DESCRIPTOR: google.protobuf.descriptor.EnumDescriptor
+    RESULT_PHASE_UNSPECIFIED: _ResultPhase.ValueType  # 0
+    """Not stated."""
+    RESULT_PHASE_IN_PROCESS: _ResultPhase.ValueType  # 1
+    """During manufacture, to steer it; never counts towards release."""
+    RESULT_PHASE_RELEASE: _ResultPhase.ValueType  # 2
+    """For release."""
+    RESULT_PHASE_INTERIM: _ResultPhase.ValueType  # 3
+    """Before the method has run its full time."""
+    RESULT_PHASE_FINAL: _ResultPhase.ValueType  # 4
+    """After the method has run its full time."""
+
+class ResultPhase(_ResultPhase, metaclass=_ResultPhaseEnumTypeWrapper):
+    """ResultPhase is the stage of the process at which a test is made."""
+
+RESULT_PHASE_UNSPECIFIED: ResultPhase.ValueType  # 0
+"""Not stated."""
+RESULT_PHASE_IN_PROCESS: ResultPhase.ValueType  # 1
+"""During manufacture, to steer it; never counts towards release."""
+RESULT_PHASE_RELEASE: ResultPhase.ValueType  # 2
+"""For release."""
+RESULT_PHASE_INTERIM: ResultPhase.ValueType  # 3
+"""Before the method has run its full time."""
+RESULT_PHASE_FINAL: ResultPhase.ValueType  # 4
+"""After the method has run its full time."""
+Global___ResultPhase: typing_extensions.TypeAlias = ResultPhase
+
+class _TerminationCause:
+    ValueType = typing.NewType("ValueType", builtins.int)
+    V: typing_extensions.TypeAlias = ValueType
+
+class _TerminationCauseEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._EnumTypeWrapper[_TerminationCause.ValueType], builtins.type):
+    DESCRIPTOR: google.protobuf.descriptor.EnumDescriptor
+    TERMINATION_CAUSE_UNSPECIFIED: _TerminationCause.ValueType  # 0
+    """Not stated."""
+    TERMINATION_CAUSE_MANUFACTURING_FAILURE: _TerminationCause.ValueType  # 1
+    """Too few cells, or cells that would not grow."""
+    TERMINATION_CAUSE_CONTAMINATION: _TerminationCause.ValueType  # 2
+    """Contaminated."""
+    TERMINATION_CAUSE_EQUIPMENT: _TerminationCause.ValueType  # 3
+    """Equipment or facility failed."""
+    TERMINATION_CAUSE_TREATMENT_ENDED: _TerminationCause.ValueType  # 4
+    """The patient or the treating site no longer wants it."""
+
+class TerminationCause(_TerminationCause, metaclass=_TerminationCauseEnumTypeWrapper):
+    """TerminationCause is why a batch came to nothing."""
+
+TERMINATION_CAUSE_UNSPECIFIED: TerminationCause.ValueType  # 0
+"""Not stated."""
+TERMINATION_CAUSE_MANUFACTURING_FAILURE: TerminationCause.ValueType  # 1
+"""Too few cells, or cells that would not grow."""
+TERMINATION_CAUSE_CONTAMINATION: TerminationCause.ValueType  # 2
+"""Contaminated."""
+TERMINATION_CAUSE_EQUIPMENT: TerminationCause.ValueType  # 3
+"""Equipment or facility failed."""
+TERMINATION_CAUSE_TREATMENT_ENDED: TerminationCause.ValueType  # 4
+"""The patient or the treating site no longer wants it."""
+Global___TerminationCause: typing_extensions.TypeAlias = TerminationCause
+
 class _LotStatus:
     ValueType = typing.NewType("ValueType", builtins.int)
     V: typing_extensions.TypeAlias = ValueType
@@ -170,6 +234,144 @@ class MaterialAccessioned(google.protobuf.message.Message):
 Global___MaterialAccessioned: typing_extensions.TypeAlias = MaterialAccessioned
 
 @typing.final
+class LineCleared(google.protobuf.message.Message):
+    """LineCleared says that nothing of another batch is in a process area or on its equipment."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    BATCH_FIELD_NUMBER: builtins.int
+    PROCESS_AREA_FIELD_NUMBER: builtins.int
+    UNIT_FIELD_NUMBER: builtins.int
+    CLEAR_FIELD_NUMBER: builtins.int
+    EQUIPMENT_FIELD_NUMBER: builtins.int
+    PREVIOUS_BATCH_NUMBER_FIELD_NUMBER: builtins.int
+    SCANS_FIELD_NUMBER: builtins.int
+    CIRCUMSTANCES_FIELD_NUMBER: builtins.int
+    DOCUMENTS_FIELD_NUMBER: builtins.int
+    PROCEDURE_FIELD_NUMBER: builtins.int
+    REPLACES_FIELD_NUMBER: builtins.int
+    batch: builtins.bytes
+    """The batch that the area is cleared for, 16 bytes."""
+    process_area: builtins.str
+    """Suite or closed device that was cleared."""
+    clear: builtins.bool
+    """True if nothing of another batch was found."""
+    previous_batch_number: builtins.str
+    """Number of the batch that was there before, as the plant writes it; empty if none."""
+    procedure: builtins.str
+    """Procedure followed, with its version."""
+    replaces: builtins.bytes
+    """Digest of the fact that this one is to replace, 32 bytes; it has no effect until a StatementCorrected names both."""
+    @property
+    def unit(self) -> cellcustody.v1.common_pb2.Unit:
+        """The unit that clears."""
+
+    @property
+    def equipment(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
+        """Equipment cleared."""
+
+    @property
+    def scans(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[cellcustody.v1.common_pb2.Scan]:
+        """What was scanned or typed, raw."""
+
+    @property
+    def circumstances(self) -> cellcustody.v1.common_pb2.Circumstances:
+        """Direct, late or from paper, and why."""
+
+    @property
+    def documents(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[cellcustody.v1.common_pb2.Document]:
+        """Documents by digest."""
+
+    def __init__(
+        self,
+        *,
+        batch: builtins.bytes = ...,
+        process_area: builtins.str = ...,
+        unit: cellcustody.v1.common_pb2.Unit | None = ...,
+        clear: builtins.bool = ...,
+        equipment: collections.abc.Iterable[builtins.str] | None = ...,
+        previous_batch_number: builtins.str = ...,
+        scans: collections.abc.Iterable[cellcustody.v1.common_pb2.Scan] | None = ...,
+        circumstances: cellcustody.v1.common_pb2.Circumstances | None = ...,
+        documents: collections.abc.Iterable[cellcustody.v1.common_pb2.Document] | None = ...,
+        procedure: builtins.str = ...,
+        replaces: builtins.bytes = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["circumstances", b"circumstances", "unit", b"unit"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["batch", b"batch", "circumstances", b"circumstances", "clear", b"clear", "documents", b"documents", "equipment", b"equipment", "previous_batch_number", b"previous_batch_number", "procedure", b"procedure", "process_area", b"process_area", "replaces", b"replaces", "scans", b"scans", "unit", b"unit"]) -> None: ...
+
+Global___LineCleared: typing_extensions.TypeAlias = LineCleared
+
+@typing.final
+class ManufacturingStarted(google.protobuf.message.Message):
+    """ManufacturingStarted says that a batch is begun in a cleared process area; the second operator joins it."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    BATCH_FIELD_NUMBER: builtins.int
+    UNIT_FIELD_NUMBER: builtins.int
+    PROCESS_AREA_FIELD_NUMBER: builtins.int
+    EQUIPMENT_FIELD_NUMBER: builtins.int
+    BATCH_RECORD_FIELD_NUMBER: builtins.int
+    LINE_CLEARANCE_FIELD_NUMBER: builtins.int
+    SCANS_FIELD_NUMBER: builtins.int
+    CIRCUMSTANCES_FIELD_NUMBER: builtins.int
+    DOCUMENTS_FIELD_NUMBER: builtins.int
+    PROCEDURE_FIELD_NUMBER: builtins.int
+    REPLACES_FIELD_NUMBER: builtins.int
+    batch: builtins.bytes
+    """The batch, 16 bytes."""
+    process_area: builtins.str
+    """Suite or closed device."""
+    batch_record: builtins.str
+    """Master batch record, with its version."""
+    line_clearance: builtins.bytes
+    """Digest of the LineCleared that it rests on, 32 bytes."""
+    procedure: builtins.str
+    """Procedure followed, with its version."""
+    replaces: builtins.bytes
+    """Digest of the fact that this one is to replace, 32 bytes; it has no effect until a StatementCorrected names both."""
+    @property
+    def unit(self) -> cellcustody.v1.common_pb2.Unit:
+        """The unit that processes."""
+
+    @property
+    def equipment(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
+        """Equipment used."""
+
+    @property
+    def scans(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[cellcustody.v1.common_pb2.Scan]:
+        """What was scanned or typed, raw."""
+
+    @property
+    def circumstances(self) -> cellcustody.v1.common_pb2.Circumstances:
+        """Direct, late or from paper, and why."""
+
+    @property
+    def documents(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[cellcustody.v1.common_pb2.Document]:
+        """Documents by digest."""
+
+    def __init__(
+        self,
+        *,
+        batch: builtins.bytes = ...,
+        unit: cellcustody.v1.common_pb2.Unit | None = ...,
+        process_area: builtins.str = ...,
+        equipment: collections.abc.Iterable[builtins.str] | None = ...,
+        batch_record: builtins.str = ...,
+        line_clearance: builtins.bytes = ...,
+        scans: collections.abc.Iterable[cellcustody.v1.common_pb2.Scan] | None = ...,
+        circumstances: cellcustody.v1.common_pb2.Circumstances | None = ...,
+        documents: collections.abc.Iterable[cellcustody.v1.common_pb2.Document] | None = ...,
+        procedure: builtins.str = ...,
+        replaces: builtins.bytes = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["circumstances", b"circumstances", "unit", b"unit"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["batch", b"batch", "batch_record", b"batch_record", "circumstances", b"circumstances", "documents", b"documents", "equipment", b"equipment", "line_clearance", b"line_clearance", "procedure", b"procedure", "process_area", b"process_area", "replaces", b"replaces", "scans", b"scans", "unit", b"unit"]) -> None: ...
+
+Global___ManufacturingStarted: typing_extensions.TypeAlias = ManufacturingStarted
+
+@typing.final
 class SelectionPerformed(google.protobuf.message.Message):
     """SelectionPerformed enriches or washes cells."""
 
@@ -183,6 +385,8 @@ class SelectionPerformed(google.protobuf.message.Message):
     LOTS_FIELD_NUMBER: builtins.int
     EQUIPMENT_FIELD_NUMBER: builtins.int
     MEASUREMENTS_FIELD_NUMBER: builtins.int
+    CELLS_IN_FIELD_NUMBER: builtins.int
+    CELLS_OUT_FIELD_NUMBER: builtins.int
     SELECTED_FIELD_NUMBER: builtins.int
     SCANS_FIELD_NUMBER: builtins.int
     CIRCUMSTANCES_FIELD_NUMBER: builtins.int
@@ -224,6 +428,14 @@ class SelectionPerformed(google.protobuf.message.Message):
         """Counts, viability, volumes."""
 
     @property
+    def cells_in(self) -> cellcustody.v1.common_pb2.Quantity:
+        """Cells that went in, counted; absent if not counted."""
+
+    @property
+    def cells_out(self) -> cellcustody.v1.common_pb2.Quantity:
+        """Cells that came out, counted; absent if not counted."""
+
+    @property
     def scans(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[cellcustody.v1.common_pb2.Scan]:
         """What was scanned or typed, raw."""
 
@@ -246,6 +458,8 @@ class SelectionPerformed(google.protobuf.message.Message):
         lots: collections.abc.Iterable[cellcustody.v1.common_pb2.LotUse] | None = ...,
         equipment: collections.abc.Iterable[builtins.str] | None = ...,
         measurements: collections.abc.Iterable[cellcustody.v1.common_pb2.Measurement] | None = ...,
+        cells_in: cellcustody.v1.common_pb2.Quantity | None = ...,
+        cells_out: cellcustody.v1.common_pb2.Quantity | None = ...,
         selected: builtins.str = ...,
         scans: collections.abc.Iterable[cellcustody.v1.common_pb2.Scan] | None = ...,
         circumstances: cellcustody.v1.common_pb2.Circumstances | None = ...,
@@ -253,8 +467,8 @@ class SelectionPerformed(google.protobuf.message.Message):
         procedure: builtins.str = ...,
         replaces: builtins.bytes = ...,
     ) -> None: ...
-    def HasField(self, field_name: typing.Literal["circumstances", b"circumstances", "unit", b"unit"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["batch", b"batch", "circumstances", b"circumstances", "documents", b"documents", "equipment", b"equipment", "inputs", b"inputs", "lots", b"lots", "measurements", b"measurements", "outputs", b"outputs", "procedure", b"procedure", "process_area", b"process_area", "replaces", b"replaces", "scans", b"scans", "selected", b"selected", "unit", b"unit"]) -> None: ...
+    def HasField(self, field_name: typing.Literal["cells_in", b"cells_in", "cells_out", b"cells_out", "circumstances", b"circumstances", "unit", b"unit"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["batch", b"batch", "cells_in", b"cells_in", "cells_out", b"cells_out", "circumstances", b"circumstances", "documents", b"documents", "equipment", b"equipment", "inputs", b"inputs", "lots", b"lots", "measurements", b"measurements", "outputs", b"outputs", "procedure", b"procedure", "process_area", b"process_area", "replaces", b"replaces", "scans", b"scans", "selected", b"selected", "unit", b"unit"]) -> None: ...
 
 Global___SelectionPerformed: typing_extensions.TypeAlias = SelectionPerformed
 
@@ -272,8 +486,13 @@ class ActivationPerformed(google.protobuf.message.Message):
     LOTS_FIELD_NUMBER: builtins.int
     EQUIPMENT_FIELD_NUMBER: builtins.int
     MEASUREMENTS_FIELD_NUMBER: builtins.int
+    CELLS_IN_FIELD_NUMBER: builtins.int
+    CELLS_OUT_FIELD_NUMBER: builtins.int
     METHOD_FIELD_NUMBER: builtins.int
     ANTIGEN_FIELD_NUMBER: builtins.int
+    PRESENTING_CELLS_FIELD_NUMBER: builtins.int
+    PRESENTING_CELL_LOT_FIELD_NUMBER: builtins.int
+    ANTIGEN_LOT_FIELD_NUMBER: builtins.int
     SCANS_FIELD_NUMBER: builtins.int
     CIRCUMSTANCES_FIELD_NUMBER: builtins.int
     DOCUMENTS_FIELD_NUMBER: builtins.int
@@ -287,6 +506,8 @@ class ActivationPerformed(google.protobuf.message.Message):
     """How."""
     antigen: builtins.str
     """The antigen, where one is used."""
+    presenting_cells: builtins.bytes
+    """The patient's own antigen-presenting cells, a material of this therapy that is used up too, 16 bytes."""
     procedure: builtins.str
     """Procedure followed, with its version."""
     replaces: builtins.bytes
@@ -316,6 +537,22 @@ class ActivationPerformed(google.protobuf.message.Message):
         """Counts, viability, volumes."""
 
     @property
+    def cells_in(self) -> cellcustody.v1.common_pb2.Quantity:
+        """Cells that went in, counted; absent if not counted."""
+
+    @property
+    def cells_out(self) -> cellcustody.v1.common_pb2.Quantity:
+        """Cells that came out, counted; absent if not counted."""
+
+    @property
+    def presenting_cell_lot(self) -> cellcustody.v1.common_pb2.LotUse:
+        """Lot of antigen-presenting cells that are not the patient's own."""
+
+    @property
+    def antigen_lot(self) -> cellcustody.v1.common_pb2.LotUse:
+        """Lot of the antigen."""
+
+    @property
     def scans(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[cellcustody.v1.common_pb2.Scan]:
         """What was scanned or typed, raw."""
 
@@ -338,16 +575,21 @@ class ActivationPerformed(google.protobuf.message.Message):
         lots: collections.abc.Iterable[cellcustody.v1.common_pb2.LotUse] | None = ...,
         equipment: collections.abc.Iterable[builtins.str] | None = ...,
         measurements: collections.abc.Iterable[cellcustody.v1.common_pb2.Measurement] | None = ...,
+        cells_in: cellcustody.v1.common_pb2.Quantity | None = ...,
+        cells_out: cellcustody.v1.common_pb2.Quantity | None = ...,
         method: Global___ActivationMethod.ValueType = ...,
         antigen: builtins.str = ...,
+        presenting_cells: builtins.bytes = ...,
+        presenting_cell_lot: cellcustody.v1.common_pb2.LotUse | None = ...,
+        antigen_lot: cellcustody.v1.common_pb2.LotUse | None = ...,
         scans: collections.abc.Iterable[cellcustody.v1.common_pb2.Scan] | None = ...,
         circumstances: cellcustody.v1.common_pb2.Circumstances | None = ...,
         documents: collections.abc.Iterable[cellcustody.v1.common_pb2.Document] | None = ...,
         procedure: builtins.str = ...,
         replaces: builtins.bytes = ...,
     ) -> None: ...
-    def HasField(self, field_name: typing.Literal["circumstances", b"circumstances", "unit", b"unit"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["antigen", b"antigen", "batch", b"batch", "circumstances", b"circumstances", "documents", b"documents", "equipment", b"equipment", "inputs", b"inputs", "lots", b"lots", "measurements", b"measurements", "method", b"method", "outputs", b"outputs", "procedure", b"procedure", "process_area", b"process_area", "replaces", b"replaces", "scans", b"scans", "unit", b"unit"]) -> None: ...
+    def HasField(self, field_name: typing.Literal["antigen_lot", b"antigen_lot", "cells_in", b"cells_in", "cells_out", b"cells_out", "circumstances", b"circumstances", "presenting_cell_lot", b"presenting_cell_lot", "unit", b"unit"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["antigen", b"antigen", "antigen_lot", b"antigen_lot", "batch", b"batch", "cells_in", b"cells_in", "cells_out", b"cells_out", "circumstances", b"circumstances", "documents", b"documents", "equipment", b"equipment", "inputs", b"inputs", "lots", b"lots", "measurements", b"measurements", "method", b"method", "outputs", b"outputs", "presenting_cell_lot", b"presenting_cell_lot", "presenting_cells", b"presenting_cells", "procedure", b"procedure", "process_area", b"process_area", "replaces", b"replaces", "scans", b"scans", "unit", b"unit"]) -> None: ...
 
 Global___ActivationPerformed: typing_extensions.TypeAlias = ActivationPerformed
 
@@ -365,6 +607,8 @@ class ModificationPerformed(google.protobuf.message.Message):
     LOTS_FIELD_NUMBER: builtins.int
     EQUIPMENT_FIELD_NUMBER: builtins.int
     MEASUREMENTS_FIELD_NUMBER: builtins.int
+    CELLS_IN_FIELD_NUMBER: builtins.int
+    CELLS_OUT_FIELD_NUMBER: builtins.int
     VECTOR_LOT_FIELD_NUMBER: builtins.int
     TARGET_ANTIGEN_FIELD_NUMBER: builtins.int
     MULTIPLICITY_OF_INFECTION_FIELD_NUMBER: builtins.int
@@ -408,6 +652,14 @@ class ModificationPerformed(google.protobuf.message.Message):
         """Counts, viability, volumes."""
 
     @property
+    def cells_in(self) -> cellcustody.v1.common_pb2.Quantity:
+        """Cells that went in, counted; absent if not counted."""
+
+    @property
+    def cells_out(self) -> cellcustody.v1.common_pb2.Quantity:
+        """Cells that came out, counted; absent if not counted."""
+
+    @property
     def vector_lot(self) -> cellcustody.v1.common_pb2.LotUse:
         """The vector or editing lot."""
 
@@ -438,6 +690,8 @@ class ModificationPerformed(google.protobuf.message.Message):
         lots: collections.abc.Iterable[cellcustody.v1.common_pb2.LotUse] | None = ...,
         equipment: collections.abc.Iterable[builtins.str] | None = ...,
         measurements: collections.abc.Iterable[cellcustody.v1.common_pb2.Measurement] | None = ...,
+        cells_in: cellcustody.v1.common_pb2.Quantity | None = ...,
+        cells_out: cellcustody.v1.common_pb2.Quantity | None = ...,
         vector_lot: cellcustody.v1.common_pb2.LotUse | None = ...,
         target_antigen: builtins.str = ...,
         multiplicity_of_infection: cellcustody.v1.common_pb2.Quantity | None = ...,
@@ -447,8 +701,8 @@ class ModificationPerformed(google.protobuf.message.Message):
         procedure: builtins.str = ...,
         replaces: builtins.bytes = ...,
     ) -> None: ...
-    def HasField(self, field_name: typing.Literal["circumstances", b"circumstances", "multiplicity_of_infection", b"multiplicity_of_infection", "unit", b"unit", "vector_lot", b"vector_lot"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["batch", b"batch", "circumstances", b"circumstances", "documents", b"documents", "equipment", b"equipment", "inputs", b"inputs", "lots", b"lots", "measurements", b"measurements", "multiplicity_of_infection", b"multiplicity_of_infection", "outputs", b"outputs", "procedure", b"procedure", "process_area", b"process_area", "replaces", b"replaces", "scans", b"scans", "target_antigen", b"target_antigen", "unit", b"unit", "vector_lot", b"vector_lot"]) -> None: ...
+    def HasField(self, field_name: typing.Literal["cells_in", b"cells_in", "cells_out", b"cells_out", "circumstances", b"circumstances", "multiplicity_of_infection", b"multiplicity_of_infection", "unit", b"unit", "vector_lot", b"vector_lot"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["batch", b"batch", "cells_in", b"cells_in", "cells_out", b"cells_out", "circumstances", b"circumstances", "documents", b"documents", "equipment", b"equipment", "inputs", b"inputs", "lots", b"lots", "measurements", b"measurements", "multiplicity_of_infection", b"multiplicity_of_infection", "outputs", b"outputs", "procedure", b"procedure", "process_area", b"process_area", "replaces", b"replaces", "scans", b"scans", "target_antigen", b"target_antigen", "unit", b"unit", "vector_lot", b"vector_lot"]) -> None: ...
 
 Global___ModificationPerformed: typing_extensions.TypeAlias = ModificationPerformed
 
@@ -466,6 +720,8 @@ class ExpansionPerformed(google.protobuf.message.Message):
     LOTS_FIELD_NUMBER: builtins.int
     EQUIPMENT_FIELD_NUMBER: builtins.int
     MEASUREMENTS_FIELD_NUMBER: builtins.int
+    CELLS_IN_FIELD_NUMBER: builtins.int
+    CELLS_OUT_FIELD_NUMBER: builtins.int
     CULTURE_DAY_FIELD_NUMBER: builtins.int
     SCANS_FIELD_NUMBER: builtins.int
     CIRCUMSTANCES_FIELD_NUMBER: builtins.int
@@ -507,6 +763,123 @@ class ExpansionPerformed(google.protobuf.message.Message):
         """Counts, viability, volumes."""
 
     @property
+    def cells_in(self) -> cellcustody.v1.common_pb2.Quantity:
+        """Cells that went in, counted; absent if not counted."""
+
+    @property
+    def cells_out(self) -> cellcustody.v1.common_pb2.Quantity:
+        """Cells that came out, counted; absent if not counted."""
+
+    @property
+    def scans(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[cellcustody.v1.common_pb2.Scan]:
+        """What was scanned or typed, raw."""
+
+    @property
+    def circumstances(self) -> cellcustody.v1.common_pb2.Circumstances:
+        """Direct, late or from paper, and why."""
+
+    @property
+    def documents(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[cellcustody.v1.common_pb2.Document]:
+        """Documents by digest."""
+
+    def __init__(
+        self,
+        *,
+        batch: builtins.bytes = ...,
+        inputs: collections.abc.Iterable[builtins.bytes] | None = ...,
+        outputs: collections.abc.Iterable[cellcustody.v1.common_pb2.NewMaterial] | None = ...,
+        unit: cellcustody.v1.common_pb2.Unit | None = ...,
+        process_area: builtins.str = ...,
+        lots: collections.abc.Iterable[cellcustody.v1.common_pb2.LotUse] | None = ...,
+        equipment: collections.abc.Iterable[builtins.str] | None = ...,
+        measurements: collections.abc.Iterable[cellcustody.v1.common_pb2.Measurement] | None = ...,
+        cells_in: cellcustody.v1.common_pb2.Quantity | None = ...,
+        cells_out: cellcustody.v1.common_pb2.Quantity | None = ...,
+        culture_day: builtins.int = ...,
+        scans: collections.abc.Iterable[cellcustody.v1.common_pb2.Scan] | None = ...,
+        circumstances: cellcustody.v1.common_pb2.Circumstances | None = ...,
+        documents: collections.abc.Iterable[cellcustody.v1.common_pb2.Document] | None = ...,
+        procedure: builtins.str = ...,
+        replaces: builtins.bytes = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["cells_in", b"cells_in", "cells_out", b"cells_out", "circumstances", b"circumstances", "unit", b"unit"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["batch", b"batch", "cells_in", b"cells_in", "cells_out", b"cells_out", "circumstances", b"circumstances", "culture_day", b"culture_day", "documents", b"documents", "equipment", b"equipment", "inputs", b"inputs", "lots", b"lots", "measurements", b"measurements", "outputs", b"outputs", "procedure", b"procedure", "process_area", b"process_area", "replaces", b"replaces", "scans", b"scans", "unit", b"unit"]) -> None: ...
+
+Global___ExpansionPerformed: typing_extensions.TypeAlias = ExpansionPerformed
+
+@typing.final
+class CultureTransferred(google.protobuf.message.Message):
+    """CultureTransferred moves a culture from one bag or bioreactor to others; volume is conserved within the pack's tolerance."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    BATCH_FIELD_NUMBER: builtins.int
+    INPUTS_FIELD_NUMBER: builtins.int
+    OUTPUTS_FIELD_NUMBER: builtins.int
+    UNIT_FIELD_NUMBER: builtins.int
+    PROCESS_AREA_FIELD_NUMBER: builtins.int
+    LOTS_FIELD_NUMBER: builtins.int
+    EQUIPMENT_FIELD_NUMBER: builtins.int
+    MEASUREMENTS_FIELD_NUMBER: builtins.int
+    CULTURE_DAY_FIELD_NUMBER: builtins.int
+    VESSEL_EMPTIED_FIELD_NUMBER: builtins.int
+    VESSELS_FILLED_FIELD_NUMBER: builtins.int
+    ADDED_FIELD_NUMBER: builtins.int
+    LOST_FIELD_NUMBER: builtins.int
+    SCANS_FIELD_NUMBER: builtins.int
+    CIRCUMSTANCES_FIELD_NUMBER: builtins.int
+    DOCUMENTS_FIELD_NUMBER: builtins.int
+    PROCEDURE_FIELD_NUMBER: builtins.int
+    REPLACES_FIELD_NUMBER: builtins.int
+    batch: builtins.bytes
+    """The batch, 16 bytes."""
+    process_area: builtins.str
+    """Suite or closed device in which cells were open."""
+    culture_day: builtins.int
+    """Day of culture."""
+    vessel_emptied: builtins.str
+    """Bag or bioreactor that the culture was in."""
+    procedure: builtins.str
+    """Procedure followed, with its version."""
+    replaces: builtins.bytes
+    """Digest of the fact that this one is to replace, 32 bytes; it has no effect until a StatementCorrected names both."""
+    @property
+    def inputs(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.bytes]:
+        """Materials that went in, 16 bytes each; they are used up."""
+
+    @property
+    def outputs(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[cellcustody.v1.common_pb2.NewMaterial]:
+        """Materials that came out."""
+
+    @property
+    def unit(self) -> cellcustody.v1.common_pb2.Unit:
+        """The unit that answers."""
+
+    @property
+    def lots(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[cellcustody.v1.common_pb2.LotUse]:
+        """Reagent lots used."""
+
+    @property
+    def equipment(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
+        """Equipment used."""
+
+    @property
+    def measurements(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[cellcustody.v1.common_pb2.Measurement]:
+        """Counts, viability, volumes."""
+
+    @property
+    def vessels_filled(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
+        """Bags or bioreactors that it is in now."""
+
+    @property
+    def added(self) -> cellcustody.v1.common_pb2.Quantity:
+        """Medium added; absent if none."""
+
+    @property
+    def lost(self) -> cellcustody.v1.common_pb2.Quantity:
+        """What was lost."""
+
+    @property
     def scans(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[cellcustody.v1.common_pb2.Scan]:
         """What was scanned or typed, raw."""
 
@@ -530,20 +903,24 @@ class ExpansionPerformed(google.protobuf.message.Message):
         equipment: collections.abc.Iterable[builtins.str] | None = ...,
         measurements: collections.abc.Iterable[cellcustody.v1.common_pb2.Measurement] | None = ...,
         culture_day: builtins.int = ...,
+        vessel_emptied: builtins.str = ...,
+        vessels_filled: collections.abc.Iterable[builtins.str] | None = ...,
+        added: cellcustody.v1.common_pb2.Quantity | None = ...,
+        lost: cellcustody.v1.common_pb2.Quantity | None = ...,
         scans: collections.abc.Iterable[cellcustody.v1.common_pb2.Scan] | None = ...,
         circumstances: cellcustody.v1.common_pb2.Circumstances | None = ...,
         documents: collections.abc.Iterable[cellcustody.v1.common_pb2.Document] | None = ...,
         procedure: builtins.str = ...,
         replaces: builtins.bytes = ...,
     ) -> None: ...
-    def HasField(self, field_name: typing.Literal["circumstances", b"circumstances", "unit", b"unit"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["batch", b"batch", "circumstances", b"circumstances", "culture_day", b"culture_day", "documents", b"documents", "equipment", b"equipment", "inputs", b"inputs", "lots", b"lots", "measurements", b"measurements", "outputs", b"outputs", "procedure", b"procedure", "process_area", b"process_area", "replaces", b"replaces", "scans", b"scans", "unit", b"unit"]) -> None: ...
+    def HasField(self, field_name: typing.Literal["added", b"added", "circumstances", b"circumstances", "lost", b"lost", "unit", b"unit"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["added", b"added", "batch", b"batch", "circumstances", b"circumstances", "culture_day", b"culture_day", "documents", b"documents", "equipment", b"equipment", "inputs", b"inputs", "lost", b"lost", "lots", b"lots", "measurements", b"measurements", "outputs", b"outputs", "procedure", b"procedure", "process_area", b"process_area", "replaces", b"replaces", "scans", b"scans", "unit", b"unit", "vessel_emptied", b"vessel_emptied", "vessels_filled", b"vessels_filled"]) -> None: ...
 
-Global___ExpansionPerformed: typing_extensions.TypeAlias = ExpansionPerformed
+Global___CultureTransferred: typing_extensions.TypeAlias = CultureTransferred
 
 @typing.final
-class FormulationPerformed(google.protobuf.message.Message):
-    """FormulationPerformed washes, formulates and fills."""
+class CultureHarvested(google.protobuf.message.Message):
+    """CultureHarvested harvests and washes a culture."""
 
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
@@ -555,6 +932,109 @@ class FormulationPerformed(google.protobuf.message.Message):
     LOTS_FIELD_NUMBER: builtins.int
     EQUIPMENT_FIELD_NUMBER: builtins.int
     MEASUREMENTS_FIELD_NUMBER: builtins.int
+    CELLS_IN_FIELD_NUMBER: builtins.int
+    CELLS_OUT_FIELD_NUMBER: builtins.int
+    CULTURE_DAY_FIELD_NUMBER: builtins.int
+    SCANS_FIELD_NUMBER: builtins.int
+    CIRCUMSTANCES_FIELD_NUMBER: builtins.int
+    DOCUMENTS_FIELD_NUMBER: builtins.int
+    PROCEDURE_FIELD_NUMBER: builtins.int
+    REPLACES_FIELD_NUMBER: builtins.int
+    batch: builtins.bytes
+    """The batch, 16 bytes."""
+    process_area: builtins.str
+    """Suite or closed device in which cells were open."""
+    culture_day: builtins.int
+    """Day of culture."""
+    procedure: builtins.str
+    """Procedure followed, with its version."""
+    replaces: builtins.bytes
+    """Digest of the fact that this one is to replace, 32 bytes; it has no effect until a StatementCorrected names both."""
+    @property
+    def inputs(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.bytes]:
+        """Materials that went in, 16 bytes each; they are used up."""
+
+    @property
+    def outputs(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[cellcustody.v1.common_pb2.NewMaterial]:
+        """Materials that came out."""
+
+    @property
+    def unit(self) -> cellcustody.v1.common_pb2.Unit:
+        """The unit that answers."""
+
+    @property
+    def lots(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[cellcustody.v1.common_pb2.LotUse]:
+        """Reagent lots used."""
+
+    @property
+    def equipment(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
+        """Equipment used."""
+
+    @property
+    def measurements(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[cellcustody.v1.common_pb2.Measurement]:
+        """Counts, viability, volumes."""
+
+    @property
+    def cells_in(self) -> cellcustody.v1.common_pb2.Quantity:
+        """Cells that went in, counted; absent if not counted."""
+
+    @property
+    def cells_out(self) -> cellcustody.v1.common_pb2.Quantity:
+        """Cells that came out, counted; absent if not counted."""
+
+    @property
+    def scans(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[cellcustody.v1.common_pb2.Scan]:
+        """What was scanned or typed, raw."""
+
+    @property
+    def circumstances(self) -> cellcustody.v1.common_pb2.Circumstances:
+        """Direct, late or from paper, and why."""
+
+    @property
+    def documents(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[cellcustody.v1.common_pb2.Document]:
+        """Documents by digest."""
+
+    def __init__(
+        self,
+        *,
+        batch: builtins.bytes = ...,
+        inputs: collections.abc.Iterable[builtins.bytes] | None = ...,
+        outputs: collections.abc.Iterable[cellcustody.v1.common_pb2.NewMaterial] | None = ...,
+        unit: cellcustody.v1.common_pb2.Unit | None = ...,
+        process_area: builtins.str = ...,
+        lots: collections.abc.Iterable[cellcustody.v1.common_pb2.LotUse] | None = ...,
+        equipment: collections.abc.Iterable[builtins.str] | None = ...,
+        measurements: collections.abc.Iterable[cellcustody.v1.common_pb2.Measurement] | None = ...,
+        cells_in: cellcustody.v1.common_pb2.Quantity | None = ...,
+        cells_out: cellcustody.v1.common_pb2.Quantity | None = ...,
+        culture_day: builtins.int = ...,
+        scans: collections.abc.Iterable[cellcustody.v1.common_pb2.Scan] | None = ...,
+        circumstances: cellcustody.v1.common_pb2.Circumstances | None = ...,
+        documents: collections.abc.Iterable[cellcustody.v1.common_pb2.Document] | None = ...,
+        procedure: builtins.str = ...,
+        replaces: builtins.bytes = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["cells_in", b"cells_in", "cells_out", b"cells_out", "circumstances", b"circumstances", "unit", b"unit"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["batch", b"batch", "cells_in", b"cells_in", "cells_out", b"cells_out", "circumstances", b"circumstances", "culture_day", b"culture_day", "documents", b"documents", "equipment", b"equipment", "inputs", b"inputs", "lots", b"lots", "measurements", b"measurements", "outputs", b"outputs", "procedure", b"procedure", "process_area", b"process_area", "replaces", b"replaces", "scans", b"scans", "unit", b"unit"]) -> None: ...
+
+Global___CultureHarvested: typing_extensions.TypeAlias = CultureHarvested
+
+@typing.final
+class FormulationPerformed(google.protobuf.message.Message):
+    """FormulationPerformed brings washed cells into what they are given or frozen in."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    BATCH_FIELD_NUMBER: builtins.int
+    INPUTS_FIELD_NUMBER: builtins.int
+    OUTPUTS_FIELD_NUMBER: builtins.int
+    UNIT_FIELD_NUMBER: builtins.int
+    PROCESS_AREA_FIELD_NUMBER: builtins.int
+    LOTS_FIELD_NUMBER: builtins.int
+    EQUIPMENT_FIELD_NUMBER: builtins.int
+    MEASUREMENTS_FIELD_NUMBER: builtins.int
+    CELLS_IN_FIELD_NUMBER: builtins.int
+    CELLS_OUT_FIELD_NUMBER: builtins.int
     VEHICLE_FIELD_NUMBER: builtins.int
     SCANS_FIELD_NUMBER: builtins.int
     CIRCUMSTANCES_FIELD_NUMBER: builtins.int
@@ -596,6 +1076,14 @@ class FormulationPerformed(google.protobuf.message.Message):
         """Counts, viability, volumes."""
 
     @property
+    def cells_in(self) -> cellcustody.v1.common_pb2.Quantity:
+        """Cells that went in, counted; absent if not counted."""
+
+    @property
+    def cells_out(self) -> cellcustody.v1.common_pb2.Quantity:
+        """Cells that came out, counted; absent if not counted."""
+
+    @property
     def scans(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[cellcustody.v1.common_pb2.Scan]:
         """What was scanned or typed, raw."""
 
@@ -618,6 +1106,8 @@ class FormulationPerformed(google.protobuf.message.Message):
         lots: collections.abc.Iterable[cellcustody.v1.common_pb2.LotUse] | None = ...,
         equipment: collections.abc.Iterable[builtins.str] | None = ...,
         measurements: collections.abc.Iterable[cellcustody.v1.common_pb2.Measurement] | None = ...,
+        cells_in: cellcustody.v1.common_pb2.Quantity | None = ...,
+        cells_out: cellcustody.v1.common_pb2.Quantity | None = ...,
         vehicle: builtins.str = ...,
         scans: collections.abc.Iterable[cellcustody.v1.common_pb2.Scan] | None = ...,
         circumstances: cellcustody.v1.common_pb2.Circumstances | None = ...,
@@ -625,10 +1115,224 @@ class FormulationPerformed(google.protobuf.message.Message):
         procedure: builtins.str = ...,
         replaces: builtins.bytes = ...,
     ) -> None: ...
-    def HasField(self, field_name: typing.Literal["circumstances", b"circumstances", "unit", b"unit"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["batch", b"batch", "circumstances", b"circumstances", "documents", b"documents", "equipment", b"equipment", "inputs", b"inputs", "lots", b"lots", "measurements", b"measurements", "outputs", b"outputs", "procedure", b"procedure", "process_area", b"process_area", "replaces", b"replaces", "scans", b"scans", "unit", b"unit", "vehicle", b"vehicle"]) -> None: ...
+    def HasField(self, field_name: typing.Literal["cells_in", b"cells_in", "cells_out", b"cells_out", "circumstances", b"circumstances", "unit", b"unit"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["batch", b"batch", "cells_in", b"cells_in", "cells_out", b"cells_out", "circumstances", b"circumstances", "documents", b"documents", "equipment", b"equipment", "inputs", b"inputs", "lots", b"lots", "measurements", b"measurements", "outputs", b"outputs", "procedure", b"procedure", "process_area", b"process_area", "replaces", b"replaces", "scans", b"scans", "unit", b"unit", "vehicle", b"vehicle"]) -> None: ...
 
 Global___FormulationPerformed: typing_extensions.TypeAlias = FormulationPerformed
+
+@typing.final
+class ContainerCount(google.protobuf.message.Message):
+    """ContainerCount reconciles the empty containers taken for an act."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    TAKEN_FIELD_NUMBER: builtins.int
+    FILLED_FIELD_NUMBER: builtins.int
+    SPOILED_FIELD_NUMBER: builtins.int
+    GIVEN_BACK_FIELD_NUMBER: builtins.int
+    taken: builtins.int
+    """Taken from stock."""
+    filled: builtins.int
+    """Filled; as many as the act makes materials."""
+    spoiled: builtins.int
+    """Spoiled and discarded."""
+    given_back: builtins.int
+    """Given back to stock."""
+    def __init__(
+        self,
+        *,
+        taken: builtins.int = ...,
+        filled: builtins.int = ...,
+        spoiled: builtins.int = ...,
+        given_back: builtins.int = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["filled", b"filled", "given_back", b"given_back", "spoiled", b"spoiled", "taken", b"taken"]) -> None: ...
+
+Global___ContainerCount: typing_extensions.TypeAlias = ContainerCount
+
+@typing.final
+class FillPerformed(google.protobuf.message.Message):
+    """FillPerformed fills the bags or vials of the product, each with its dose; volume and containers are conserved within the pack's tolerance."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    BATCH_FIELD_NUMBER: builtins.int
+    INPUTS_FIELD_NUMBER: builtins.int
+    OUTPUTS_FIELD_NUMBER: builtins.int
+    UNIT_FIELD_NUMBER: builtins.int
+    PROCESS_AREA_FIELD_NUMBER: builtins.int
+    LOTS_FIELD_NUMBER: builtins.int
+    EQUIPMENT_FIELD_NUMBER: builtins.int
+    MEASUREMENTS_FIELD_NUMBER: builtins.int
+    LOST_FIELD_NUMBER: builtins.int
+    ADDED_FIELD_NUMBER: builtins.int
+    CRYOPROTECTANT_LOT_FIELD_NUMBER: builtins.int
+    CONTAINERS_FIELD_NUMBER: builtins.int
+    SCANS_FIELD_NUMBER: builtins.int
+    CIRCUMSTANCES_FIELD_NUMBER: builtins.int
+    DOCUMENTS_FIELD_NUMBER: builtins.int
+    PROCEDURE_FIELD_NUMBER: builtins.int
+    REPLACES_FIELD_NUMBER: builtins.int
+    batch: builtins.bytes
+    """The batch, 16 bytes."""
+    process_area: builtins.str
+    """Suite or closed device in which cells were open."""
+    procedure: builtins.str
+    """Procedure followed, with its version."""
+    replaces: builtins.bytes
+    """Digest of the fact that this one is to replace, 32 bytes; it has no effect until a StatementCorrected names both."""
+    @property
+    def inputs(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.bytes]:
+        """Materials that went in, 16 bytes each; they are used up."""
+
+    @property
+    def outputs(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[cellcustody.v1.common_pb2.NewMaterial]:
+        """Materials that came out."""
+
+    @property
+    def unit(self) -> cellcustody.v1.common_pb2.Unit:
+        """The unit that answers."""
+
+    @property
+    def lots(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[cellcustody.v1.common_pb2.LotUse]:
+        """Reagent lots used."""
+
+    @property
+    def equipment(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
+        """Equipment used."""
+
+    @property
+    def measurements(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[cellcustody.v1.common_pb2.Measurement]:
+        """Counts, viability, volumes."""
+
+    @property
+    def lost(self) -> cellcustody.v1.common_pb2.Quantity:
+        """What was lost."""
+
+    @property
+    def added(self) -> cellcustody.v1.common_pb2.Quantity:
+        """Cryoprotectant or other vehicle added at the filling; absent if none."""
+
+    @property
+    def cryoprotectant_lot(self) -> cellcustody.v1.common_pb2.LotUse:
+        """Lot of the cryoprotectant."""
+
+    @property
+    def containers(self) -> Global___ContainerCount:
+        """The containers taken for it."""
+
+    @property
+    def scans(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[cellcustody.v1.common_pb2.Scan]:
+        """What was scanned or typed, raw."""
+
+    @property
+    def circumstances(self) -> cellcustody.v1.common_pb2.Circumstances:
+        """Direct, late or from paper, and why."""
+
+    @property
+    def documents(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[cellcustody.v1.common_pb2.Document]:
+        """Documents by digest."""
+
+    def __init__(
+        self,
+        *,
+        batch: builtins.bytes = ...,
+        inputs: collections.abc.Iterable[builtins.bytes] | None = ...,
+        outputs: collections.abc.Iterable[cellcustody.v1.common_pb2.NewMaterial] | None = ...,
+        unit: cellcustody.v1.common_pb2.Unit | None = ...,
+        process_area: builtins.str = ...,
+        lots: collections.abc.Iterable[cellcustody.v1.common_pb2.LotUse] | None = ...,
+        equipment: collections.abc.Iterable[builtins.str] | None = ...,
+        measurements: collections.abc.Iterable[cellcustody.v1.common_pb2.Measurement] | None = ...,
+        lost: cellcustody.v1.common_pb2.Quantity | None = ...,
+        added: cellcustody.v1.common_pb2.Quantity | None = ...,
+        cryoprotectant_lot: cellcustody.v1.common_pb2.LotUse | None = ...,
+        containers: Global___ContainerCount | None = ...,
+        scans: collections.abc.Iterable[cellcustody.v1.common_pb2.Scan] | None = ...,
+        circumstances: cellcustody.v1.common_pb2.Circumstances | None = ...,
+        documents: collections.abc.Iterable[cellcustody.v1.common_pb2.Document] | None = ...,
+        procedure: builtins.str = ...,
+        replaces: builtins.bytes = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["added", b"added", "circumstances", b"circumstances", "containers", b"containers", "cryoprotectant_lot", b"cryoprotectant_lot", "lost", b"lost", "unit", b"unit"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["added", b"added", "batch", b"batch", "circumstances", b"circumstances", "containers", b"containers", "cryoprotectant_lot", b"cryoprotectant_lot", "documents", b"documents", "equipment", b"equipment", "inputs", b"inputs", "lost", b"lost", "lots", b"lots", "measurements", b"measurements", "outputs", b"outputs", "procedure", b"procedure", "process_area", b"process_area", "replaces", b"replaces", "scans", b"scans", "unit", b"unit"]) -> None: ...
+
+Global___FillPerformed: typing_extensions.TypeAlias = FillPerformed
+
+@typing.final
+class MaterialPooled(google.protobuf.message.Message):
+    """MaterialPooled puts several materials of one patient together into one; volume is conserved within the pack's tolerance."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    INPUTS_FIELD_NUMBER: builtins.int
+    OUTPUT_FIELD_NUMBER: builtins.int
+    UNIT_FIELD_NUMBER: builtins.int
+    PROCESS_AREA_FIELD_NUMBER: builtins.int
+    LOST_FIELD_NUMBER: builtins.int
+    CONTAINERS_FIELD_NUMBER: builtins.int
+    SCANS_FIELD_NUMBER: builtins.int
+    CIRCUMSTANCES_FIELD_NUMBER: builtins.int
+    DOCUMENTS_FIELD_NUMBER: builtins.int
+    PROCEDURE_FIELD_NUMBER: builtins.int
+    REPLACES_FIELD_NUMBER: builtins.int
+    process_area: builtins.str
+    """Suite or closed device in which cells were open."""
+    procedure: builtins.str
+    """Procedure followed, with its version."""
+    replaces: builtins.bytes
+    """Digest of the fact that this one is to replace, 32 bytes; it has no effect until a StatementCorrected names both."""
+    @property
+    def inputs(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.bytes]:
+        """Materials that went in, at least two, 16 bytes each; they are used up."""
+
+    @property
+    def output(self) -> cellcustody.v1.common_pb2.NewMaterial:
+        """The pool."""
+
+    @property
+    def unit(self) -> cellcustody.v1.common_pb2.Unit:
+        """The unit that answers."""
+
+    @property
+    def lost(self) -> cellcustody.v1.common_pb2.Quantity:
+        """What was lost."""
+
+    @property
+    def containers(self) -> Global___ContainerCount:
+        """The containers taken for it; absent if none were counted."""
+
+    @property
+    def scans(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[cellcustody.v1.common_pb2.Scan]:
+        """What was scanned or typed, raw."""
+
+    @property
+    def circumstances(self) -> cellcustody.v1.common_pb2.Circumstances:
+        """Direct, late or from paper, and why."""
+
+    @property
+    def documents(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[cellcustody.v1.common_pb2.Document]:
+        """Documents by digest."""
+
+    def __init__(
+        self,
+        *,
+        inputs: collections.abc.Iterable[builtins.bytes] | None = ...,
+        output: cellcustody.v1.common_pb2.NewMaterial | None = ...,
+        unit: cellcustody.v1.common_pb2.Unit | None = ...,
+        process_area: builtins.str = ...,
+        lost: cellcustody.v1.common_pb2.Quantity | None = ...,
+        containers: Global___ContainerCount | None = ...,
+        scans: collections.abc.Iterable[cellcustody.v1.common_pb2.Scan] | None = ...,
+        circumstances: cellcustody.v1.common_pb2.Circumstances | None = ...,
+        documents: collections.abc.Iterable[cellcustody.v1.common_pb2.Document] | None = ...,
+        procedure: builtins.str = ...,
+        replaces: builtins.bytes = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["circumstances", b"circumstances", "containers", b"containers", "lost", b"lost", "output", b"output", "unit", b"unit"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["circumstances", b"circumstances", "containers", b"containers", "documents", b"documents", "inputs", b"inputs", "lost", b"lost", "output", b"output", "procedure", b"procedure", "process_area", b"process_area", "replaces", b"replaces", "scans", b"scans", "unit", b"unit"]) -> None: ...
+
+Global___MaterialPooled: typing_extensions.TypeAlias = MaterialPooled
 
 @typing.final
 class MaterialDivided(google.protobuf.message.Message):
@@ -641,6 +1345,7 @@ class MaterialDivided(google.protobuf.message.Message):
     LEFT_FIELD_NUMBER: builtins.int
     LOST_FIELD_NUMBER: builtins.int
     UNIT_FIELD_NUMBER: builtins.int
+    CONTAINERS_FIELD_NUMBER: builtins.int
     SCANS_FIELD_NUMBER: builtins.int
     CIRCUMSTANCES_FIELD_NUMBER: builtins.int
     DOCUMENTS_FIELD_NUMBER: builtins.int
@@ -669,6 +1374,10 @@ class MaterialDivided(google.protobuf.message.Message):
         """The unit that divides."""
 
     @property
+    def containers(self) -> Global___ContainerCount:
+        """The containers taken for it; absent if none were counted."""
+
+    @property
     def scans(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[cellcustody.v1.common_pb2.Scan]:
         """What was scanned or typed, raw."""
 
@@ -688,14 +1397,15 @@ class MaterialDivided(google.protobuf.message.Message):
         left: cellcustody.v1.common_pb2.Quantity | None = ...,
         lost: cellcustody.v1.common_pb2.Quantity | None = ...,
         unit: cellcustody.v1.common_pb2.Unit | None = ...,
+        containers: Global___ContainerCount | None = ...,
         scans: collections.abc.Iterable[cellcustody.v1.common_pb2.Scan] | None = ...,
         circumstances: cellcustody.v1.common_pb2.Circumstances | None = ...,
         documents: collections.abc.Iterable[cellcustody.v1.common_pb2.Document] | None = ...,
         procedure: builtins.str = ...,
         replaces: builtins.bytes = ...,
     ) -> None: ...
-    def HasField(self, field_name: typing.Literal["circumstances", b"circumstances", "left", b"left", "lost", b"lost", "unit", b"unit"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["circumstances", b"circumstances", "documents", b"documents", "left", b"left", "lost", b"lost", "material", b"material", "outputs", b"outputs", "procedure", b"procedure", "replaces", b"replaces", "scans", b"scans", "unit", b"unit"]) -> None: ...
+    def HasField(self, field_name: typing.Literal["circumstances", b"circumstances", "containers", b"containers", "left", b"left", "lost", b"lost", "unit", b"unit"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["circumstances", b"circumstances", "containers", b"containers", "documents", b"documents", "left", b"left", "lost", b"lost", "material", b"material", "outputs", b"outputs", "procedure", b"procedure", "replaces", b"replaces", "scans", b"scans", "unit", b"unit"]) -> None: ...
 
 Global___MaterialDivided: typing_extensions.TypeAlias = MaterialDivided
 
@@ -713,6 +1423,9 @@ class ResultReported(google.protobuf.message.Message):
     METHOD_FIELD_NUMBER: builtins.int
     SPECIFICATION_FIELD_NUMBER: builtins.int
     INTERIM_FIELD_NUMBER: builtins.int
+    PHASE_FIELD_NUMBER: builtins.int
+    OBSERVED_FIELD_NUMBER: builtins.int
+    REPEATS_FIELD_NUMBER: builtins.int
     SCANS_FIELD_NUMBER: builtins.int
     CIRCUMSTANCES_FIELD_NUMBER: builtins.int
     DOCUMENTS_FIELD_NUMBER: builtins.int
@@ -732,6 +1445,12 @@ class ResultReported(google.protobuf.message.Message):
     """Version of the specification."""
     interim: builtins.bool
     """True for an interim result."""
+    phase: Global___ResultPhase.ValueType
+    """The stage at which the test was made."""
+    observed: builtins.str
+    """What was observed, where the specification is in words, such as no_growth."""
+    repeats: builtins.bytes
+    """Digest of the earlier result that this one repeats, 32 bytes; absent if none."""
     procedure: builtins.str
     """Procedure followed, with its version."""
     replaces: builtins.bytes
@@ -763,6 +1482,9 @@ class ResultReported(google.protobuf.message.Message):
         method: builtins.str = ...,
         specification: builtins.str = ...,
         interim: builtins.bool = ...,
+        phase: Global___ResultPhase.ValueType = ...,
+        observed: builtins.str = ...,
+        repeats: builtins.bytes = ...,
         scans: collections.abc.Iterable[cellcustody.v1.common_pb2.Scan] | None = ...,
         circumstances: cellcustody.v1.common_pb2.Circumstances | None = ...,
         documents: collections.abc.Iterable[cellcustody.v1.common_pb2.Document] | None = ...,
@@ -770,9 +1492,74 @@ class ResultReported(google.protobuf.message.Message):
         replaces: builtins.bytes = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["circumstances", b"circumstances", "value", b"value"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["batch", b"batch", "circumstances", b"circumstances", "documents", b"documents", "interim", b"interim", "method", b"method", "outcome", b"outcome", "procedure", b"procedure", "replaces", b"replaces", "sample", b"sample", "scans", b"scans", "specification", b"specification", "test", b"test", "value", b"value"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["batch", b"batch", "circumstances", b"circumstances", "documents", b"documents", "interim", b"interim", "method", b"method", "observed", b"observed", "outcome", b"outcome", "phase", b"phase", "procedure", b"procedure", "repeats", b"repeats", "replaces", b"replaces", "sample", b"sample", "scans", b"scans", "specification", b"specification", "test", b"test", "value", b"value"]) -> None: ...
 
 Global___ResultReported: typing_extensions.TypeAlias = ResultReported
+
+@typing.final
+class BatchReviewed(google.protobuf.message.Message):
+    """BatchReviewed is quality's review of a batch record, before any release."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    BATCH_FIELD_NUMBER: builtins.int
+    BATCH_RECORD_FIELD_NUMBER: builtins.int
+    ACCEPTABLE_FIELD_NUMBER: builtins.int
+    OPEN_DEVIATIONS_FIELD_NUMBER: builtins.int
+    REMARKS_FIELD_NUMBER: builtins.int
+    SCANS_FIELD_NUMBER: builtins.int
+    CIRCUMSTANCES_FIELD_NUMBER: builtins.int
+    DOCUMENTS_FIELD_NUMBER: builtins.int
+    PROCEDURE_FIELD_NUMBER: builtins.int
+    REPLACES_FIELD_NUMBER: builtins.int
+    batch: builtins.bytes
+    """The batch, 16 bytes."""
+    acceptable: builtins.bool
+    """True if nothing stands in the way of a release."""
+    remarks: builtins.str
+    """Remarks."""
+    procedure: builtins.str
+    """Procedure followed, with its version."""
+    replaces: builtins.bytes
+    """Digest of the fact that this one is to replace, 32 bytes; it has no effect until a StatementCorrected names both."""
+    @property
+    def batch_record(self) -> cellcustody.v1.common_pb2.Document:
+        """The batch record reviewed, by digest."""
+
+    @property
+    def open_deviations(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
+        """Numbers of deviations that are still open."""
+
+    @property
+    def scans(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[cellcustody.v1.common_pb2.Scan]:
+        """What was scanned or typed, raw."""
+
+    @property
+    def circumstances(self) -> cellcustody.v1.common_pb2.Circumstances:
+        """Direct, late or from paper, and why."""
+
+    @property
+    def documents(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[cellcustody.v1.common_pb2.Document]:
+        """Documents by digest."""
+
+    def __init__(
+        self,
+        *,
+        batch: builtins.bytes = ...,
+        batch_record: cellcustody.v1.common_pb2.Document | None = ...,
+        acceptable: builtins.bool = ...,
+        open_deviations: collections.abc.Iterable[builtins.str] | None = ...,
+        remarks: builtins.str = ...,
+        scans: collections.abc.Iterable[cellcustody.v1.common_pb2.Scan] | None = ...,
+        circumstances: cellcustody.v1.common_pb2.Circumstances | None = ...,
+        documents: collections.abc.Iterable[cellcustody.v1.common_pb2.Document] | None = ...,
+        procedure: builtins.str = ...,
+        replaces: builtins.bytes = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["batch_record", b"batch_record", "circumstances", b"circumstances"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["acceptable", b"acceptable", "batch", b"batch", "batch_record", b"batch_record", "circumstances", b"circumstances", "documents", b"documents", "open_deviations", b"open_deviations", "procedure", b"procedure", "remarks", b"remarks", "replaces", b"replaces", "scans", b"scans"]) -> None: ...
+
+Global___BatchReviewed: typing_extensions.TypeAlias = BatchReviewed
 
 @typing.final
 class BatchReleased(google.protobuf.message.Message):
@@ -783,6 +1570,7 @@ class BatchReleased(google.protobuf.message.Message):
     BATCH_FIELD_NUMBER: builtins.int
     MATERIALS_FIELD_NUMBER: builtins.int
     CERTIFICATE_FIELD_NUMBER: builtins.int
+    RELEASE_FOR_INFUSION_FIELD_NUMBER: builtins.int
     SCANS_FIELD_NUMBER: builtins.int
     CIRCUMSTANCES_FIELD_NUMBER: builtins.int
     DOCUMENTS_FIELD_NUMBER: builtins.int
@@ -797,7 +1585,11 @@ class BatchReleased(google.protobuf.message.Message):
 
     @property
     def certificate(self) -> cellcustody.v1.common_pb2.Document:
-        """Certificate of analysis or for infusion, by digest."""
+        """Certificate of analysis, by digest."""
+
+    @property
+    def release_for_infusion(self) -> cellcustody.v1.common_pb2.Document:
+        """Release for infusion certificate, by digest."""
 
     @property
     def scans(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[cellcustody.v1.common_pb2.Scan]:
@@ -817,13 +1609,14 @@ class BatchReleased(google.protobuf.message.Message):
         batch: builtins.bytes = ...,
         materials: collections.abc.Iterable[builtins.bytes] | None = ...,
         certificate: cellcustody.v1.common_pb2.Document | None = ...,
+        release_for_infusion: cellcustody.v1.common_pb2.Document | None = ...,
         scans: collections.abc.Iterable[cellcustody.v1.common_pb2.Scan] | None = ...,
         circumstances: cellcustody.v1.common_pb2.Circumstances | None = ...,
         documents: collections.abc.Iterable[cellcustody.v1.common_pb2.Document] | None = ...,
         procedure: builtins.str = ...,
     ) -> None: ...
-    def HasField(self, field_name: typing.Literal["certificate", b"certificate", "circumstances", b"circumstances"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["batch", b"batch", "certificate", b"certificate", "circumstances", b"circumstances", "documents", b"documents", "materials", b"materials", "procedure", b"procedure", "scans", b"scans"]) -> None: ...
+    def HasField(self, field_name: typing.Literal["certificate", b"certificate", "circumstances", b"circumstances", "release_for_infusion", b"release_for_infusion"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["batch", b"batch", "certificate", b"certificate", "circumstances", b"circumstances", "documents", b"documents", "materials", b"materials", "procedure", b"procedure", "release_for_infusion", b"release_for_infusion", "scans", b"scans"]) -> None: ...
 
 Global___BatchReleased: typing_extensions.TypeAlias = BatchReleased
 
@@ -867,6 +1660,520 @@ class BatchRejected(google.protobuf.message.Message):
     def ClearField(self, field_name: typing.Literal["batch", b"batch", "circumstances", b"circumstances", "documents", b"documents", "procedure", b"procedure", "scans", b"scans"]) -> None: ...
 
 Global___BatchRejected: typing_extensions.TypeAlias = BatchRejected
+
+@typing.final
+class BatchTerminated(google.protobuf.message.Message):
+    """BatchTerminated gives a batch up, so that another attempt may begin."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    BATCH_FIELD_NUMBER: builtins.int
+    CAUSE_FIELD_NUMBER: builtins.int
+    SCANS_FIELD_NUMBER: builtins.int
+    CIRCUMSTANCES_FIELD_NUMBER: builtins.int
+    DOCUMENTS_FIELD_NUMBER: builtins.int
+    PROCEDURE_FIELD_NUMBER: builtins.int
+    batch: builtins.bytes
+    """The batch, 16 bytes."""
+    cause: Global___TerminationCause.ValueType
+    """Why."""
+    procedure: builtins.str
+    """Procedure followed, with its version."""
+    @property
+    def scans(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[cellcustody.v1.common_pb2.Scan]:
+        """What was scanned or typed, raw."""
+
+    @property
+    def circumstances(self) -> cellcustody.v1.common_pb2.Circumstances:
+        """Direct, late or from paper, and why."""
+
+    @property
+    def documents(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[cellcustody.v1.common_pb2.Document]:
+        """Documents by digest."""
+
+    def __init__(
+        self,
+        *,
+        batch: builtins.bytes = ...,
+        cause: Global___TerminationCause.ValueType = ...,
+        scans: collections.abc.Iterable[cellcustody.v1.common_pb2.Scan] | None = ...,
+        circumstances: cellcustody.v1.common_pb2.Circumstances | None = ...,
+        documents: collections.abc.Iterable[cellcustody.v1.common_pb2.Document] | None = ...,
+        procedure: builtins.str = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["circumstances", b"circumstances"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["batch", b"batch", "cause", b"cause", "circumstances", b"circumstances", "documents", b"documents", "procedure", b"procedure", "scans", b"scans"]) -> None: ...
+
+Global___BatchTerminated: typing_extensions.TypeAlias = BatchTerminated
+
+@typing.final
+class OpenItem(google.protobuf.message.Message):
+    """OpenItem is what a conditional release leaves open."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    TEST_FIELD_NUMBER: builtins.int
+    DUE_UNIX_MICROS_FIELD_NUMBER: builtins.int
+    test: builtins.str
+    """The test in the policy pack whose final result is outstanding."""
+    due_unix_micros: builtins.int
+    """Until when it is due, microseconds since 1970-01-01T00:00:00Z."""
+    def __init__(
+        self,
+        *,
+        test: builtins.str = ...,
+        due_unix_micros: builtins.int = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["due_unix_micros", b"due_unix_micros", "test", b"test"]) -> None: ...
+
+Global___OpenItem: typing_extensions.TypeAlias = OpenItem
+
+@typing.final
+class BatchReleasedConditionally(google.protobuf.message.Message):
+    """BatchReleasedConditionally is quality's release of a batch with open items; two persons."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    BATCH_FIELD_NUMBER: builtins.int
+    MATERIALS_FIELD_NUMBER: builtins.int
+    CERTIFICATE_FIELD_NUMBER: builtins.int
+    RELEASE_FOR_INFUSION_FIELD_NUMBER: builtins.int
+    OPEN_ITEMS_FIELD_NUMBER: builtins.int
+    SCANS_FIELD_NUMBER: builtins.int
+    CIRCUMSTANCES_FIELD_NUMBER: builtins.int
+    DOCUMENTS_FIELD_NUMBER: builtins.int
+    PROCEDURE_FIELD_NUMBER: builtins.int
+    batch: builtins.bytes
+    """The batch, 16 bytes."""
+    procedure: builtins.str
+    """Procedure followed, with its version."""
+    @property
+    def materials(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.bytes]:
+        """The bags released, 16 bytes each."""
+
+    @property
+    def certificate(self) -> cellcustody.v1.common_pb2.Document:
+        """Certificate of analysis, by digest."""
+
+    @property
+    def release_for_infusion(self) -> cellcustody.v1.common_pb2.Document:
+        """Release for infusion certificate, by digest."""
+
+    @property
+    def open_items(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[Global___OpenItem]:
+        """What is still open."""
+
+    @property
+    def scans(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[cellcustody.v1.common_pb2.Scan]:
+        """What was scanned or typed, raw."""
+
+    @property
+    def circumstances(self) -> cellcustody.v1.common_pb2.Circumstances:
+        """Direct, late or from paper, and why."""
+
+    @property
+    def documents(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[cellcustody.v1.common_pb2.Document]:
+        """Documents by digest."""
+
+    def __init__(
+        self,
+        *,
+        batch: builtins.bytes = ...,
+        materials: collections.abc.Iterable[builtins.bytes] | None = ...,
+        certificate: cellcustody.v1.common_pb2.Document | None = ...,
+        release_for_infusion: cellcustody.v1.common_pb2.Document | None = ...,
+        open_items: collections.abc.Iterable[Global___OpenItem] | None = ...,
+        scans: collections.abc.Iterable[cellcustody.v1.common_pb2.Scan] | None = ...,
+        circumstances: cellcustody.v1.common_pb2.Circumstances | None = ...,
+        documents: collections.abc.Iterable[cellcustody.v1.common_pb2.Document] | None = ...,
+        procedure: builtins.str = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["certificate", b"certificate", "circumstances", b"circumstances", "release_for_infusion", b"release_for_infusion"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["batch", b"batch", "certificate", b"certificate", "circumstances", b"circumstances", "documents", b"documents", "materials", b"materials", "open_items", b"open_items", "procedure", b"procedure", "release_for_infusion", b"release_for_infusion", "scans", b"scans"]) -> None: ...
+
+Global___BatchReleasedConditionally: typing_extensions.TypeAlias = BatchReleasedConditionally
+
+@typing.final
+class OutOfSpecificationRequested(google.protobuf.message.Message):
+    """OutOfSpecificationRequested is a physician's request for a batch outside its specification, there being no other way."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    BATCH_FIELD_NUMBER: builtins.int
+    MATERIALS_FIELD_NUMBER: builtins.int
+    RESULTS_FIELD_NUMBER: builtins.int
+    GROUNDS_FIELD_NUMBER: builtins.int
+    SCANS_FIELD_NUMBER: builtins.int
+    CIRCUMSTANCES_FIELD_NUMBER: builtins.int
+    DOCUMENTS_FIELD_NUMBER: builtins.int
+    PROCEDURE_FIELD_NUMBER: builtins.int
+    REPLACES_FIELD_NUMBER: builtins.int
+    batch: builtins.bytes
+    """The batch, 16 bytes."""
+    grounds: builtins.str
+    """Why there is no other way."""
+    procedure: builtins.str
+    """Procedure followed, with its version."""
+    replaces: builtins.bytes
+    """Digest of the fact that this one is to replace, 32 bytes; it has no effect until a StatementCorrected names both."""
+    @property
+    def materials(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.bytes]:
+        """The bags asked for, 16 bytes each."""
+
+    @property
+    def results(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.bytes]:
+        """Digests of the results outside specification, 32 bytes each."""
+
+    @property
+    def scans(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[cellcustody.v1.common_pb2.Scan]:
+        """What was scanned or typed, raw."""
+
+    @property
+    def circumstances(self) -> cellcustody.v1.common_pb2.Circumstances:
+        """Direct, late or from paper, and why."""
+
+    @property
+    def documents(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[cellcustody.v1.common_pb2.Document]:
+        """Documents by digest."""
+
+    def __init__(
+        self,
+        *,
+        batch: builtins.bytes = ...,
+        materials: collections.abc.Iterable[builtins.bytes] | None = ...,
+        results: collections.abc.Iterable[builtins.bytes] | None = ...,
+        grounds: builtins.str = ...,
+        scans: collections.abc.Iterable[cellcustody.v1.common_pb2.Scan] | None = ...,
+        circumstances: cellcustody.v1.common_pb2.Circumstances | None = ...,
+        documents: collections.abc.Iterable[cellcustody.v1.common_pb2.Document] | None = ...,
+        procedure: builtins.str = ...,
+        replaces: builtins.bytes = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["circumstances", b"circumstances"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["batch", b"batch", "circumstances", b"circumstances", "documents", b"documents", "grounds", b"grounds", "materials", b"materials", "procedure", b"procedure", "replaces", b"replaces", "results", b"results", "scans", b"scans"]) -> None: ...
+
+Global___OutOfSpecificationRequested: typing_extensions.TypeAlias = OutOfSpecificationRequested
+
+@typing.final
+class RiskEvaluated(google.protobuf.message.Message):
+    """RiskEvaluated is the manufacturer's evaluation of the risk of giving a batch outside its specification."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    REQUEST_FIELD_NUMBER: builtins.int
+    EVALUATION_FIELD_NUMBER: builtins.int
+    ACCEPTABLE_FIELD_NUMBER: builtins.int
+    SCANS_FIELD_NUMBER: builtins.int
+    CIRCUMSTANCES_FIELD_NUMBER: builtins.int
+    DOCUMENTS_FIELD_NUMBER: builtins.int
+    PROCEDURE_FIELD_NUMBER: builtins.int
+    REPLACES_FIELD_NUMBER: builtins.int
+    request: builtins.bytes
+    """Digest of the OutOfSpecificationRequested, 32 bytes."""
+    acceptable: builtins.bool
+    """True if the benefit may outweigh the risk."""
+    procedure: builtins.str
+    """Procedure followed, with its version."""
+    replaces: builtins.bytes
+    """Digest of the fact that this one is to replace, 32 bytes; it has no effect until a StatementCorrected names both."""
+    @property
+    def evaluation(self) -> cellcustody.v1.common_pb2.Document:
+        """The evaluation, by digest."""
+
+    @property
+    def scans(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[cellcustody.v1.common_pb2.Scan]:
+        """What was scanned or typed, raw."""
+
+    @property
+    def circumstances(self) -> cellcustody.v1.common_pb2.Circumstances:
+        """Direct, late or from paper, and why."""
+
+    @property
+    def documents(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[cellcustody.v1.common_pb2.Document]:
+        """Documents by digest."""
+
+    def __init__(
+        self,
+        *,
+        request: builtins.bytes = ...,
+        evaluation: cellcustody.v1.common_pb2.Document | None = ...,
+        acceptable: builtins.bool = ...,
+        scans: collections.abc.Iterable[cellcustody.v1.common_pb2.Scan] | None = ...,
+        circumstances: cellcustody.v1.common_pb2.Circumstances | None = ...,
+        documents: collections.abc.Iterable[cellcustody.v1.common_pb2.Document] | None = ...,
+        procedure: builtins.str = ...,
+        replaces: builtins.bytes = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["circumstances", b"circumstances", "evaluation", b"evaluation"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["acceptable", b"acceptable", "circumstances", b"circumstances", "documents", b"documents", "evaluation", b"evaluation", "procedure", b"procedure", "replaces", b"replaces", "request", b"request", "scans", b"scans"]) -> None: ...
+
+Global___RiskEvaluated: typing_extensions.TypeAlias = RiskEvaluated
+
+@typing.final
+class PatientInformed(google.protobuf.message.Message):
+    """PatientInformed says that the patient knows that the batch is outside its specification, and agrees."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    REQUEST_FIELD_NUMBER: builtins.int
+    INFORMATION_FIELD_NUMBER: builtins.int
+    AGREES_FIELD_NUMBER: builtins.int
+    SCANS_FIELD_NUMBER: builtins.int
+    CIRCUMSTANCES_FIELD_NUMBER: builtins.int
+    DOCUMENTS_FIELD_NUMBER: builtins.int
+    PROCEDURE_FIELD_NUMBER: builtins.int
+    REPLACES_FIELD_NUMBER: builtins.int
+    request: builtins.bytes
+    """Digest of the OutOfSpecificationRequested, 32 bytes."""
+    agrees: builtins.bool
+    """True if the patient agrees."""
+    procedure: builtins.str
+    """Procedure followed, with its version."""
+    replaces: builtins.bytes
+    """Digest of the fact that this one is to replace, 32 bytes; it has no effect until a StatementCorrected names both."""
+    @property
+    def information(self) -> cellcustody.v1.common_pb2.Document:
+        """The signed information, by digest."""
+
+    @property
+    def scans(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[cellcustody.v1.common_pb2.Scan]:
+        """What was scanned or typed, raw."""
+
+    @property
+    def circumstances(self) -> cellcustody.v1.common_pb2.Circumstances:
+        """Direct, late or from paper, and why."""
+
+    @property
+    def documents(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[cellcustody.v1.common_pb2.Document]:
+        """Documents by digest."""
+
+    def __init__(
+        self,
+        *,
+        request: builtins.bytes = ...,
+        information: cellcustody.v1.common_pb2.Document | None = ...,
+        agrees: builtins.bool = ...,
+        scans: collections.abc.Iterable[cellcustody.v1.common_pb2.Scan] | None = ...,
+        circumstances: cellcustody.v1.common_pb2.Circumstances | None = ...,
+        documents: collections.abc.Iterable[cellcustody.v1.common_pb2.Document] | None = ...,
+        procedure: builtins.str = ...,
+        replaces: builtins.bytes = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["circumstances", b"circumstances", "information", b"information"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["agrees", b"agrees", "circumstances", b"circumstances", "documents", b"documents", "information", b"information", "procedure", b"procedure", "replaces", b"replaces", "request", b"request", "scans", b"scans"]) -> None: ...
+
+Global___PatientInformed: typing_extensions.TypeAlias = PatientInformed
+
+@typing.final
+class AuthorityNotified(google.protobuf.message.Message):
+    """AuthorityNotified says that the competent authority was told."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    REQUEST_FIELD_NUMBER: builtins.int
+    AUTHORITY_FIELD_NUMBER: builtins.int
+    REFERENCE_FIELD_NUMBER: builtins.int
+    NOTIFICATION_FIELD_NUMBER: builtins.int
+    SCANS_FIELD_NUMBER: builtins.int
+    CIRCUMSTANCES_FIELD_NUMBER: builtins.int
+    DOCUMENTS_FIELD_NUMBER: builtins.int
+    PROCEDURE_FIELD_NUMBER: builtins.int
+    REPLACES_FIELD_NUMBER: builtins.int
+    request: builtins.bytes
+    """Digest of the OutOfSpecificationRequested, 32 bytes."""
+    authority: builtins.str
+    """The authority."""
+    reference: builtins.str
+    """Its reference."""
+    procedure: builtins.str
+    """Procedure followed, with its version."""
+    replaces: builtins.bytes
+    """Digest of the fact that this one is to replace, 32 bytes; it has no effect until a StatementCorrected names both."""
+    @property
+    def notification(self) -> cellcustody.v1.common_pb2.Document:
+        """The notification, by digest."""
+
+    @property
+    def scans(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[cellcustody.v1.common_pb2.Scan]:
+        """What was scanned or typed, raw."""
+
+    @property
+    def circumstances(self) -> cellcustody.v1.common_pb2.Circumstances:
+        """Direct, late or from paper, and why."""
+
+    @property
+    def documents(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[cellcustody.v1.common_pb2.Document]:
+        """Documents by digest."""
+
+    def __init__(
+        self,
+        *,
+        request: builtins.bytes = ...,
+        authority: builtins.str = ...,
+        reference: builtins.str = ...,
+        notification: cellcustody.v1.common_pb2.Document | None = ...,
+        scans: collections.abc.Iterable[cellcustody.v1.common_pb2.Scan] | None = ...,
+        circumstances: cellcustody.v1.common_pb2.Circumstances | None = ...,
+        documents: collections.abc.Iterable[cellcustody.v1.common_pb2.Document] | None = ...,
+        procedure: builtins.str = ...,
+        replaces: builtins.bytes = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["circumstances", b"circumstances", "notification", b"notification"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["authority", b"authority", "circumstances", b"circumstances", "documents", b"documents", "notification", b"notification", "procedure", b"procedure", "reference", b"reference", "replaces", b"replaces", "request", b"request", "scans", b"scans"]) -> None: ...
+
+Global___AuthorityNotified: typing_extensions.TypeAlias = AuthorityNotified
+
+@typing.final
+class OutOfSpecificationReleased(google.protobuf.message.Message):
+    """OutOfSpecificationReleased releases bags outside their specification for the one patient; two persons."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    BATCH_FIELD_NUMBER: builtins.int
+    MATERIALS_FIELD_NUMBER: builtins.int
+    CERTIFICATE_FIELD_NUMBER: builtins.int
+    RELEASE_FOR_INFUSION_FIELD_NUMBER: builtins.int
+    REQUEST_FIELD_NUMBER: builtins.int
+    RISK_EVALUATION_FIELD_NUMBER: builtins.int
+    PATIENT_INFORMATION_FIELD_NUMBER: builtins.int
+    AUTHORITY_NOTIFICATION_FIELD_NUMBER: builtins.int
+    SCANS_FIELD_NUMBER: builtins.int
+    CIRCUMSTANCES_FIELD_NUMBER: builtins.int
+    DOCUMENTS_FIELD_NUMBER: builtins.int
+    PROCEDURE_FIELD_NUMBER: builtins.int
+    batch: builtins.bytes
+    """The batch, 16 bytes."""
+    request: builtins.bytes
+    """Digest of the OutOfSpecificationRequested, 32 bytes."""
+    risk_evaluation: builtins.bytes
+    """Digest of the RiskEvaluated, 32 bytes."""
+    patient_information: builtins.bytes
+    """Digest of the PatientInformed, 32 bytes."""
+    authority_notification: builtins.bytes
+    """Digest of the AuthorityNotified, 32 bytes."""
+    procedure: builtins.str
+    """Procedure followed, with its version."""
+    @property
+    def materials(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.bytes]:
+        """The bags released, 16 bytes each."""
+
+    @property
+    def certificate(self) -> cellcustody.v1.common_pb2.Document:
+        """Certificate of analysis, by digest."""
+
+    @property
+    def release_for_infusion(self) -> cellcustody.v1.common_pb2.Document:
+        """Release for infusion certificate, by digest."""
+
+    @property
+    def scans(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[cellcustody.v1.common_pb2.Scan]:
+        """What was scanned or typed, raw."""
+
+    @property
+    def circumstances(self) -> cellcustody.v1.common_pb2.Circumstances:
+        """Direct, late or from paper, and why."""
+
+    @property
+    def documents(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[cellcustody.v1.common_pb2.Document]:
+        """Documents by digest."""
+
+    def __init__(
+        self,
+        *,
+        batch: builtins.bytes = ...,
+        materials: collections.abc.Iterable[builtins.bytes] | None = ...,
+        certificate: cellcustody.v1.common_pb2.Document | None = ...,
+        release_for_infusion: cellcustody.v1.common_pb2.Document | None = ...,
+        request: builtins.bytes = ...,
+        risk_evaluation: builtins.bytes = ...,
+        patient_information: builtins.bytes = ...,
+        authority_notification: builtins.bytes = ...,
+        scans: collections.abc.Iterable[cellcustody.v1.common_pb2.Scan] | None = ...,
+        circumstances: cellcustody.v1.common_pb2.Circumstances | None = ...,
+        documents: collections.abc.Iterable[cellcustody.v1.common_pb2.Document] | None = ...,
+        procedure: builtins.str = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["certificate", b"certificate", "circumstances", b"circumstances", "release_for_infusion", b"release_for_infusion"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["authority_notification", b"authority_notification", "batch", b"batch", "certificate", b"certificate", "circumstances", b"circumstances", "documents", b"documents", "materials", b"materials", "patient_information", b"patient_information", "procedure", b"procedure", "release_for_infusion", b"release_for_infusion", "request", b"request", "risk_evaluation", b"risk_evaluation", "scans", b"scans"]) -> None: ...
+
+Global___OutOfSpecificationReleased: typing_extensions.TypeAlias = OutOfSpecificationReleased
+
+@typing.final
+class PlannedBag(google.protobuf.message.Message):
+    """PlannedBag is one bag of a dose plan."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    MATERIAL_FIELD_NUMBER: builtins.int
+    ORDER_FIELD_NUMBER: builtins.int
+    material: builtins.bytes
+    """The bag, 16 bytes."""
+    order: builtins.int
+    """Its place in the order, from 1; bags with the same number may be given in any order."""
+    def __init__(
+        self,
+        *,
+        material: builtins.bytes = ...,
+        order: builtins.int = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["material", b"material", "order", b"order"]) -> None: ...
+
+Global___PlannedBag: typing_extensions.TypeAlias = PlannedBag
+
+@typing.final
+class DosePlanned(google.protobuf.message.Message):
+    """DosePlanned says which bags make the dose, in which order; a later plan takes the place of an earlier one."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    BAGS_FIELD_NUMBER: builtins.int
+    TOTAL_FIELD_NUMBER: builtins.int
+    PER_KILOGRAM_FIELD_NUMBER: builtins.int
+    SCANS_FIELD_NUMBER: builtins.int
+    CIRCUMSTANCES_FIELD_NUMBER: builtins.int
+    DOCUMENTS_FIELD_NUMBER: builtins.int
+    PROCEDURE_FIELD_NUMBER: builtins.int
+    procedure: builtins.str
+    """Procedure followed, with its version."""
+    @property
+    def bags(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[Global___PlannedBag]:
+        """The bags of the dose."""
+
+    @property
+    def total(self) -> cellcustody.v1.common_pb2.Quantity:
+        """The whole dose, as planned."""
+
+    @property
+    def per_kilogram(self) -> cellcustody.v1.common_pb2.Quantity:
+        """The dose per kilogram of body weight, where the pack limits that."""
+
+    @property
+    def scans(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[cellcustody.v1.common_pb2.Scan]:
+        """What was scanned or typed, raw."""
+
+    @property
+    def circumstances(self) -> cellcustody.v1.common_pb2.Circumstances:
+        """Direct, late or from paper, and why."""
+
+    @property
+    def documents(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[cellcustody.v1.common_pb2.Document]:
+        """Documents by digest."""
+
+    def __init__(
+        self,
+        *,
+        bags: collections.abc.Iterable[Global___PlannedBag] | None = ...,
+        total: cellcustody.v1.common_pb2.Quantity | None = ...,
+        per_kilogram: cellcustody.v1.common_pb2.Quantity | None = ...,
+        scans: collections.abc.Iterable[cellcustody.v1.common_pb2.Scan] | None = ...,
+        circumstances: cellcustody.v1.common_pb2.Circumstances | None = ...,
+        documents: collections.abc.Iterable[cellcustody.v1.common_pb2.Document] | None = ...,
+        procedure: builtins.str = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["circumstances", b"circumstances", "per_kilogram", b"per_kilogram", "total", b"total"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["bags", b"bags", "circumstances", b"circumstances", "documents", b"documents", "per_kilogram", b"per_kilogram", "procedure", b"procedure", "scans", b"scans", "total", b"total"]) -> None: ...
+
+Global___DosePlanned: typing_extensions.TypeAlias = DosePlanned
 
 @typing.final
 class LotRegistered(google.protobuf.message.Message):

@@ -85,6 +85,81 @@ class ModificationServiceStub(object):
                 request_serializer=cellcustody_dot_v1_dot_ledger__service__pb2.SubmitRequest.SerializeToString,
                 response_deserializer=cellcustody_dot_v1_dot_ledger__service__pb2.SubmitResponse.FromString,
                 _registered_method=True)
+        self.ClearLine = channel.unary_unary(
+                '/cellcustody.v1.ModificationService/ClearLine',
+                request_serializer=cellcustody_dot_v1_dot_ledger__service__pb2.SubmitRequest.SerializeToString,
+                response_deserializer=cellcustody_dot_v1_dot_ledger__service__pb2.SubmitResponse.FromString,
+                _registered_method=True)
+        self.StartManufacturing = channel.unary_unary(
+                '/cellcustody.v1.ModificationService/StartManufacturing',
+                request_serializer=cellcustody_dot_v1_dot_ledger__service__pb2.SubmitRequest.SerializeToString,
+                response_deserializer=cellcustody_dot_v1_dot_ledger__service__pb2.SubmitResponse.FromString,
+                _registered_method=True)
+        self.TransferCulture = channel.unary_unary(
+                '/cellcustody.v1.ModificationService/TransferCulture',
+                request_serializer=cellcustody_dot_v1_dot_ledger__service__pb2.SubmitRequest.SerializeToString,
+                response_deserializer=cellcustody_dot_v1_dot_ledger__service__pb2.SubmitResponse.FromString,
+                _registered_method=True)
+        self.HarvestCulture = channel.unary_unary(
+                '/cellcustody.v1.ModificationService/HarvestCulture',
+                request_serializer=cellcustody_dot_v1_dot_ledger__service__pb2.SubmitRequest.SerializeToString,
+                response_deserializer=cellcustody_dot_v1_dot_ledger__service__pb2.SubmitResponse.FromString,
+                _registered_method=True)
+        self.FillProduct = channel.unary_unary(
+                '/cellcustody.v1.ModificationService/FillProduct',
+                request_serializer=cellcustody_dot_v1_dot_ledger__service__pb2.SubmitRequest.SerializeToString,
+                response_deserializer=cellcustody_dot_v1_dot_ledger__service__pb2.SubmitResponse.FromString,
+                _registered_method=True)
+        self.PoolMaterials = channel.unary_unary(
+                '/cellcustody.v1.ModificationService/PoolMaterials',
+                request_serializer=cellcustody_dot_v1_dot_ledger__service__pb2.SubmitRequest.SerializeToString,
+                response_deserializer=cellcustody_dot_v1_dot_ledger__service__pb2.SubmitResponse.FromString,
+                _registered_method=True)
+        self.ReviewBatch = channel.unary_unary(
+                '/cellcustody.v1.ModificationService/ReviewBatch',
+                request_serializer=cellcustody_dot_v1_dot_ledger__service__pb2.SubmitRequest.SerializeToString,
+                response_deserializer=cellcustody_dot_v1_dot_ledger__service__pb2.SubmitResponse.FromString,
+                _registered_method=True)
+        self.TerminateBatch = channel.unary_unary(
+                '/cellcustody.v1.ModificationService/TerminateBatch',
+                request_serializer=cellcustody_dot_v1_dot_ledger__service__pb2.SubmitRequest.SerializeToString,
+                response_deserializer=cellcustody_dot_v1_dot_ledger__service__pb2.SubmitResponse.FromString,
+                _registered_method=True)
+        self.ReleaseBatchConditionally = channel.unary_unary(
+                '/cellcustody.v1.ModificationService/ReleaseBatchConditionally',
+                request_serializer=cellcustody_dot_v1_dot_ledger__service__pb2.SubmitRequest.SerializeToString,
+                response_deserializer=cellcustody_dot_v1_dot_ledger__service__pb2.SubmitResponse.FromString,
+                _registered_method=True)
+        self.RequestOutOfSpecification = channel.unary_unary(
+                '/cellcustody.v1.ModificationService/RequestOutOfSpecification',
+                request_serializer=cellcustody_dot_v1_dot_ledger__service__pb2.SubmitRequest.SerializeToString,
+                response_deserializer=cellcustody_dot_v1_dot_ledger__service__pb2.SubmitResponse.FromString,
+                _registered_method=True)
+        self.EvaluateRisk = channel.unary_unary(
+                '/cellcustody.v1.ModificationService/EvaluateRisk',
+                request_serializer=cellcustody_dot_v1_dot_ledger__service__pb2.SubmitRequest.SerializeToString,
+                response_deserializer=cellcustody_dot_v1_dot_ledger__service__pb2.SubmitResponse.FromString,
+                _registered_method=True)
+        self.InformPatient = channel.unary_unary(
+                '/cellcustody.v1.ModificationService/InformPatient',
+                request_serializer=cellcustody_dot_v1_dot_ledger__service__pb2.SubmitRequest.SerializeToString,
+                response_deserializer=cellcustody_dot_v1_dot_ledger__service__pb2.SubmitResponse.FromString,
+                _registered_method=True)
+        self.NotifyAuthority = channel.unary_unary(
+                '/cellcustody.v1.ModificationService/NotifyAuthority',
+                request_serializer=cellcustody_dot_v1_dot_ledger__service__pb2.SubmitRequest.SerializeToString,
+                response_deserializer=cellcustody_dot_v1_dot_ledger__service__pb2.SubmitResponse.FromString,
+                _registered_method=True)
+        self.ReleaseOutOfSpecification = channel.unary_unary(
+                '/cellcustody.v1.ModificationService/ReleaseOutOfSpecification',
+                request_serializer=cellcustody_dot_v1_dot_ledger__service__pb2.SubmitRequest.SerializeToString,
+                response_deserializer=cellcustody_dot_v1_dot_ledger__service__pb2.SubmitResponse.FromString,
+                _registered_method=True)
+        self.PlanDose = channel.unary_unary(
+                '/cellcustody.v1.ModificationService/PlanDose',
+                request_serializer=cellcustody_dot_v1_dot_ledger__service__pb2.SubmitRequest.SerializeToString,
+                response_deserializer=cellcustody_dot_v1_dot_ledger__service__pb2.SubmitResponse.FromString,
+                _registered_method=True)
         self.RegisterLot = channel.unary_unary(
                 '/cellcustody.v1.ModificationService/RegisterLot',
                 request_serializer=cellcustody_dot_v1_dot_ledger__service__pb2.SubmitRequest.SerializeToString,
@@ -206,6 +281,111 @@ class ModificationServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ClearLine(self, request, context):
+        """Appends a LineCleared.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def StartManufacturing(self, request, context):
+        """Appends a ManufacturingStarted.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def TransferCulture(self, request, context):
+        """Appends a CultureTransferred.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def HarvestCulture(self, request, context):
+        """Appends a CultureHarvested.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def FillProduct(self, request, context):
+        """Appends a FillPerformed.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def PoolMaterials(self, request, context):
+        """Appends a MaterialPooled.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ReviewBatch(self, request, context):
+        """Appends a BatchReviewed.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def TerminateBatch(self, request, context):
+        """Appends a BatchTerminated.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ReleaseBatchConditionally(self, request, context):
+        """Appends a BatchReleasedConditionally.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RequestOutOfSpecification(self, request, context):
+        """Appends a OutOfSpecificationRequested.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def EvaluateRisk(self, request, context):
+        """Appends a RiskEvaluated.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def InformPatient(self, request, context):
+        """Appends a PatientInformed.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def NotifyAuthority(self, request, context):
+        """Appends a AuthorityNotified.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ReleaseOutOfSpecification(self, request, context):
+        """Appends a OutOfSpecificationReleased.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def PlanDose(self, request, context):
+        """Appends a DosePlanned.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def RegisterLot(self, request, context):
         """Appends a LotRegistered.
         """
@@ -319,6 +499,81 @@ def add_ModificationServiceServicer_to_server(servicer, server):
             ),
             'RejectBatch': grpc.unary_unary_rpc_method_handler(
                     servicer.RejectBatch,
+                    request_deserializer=cellcustody_dot_v1_dot_ledger__service__pb2.SubmitRequest.FromString,
+                    response_serializer=cellcustody_dot_v1_dot_ledger__service__pb2.SubmitResponse.SerializeToString,
+            ),
+            'ClearLine': grpc.unary_unary_rpc_method_handler(
+                    servicer.ClearLine,
+                    request_deserializer=cellcustody_dot_v1_dot_ledger__service__pb2.SubmitRequest.FromString,
+                    response_serializer=cellcustody_dot_v1_dot_ledger__service__pb2.SubmitResponse.SerializeToString,
+            ),
+            'StartManufacturing': grpc.unary_unary_rpc_method_handler(
+                    servicer.StartManufacturing,
+                    request_deserializer=cellcustody_dot_v1_dot_ledger__service__pb2.SubmitRequest.FromString,
+                    response_serializer=cellcustody_dot_v1_dot_ledger__service__pb2.SubmitResponse.SerializeToString,
+            ),
+            'TransferCulture': grpc.unary_unary_rpc_method_handler(
+                    servicer.TransferCulture,
+                    request_deserializer=cellcustody_dot_v1_dot_ledger__service__pb2.SubmitRequest.FromString,
+                    response_serializer=cellcustody_dot_v1_dot_ledger__service__pb2.SubmitResponse.SerializeToString,
+            ),
+            'HarvestCulture': grpc.unary_unary_rpc_method_handler(
+                    servicer.HarvestCulture,
+                    request_deserializer=cellcustody_dot_v1_dot_ledger__service__pb2.SubmitRequest.FromString,
+                    response_serializer=cellcustody_dot_v1_dot_ledger__service__pb2.SubmitResponse.SerializeToString,
+            ),
+            'FillProduct': grpc.unary_unary_rpc_method_handler(
+                    servicer.FillProduct,
+                    request_deserializer=cellcustody_dot_v1_dot_ledger__service__pb2.SubmitRequest.FromString,
+                    response_serializer=cellcustody_dot_v1_dot_ledger__service__pb2.SubmitResponse.SerializeToString,
+            ),
+            'PoolMaterials': grpc.unary_unary_rpc_method_handler(
+                    servicer.PoolMaterials,
+                    request_deserializer=cellcustody_dot_v1_dot_ledger__service__pb2.SubmitRequest.FromString,
+                    response_serializer=cellcustody_dot_v1_dot_ledger__service__pb2.SubmitResponse.SerializeToString,
+            ),
+            'ReviewBatch': grpc.unary_unary_rpc_method_handler(
+                    servicer.ReviewBatch,
+                    request_deserializer=cellcustody_dot_v1_dot_ledger__service__pb2.SubmitRequest.FromString,
+                    response_serializer=cellcustody_dot_v1_dot_ledger__service__pb2.SubmitResponse.SerializeToString,
+            ),
+            'TerminateBatch': grpc.unary_unary_rpc_method_handler(
+                    servicer.TerminateBatch,
+                    request_deserializer=cellcustody_dot_v1_dot_ledger__service__pb2.SubmitRequest.FromString,
+                    response_serializer=cellcustody_dot_v1_dot_ledger__service__pb2.SubmitResponse.SerializeToString,
+            ),
+            'ReleaseBatchConditionally': grpc.unary_unary_rpc_method_handler(
+                    servicer.ReleaseBatchConditionally,
+                    request_deserializer=cellcustody_dot_v1_dot_ledger__service__pb2.SubmitRequest.FromString,
+                    response_serializer=cellcustody_dot_v1_dot_ledger__service__pb2.SubmitResponse.SerializeToString,
+            ),
+            'RequestOutOfSpecification': grpc.unary_unary_rpc_method_handler(
+                    servicer.RequestOutOfSpecification,
+                    request_deserializer=cellcustody_dot_v1_dot_ledger__service__pb2.SubmitRequest.FromString,
+                    response_serializer=cellcustody_dot_v1_dot_ledger__service__pb2.SubmitResponse.SerializeToString,
+            ),
+            'EvaluateRisk': grpc.unary_unary_rpc_method_handler(
+                    servicer.EvaluateRisk,
+                    request_deserializer=cellcustody_dot_v1_dot_ledger__service__pb2.SubmitRequest.FromString,
+                    response_serializer=cellcustody_dot_v1_dot_ledger__service__pb2.SubmitResponse.SerializeToString,
+            ),
+            'InformPatient': grpc.unary_unary_rpc_method_handler(
+                    servicer.InformPatient,
+                    request_deserializer=cellcustody_dot_v1_dot_ledger__service__pb2.SubmitRequest.FromString,
+                    response_serializer=cellcustody_dot_v1_dot_ledger__service__pb2.SubmitResponse.SerializeToString,
+            ),
+            'NotifyAuthority': grpc.unary_unary_rpc_method_handler(
+                    servicer.NotifyAuthority,
+                    request_deserializer=cellcustody_dot_v1_dot_ledger__service__pb2.SubmitRequest.FromString,
+                    response_serializer=cellcustody_dot_v1_dot_ledger__service__pb2.SubmitResponse.SerializeToString,
+            ),
+            'ReleaseOutOfSpecification': grpc.unary_unary_rpc_method_handler(
+                    servicer.ReleaseOutOfSpecification,
+                    request_deserializer=cellcustody_dot_v1_dot_ledger__service__pb2.SubmitRequest.FromString,
+                    response_serializer=cellcustody_dot_v1_dot_ledger__service__pb2.SubmitResponse.SerializeToString,
+            ),
+            'PlanDose': grpc.unary_unary_rpc_method_handler(
+                    servicer.PlanDose,
                     request_deserializer=cellcustody_dot_v1_dot_ledger__service__pb2.SubmitRequest.FromString,
                     response_serializer=cellcustody_dot_v1_dot_ledger__service__pb2.SubmitResponse.SerializeToString,
             ),
@@ -637,6 +892,411 @@ class ModificationService(object):
             request,
             target,
             '/cellcustody.v1.ModificationService/RejectBatch',
+            cellcustody_dot_v1_dot_ledger__service__pb2.SubmitRequest.SerializeToString,
+            cellcustody_dot_v1_dot_ledger__service__pb2.SubmitResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ClearLine(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/cellcustody.v1.ModificationService/ClearLine',
+            cellcustody_dot_v1_dot_ledger__service__pb2.SubmitRequest.SerializeToString,
+            cellcustody_dot_v1_dot_ledger__service__pb2.SubmitResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def StartManufacturing(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/cellcustody.v1.ModificationService/StartManufacturing',
+            cellcustody_dot_v1_dot_ledger__service__pb2.SubmitRequest.SerializeToString,
+            cellcustody_dot_v1_dot_ledger__service__pb2.SubmitResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def TransferCulture(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/cellcustody.v1.ModificationService/TransferCulture',
+            cellcustody_dot_v1_dot_ledger__service__pb2.SubmitRequest.SerializeToString,
+            cellcustody_dot_v1_dot_ledger__service__pb2.SubmitResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def HarvestCulture(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/cellcustody.v1.ModificationService/HarvestCulture',
+            cellcustody_dot_v1_dot_ledger__service__pb2.SubmitRequest.SerializeToString,
+            cellcustody_dot_v1_dot_ledger__service__pb2.SubmitResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def FillProduct(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/cellcustody.v1.ModificationService/FillProduct',
+            cellcustody_dot_v1_dot_ledger__service__pb2.SubmitRequest.SerializeToString,
+            cellcustody_dot_v1_dot_ledger__service__pb2.SubmitResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def PoolMaterials(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/cellcustody.v1.ModificationService/PoolMaterials',
+            cellcustody_dot_v1_dot_ledger__service__pb2.SubmitRequest.SerializeToString,
+            cellcustody_dot_v1_dot_ledger__service__pb2.SubmitResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ReviewBatch(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/cellcustody.v1.ModificationService/ReviewBatch',
+            cellcustody_dot_v1_dot_ledger__service__pb2.SubmitRequest.SerializeToString,
+            cellcustody_dot_v1_dot_ledger__service__pb2.SubmitResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def TerminateBatch(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/cellcustody.v1.ModificationService/TerminateBatch',
+            cellcustody_dot_v1_dot_ledger__service__pb2.SubmitRequest.SerializeToString,
+            cellcustody_dot_v1_dot_ledger__service__pb2.SubmitResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ReleaseBatchConditionally(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/cellcustody.v1.ModificationService/ReleaseBatchConditionally',
+            cellcustody_dot_v1_dot_ledger__service__pb2.SubmitRequest.SerializeToString,
+            cellcustody_dot_v1_dot_ledger__service__pb2.SubmitResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RequestOutOfSpecification(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/cellcustody.v1.ModificationService/RequestOutOfSpecification',
+            cellcustody_dot_v1_dot_ledger__service__pb2.SubmitRequest.SerializeToString,
+            cellcustody_dot_v1_dot_ledger__service__pb2.SubmitResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def EvaluateRisk(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/cellcustody.v1.ModificationService/EvaluateRisk',
+            cellcustody_dot_v1_dot_ledger__service__pb2.SubmitRequest.SerializeToString,
+            cellcustody_dot_v1_dot_ledger__service__pb2.SubmitResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def InformPatient(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/cellcustody.v1.ModificationService/InformPatient',
+            cellcustody_dot_v1_dot_ledger__service__pb2.SubmitRequest.SerializeToString,
+            cellcustody_dot_v1_dot_ledger__service__pb2.SubmitResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def NotifyAuthority(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/cellcustody.v1.ModificationService/NotifyAuthority',
+            cellcustody_dot_v1_dot_ledger__service__pb2.SubmitRequest.SerializeToString,
+            cellcustody_dot_v1_dot_ledger__service__pb2.SubmitResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ReleaseOutOfSpecification(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/cellcustody.v1.ModificationService/ReleaseOutOfSpecification',
+            cellcustody_dot_v1_dot_ledger__service__pb2.SubmitRequest.SerializeToString,
+            cellcustody_dot_v1_dot_ledger__service__pb2.SubmitResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def PlanDose(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/cellcustody.v1.ModificationService/PlanDose',
             cellcustody_dot_v1_dot_ledger__service__pb2.SubmitRequest.SerializeToString,
             cellcustody_dot_v1_dot_ledger__service__pb2.SubmitResponse.FromString,
             options,

@@ -185,6 +185,246 @@ _ModificationServiceRejectBatchType = typing_extensions.TypeVar(
     ],
 )
 
+_ModificationServiceClearLineType = typing_extensions.TypeVar(
+    '_ModificationServiceClearLineType',
+    grpc.UnaryUnaryMultiCallable[
+        cellcustody.v1.ledger_service_pb2.SubmitRequest,
+        cellcustody.v1.ledger_service_pb2.SubmitResponse,
+    ],
+    grpc.aio.UnaryUnaryMultiCallable[
+        cellcustody.v1.ledger_service_pb2.SubmitRequest,
+        cellcustody.v1.ledger_service_pb2.SubmitResponse,
+    ],
+    default=grpc.UnaryUnaryMultiCallable[
+        cellcustody.v1.ledger_service_pb2.SubmitRequest,
+        cellcustody.v1.ledger_service_pb2.SubmitResponse,
+    ],
+)
+
+_ModificationServiceStartManufacturingType = typing_extensions.TypeVar(
+    '_ModificationServiceStartManufacturingType',
+    grpc.UnaryUnaryMultiCallable[
+        cellcustody.v1.ledger_service_pb2.SubmitRequest,
+        cellcustody.v1.ledger_service_pb2.SubmitResponse,
+    ],
+    grpc.aio.UnaryUnaryMultiCallable[
+        cellcustody.v1.ledger_service_pb2.SubmitRequest,
+        cellcustody.v1.ledger_service_pb2.SubmitResponse,
+    ],
+    default=grpc.UnaryUnaryMultiCallable[
+        cellcustody.v1.ledger_service_pb2.SubmitRequest,
+        cellcustody.v1.ledger_service_pb2.SubmitResponse,
+    ],
+)
+
+_ModificationServiceTransferCultureType = typing_extensions.TypeVar(
+    '_ModificationServiceTransferCultureType',
+    grpc.UnaryUnaryMultiCallable[
+        cellcustody.v1.ledger_service_pb2.SubmitRequest,
+        cellcustody.v1.ledger_service_pb2.SubmitResponse,
+    ],
+    grpc.aio.UnaryUnaryMultiCallable[
+        cellcustody.v1.ledger_service_pb2.SubmitRequest,
+        cellcustody.v1.ledger_service_pb2.SubmitResponse,
+    ],
+    default=grpc.UnaryUnaryMultiCallable[
+        cellcustody.v1.ledger_service_pb2.SubmitRequest,
+        cellcustody.v1.ledger_service_pb2.SubmitResponse,
+    ],
+)
+
+_ModificationServiceHarvestCultureType = typing_extensions.TypeVar(
+    '_ModificationServiceHarvestCultureType',
+    grpc.UnaryUnaryMultiCallable[
+        cellcustody.v1.ledger_service_pb2.SubmitRequest,
+        cellcustody.v1.ledger_service_pb2.SubmitResponse,
+    ],
+    grpc.aio.UnaryUnaryMultiCallable[
+        cellcustody.v1.ledger_service_pb2.SubmitRequest,
+        cellcustody.v1.ledger_service_pb2.SubmitResponse,
+    ],
+    default=grpc.UnaryUnaryMultiCallable[
+        cellcustody.v1.ledger_service_pb2.SubmitRequest,
+        cellcustody.v1.ledger_service_pb2.SubmitResponse,
+    ],
+)
+
+_ModificationServiceFillProductType = typing_extensions.TypeVar(
+    '_ModificationServiceFillProductType',
+    grpc.UnaryUnaryMultiCallable[
+        cellcustody.v1.ledger_service_pb2.SubmitRequest,
+        cellcustody.v1.ledger_service_pb2.SubmitResponse,
+    ],
+    grpc.aio.UnaryUnaryMultiCallable[
+        cellcustody.v1.ledger_service_pb2.SubmitRequest,
+        cellcustody.v1.ledger_service_pb2.SubmitResponse,
+    ],
+    default=grpc.UnaryUnaryMultiCallable[
+        cellcustody.v1.ledger_service_pb2.SubmitRequest,
+        cellcustody.v1.ledger_service_pb2.SubmitResponse,
+    ],
+)
+
+_ModificationServicePoolMaterialsType = typing_extensions.TypeVar(
+    '_ModificationServicePoolMaterialsType',
+    grpc.UnaryUnaryMultiCallable[
+        cellcustody.v1.ledger_service_pb2.SubmitRequest,
+        cellcustody.v1.ledger_service_pb2.SubmitResponse,
+    ],
+    grpc.aio.UnaryUnaryMultiCallable[
+        cellcustody.v1.ledger_service_pb2.SubmitRequest,
+        cellcustody.v1.ledger_service_pb2.SubmitResponse,
+    ],
+    default=grpc.UnaryUnaryMultiCallable[
+        cellcustody.v1.ledger_service_pb2.SubmitRequest,
+        cellcustody.v1.ledger_service_pb2.SubmitResponse,
+    ],
+)
+
+_ModificationServiceReviewBatchType = typing_extensions.TypeVar(
+    '_ModificationServiceReviewBatchType',
+    grpc.UnaryUnaryMultiCallable[
+        cellcustody.v1.ledger_service_pb2.SubmitRequest,
+        cellcustody.v1.ledger_service_pb2.SubmitResponse,
+    ],
+    grpc.aio.UnaryUnaryMultiCallable[
+        cellcustody.v1.ledger_service_pb2.SubmitRequest,
+        cellcustody.v1.ledger_service_pb2.SubmitResponse,
+    ],
+    default=grpc.UnaryUnaryMultiCallable[
+        cellcustody.v1.ledger_service_pb2.SubmitRequest,
+        cellcustody.v1.ledger_service_pb2.SubmitResponse,
+    ],
+)
+
+_ModificationServiceTerminateBatchType = typing_extensions.TypeVar(
+    '_ModificationServiceTerminateBatchType',
+    grpc.UnaryUnaryMultiCallable[
+        cellcustody.v1.ledger_service_pb2.SubmitRequest,
+        cellcustody.v1.ledger_service_pb2.SubmitResponse,
+    ],
+    grpc.aio.UnaryUnaryMultiCallable[
+        cellcustody.v1.ledger_service_pb2.SubmitRequest,
+        cellcustody.v1.ledger_service_pb2.SubmitResponse,
+    ],
+    default=grpc.UnaryUnaryMultiCallable[
+        cellcustody.v1.ledger_service_pb2.SubmitRequest,
+        cellcustody.v1.ledger_service_pb2.SubmitResponse,
+    ],
+)
+
+_ModificationServiceReleaseBatchConditionallyType = typing_extensions.TypeVar(
+    '_ModificationServiceReleaseBatchConditionallyType',
+    grpc.UnaryUnaryMultiCallable[
+        cellcustody.v1.ledger_service_pb2.SubmitRequest,
+        cellcustody.v1.ledger_service_pb2.SubmitResponse,
+    ],
+    grpc.aio.UnaryUnaryMultiCallable[
+        cellcustody.v1.ledger_service_pb2.SubmitRequest,
+        cellcustody.v1.ledger_service_pb2.SubmitResponse,
+    ],
+    default=grpc.UnaryUnaryMultiCallable[
+        cellcustody.v1.ledger_service_pb2.SubmitRequest,
+        cellcustody.v1.ledger_service_pb2.SubmitResponse,
+    ],
+)
+
+_ModificationServiceRequestOutOfSpecificationType = typing_extensions.TypeVar(
+    '_ModificationServiceRequestOutOfSpecificationType',
+    grpc.UnaryUnaryMultiCallable[
+        cellcustody.v1.ledger_service_pb2.SubmitRequest,
+        cellcustody.v1.ledger_service_pb2.SubmitResponse,
+    ],
+    grpc.aio.UnaryUnaryMultiCallable[
+        cellcustody.v1.ledger_service_pb2.SubmitRequest,
+        cellcustody.v1.ledger_service_pb2.SubmitResponse,
+    ],
+    default=grpc.UnaryUnaryMultiCallable[
+        cellcustody.v1.ledger_service_pb2.SubmitRequest,
+        cellcustody.v1.ledger_service_pb2.SubmitResponse,
+    ],
+)
+
+_ModificationServiceEvaluateRiskType = typing_extensions.TypeVar(
+    '_ModificationServiceEvaluateRiskType',
+    grpc.UnaryUnaryMultiCallable[
+        cellcustody.v1.ledger_service_pb2.SubmitRequest,
+        cellcustody.v1.ledger_service_pb2.SubmitResponse,
+    ],
+    grpc.aio.UnaryUnaryMultiCallable[
+        cellcustody.v1.ledger_service_pb2.SubmitRequest,
+        cellcustody.v1.ledger_service_pb2.SubmitResponse,
+    ],
+    default=grpc.UnaryUnaryMultiCallable[
+        cellcustody.v1.ledger_service_pb2.SubmitRequest,
+        cellcustody.v1.ledger_service_pb2.SubmitResponse,
+    ],
+)
+
+_ModificationServiceInformPatientType = typing_extensions.TypeVar(
+    '_ModificationServiceInformPatientType',
+    grpc.UnaryUnaryMultiCallable[
+        cellcustody.v1.ledger_service_pb2.SubmitRequest,
+        cellcustody.v1.ledger_service_pb2.SubmitResponse,
+    ],
+    grpc.aio.UnaryUnaryMultiCallable[
+        cellcustody.v1.ledger_service_pb2.SubmitRequest,
+        cellcustody.v1.ledger_service_pb2.SubmitResponse,
+    ],
+    default=grpc.UnaryUnaryMultiCallable[
+        cellcustody.v1.ledger_service_pb2.SubmitRequest,
+        cellcustody.v1.ledger_service_pb2.SubmitResponse,
+    ],
+)
+
+_ModificationServiceNotifyAuthorityType = typing_extensions.TypeVar(
+    '_ModificationServiceNotifyAuthorityType',
+    grpc.UnaryUnaryMultiCallable[
+        cellcustody.v1.ledger_service_pb2.SubmitRequest,
+        cellcustody.v1.ledger_service_pb2.SubmitResponse,
+    ],
+    grpc.aio.UnaryUnaryMultiCallable[
+        cellcustody.v1.ledger_service_pb2.SubmitRequest,
+        cellcustody.v1.ledger_service_pb2.SubmitResponse,
+    ],
+    default=grpc.UnaryUnaryMultiCallable[
+        cellcustody.v1.ledger_service_pb2.SubmitRequest,
+        cellcustody.v1.ledger_service_pb2.SubmitResponse,
+    ],
+)
+
+_ModificationServiceReleaseOutOfSpecificationType = typing_extensions.TypeVar(
+    '_ModificationServiceReleaseOutOfSpecificationType',
+    grpc.UnaryUnaryMultiCallable[
+        cellcustody.v1.ledger_service_pb2.SubmitRequest,
+        cellcustody.v1.ledger_service_pb2.SubmitResponse,
+    ],
+    grpc.aio.UnaryUnaryMultiCallable[
+        cellcustody.v1.ledger_service_pb2.SubmitRequest,
+        cellcustody.v1.ledger_service_pb2.SubmitResponse,
+    ],
+    default=grpc.UnaryUnaryMultiCallable[
+        cellcustody.v1.ledger_service_pb2.SubmitRequest,
+        cellcustody.v1.ledger_service_pb2.SubmitResponse,
+    ],
+)
+
+_ModificationServicePlanDoseType = typing_extensions.TypeVar(
+    '_ModificationServicePlanDoseType',
+    grpc.UnaryUnaryMultiCallable[
+        cellcustody.v1.ledger_service_pb2.SubmitRequest,
+        cellcustody.v1.ledger_service_pb2.SubmitResponse,
+    ],
+    grpc.aio.UnaryUnaryMultiCallable[
+        cellcustody.v1.ledger_service_pb2.SubmitRequest,
+        cellcustody.v1.ledger_service_pb2.SubmitResponse,
+    ],
+    default=grpc.UnaryUnaryMultiCallable[
+        cellcustody.v1.ledger_service_pb2.SubmitRequest,
+        cellcustody.v1.ledger_service_pb2.SubmitResponse,
+    ],
+)
+
 _ModificationServiceRegisterLotType = typing_extensions.TypeVar(
     '_ModificationServiceRegisterLotType',
     grpc.UnaryUnaryMultiCallable[
@@ -329,11 +569,71 @@ _ModificationServiceRetractStatementType = typing_extensions.TypeVar(
     ],
 )
 
-class ModificationServiceStub(typing.Generic[_ModificationServiceAccessionMaterialType, _ModificationServicePerformSelectionType, _ModificationServicePerformActivationType, _ModificationServicePerformModificationType, _ModificationServicePerformExpansionType, _ModificationServicePerformFormulationType, _ModificationServiceDivideMaterialType, _ModificationServiceReportResultType, _ModificationServiceReleaseBatchType, _ModificationServiceRejectBatchType, _ModificationServiceRegisterLotType, _ModificationServiceChangeLotStatusType, _ModificationServiceRaiseDeviationType, _ModificationServicePlaceHoldType, _ModificationServiceLiftHoldType, _ModificationServiceRestoreIdentityType, _ModificationServiceOverrideGateType, _ModificationServiceCorrectStatementType, _ModificationServiceRetractStatementType]):
+class ModificationServiceStub(typing.Generic[_ModificationServiceAccessionMaterialType, _ModificationServicePerformSelectionType, _ModificationServicePerformActivationType, _ModificationServicePerformModificationType, _ModificationServicePerformExpansionType, _ModificationServicePerformFormulationType, _ModificationServiceDivideMaterialType, _ModificationServiceReportResultType, _ModificationServiceReleaseBatchType, _ModificationServiceRejectBatchType, _ModificationServiceClearLineType, _ModificationServiceStartManufacturingType, _ModificationServiceTransferCultureType, _ModificationServiceHarvestCultureType, _ModificationServiceFillProductType, _ModificationServicePoolMaterialsType, _ModificationServiceReviewBatchType, _ModificationServiceTerminateBatchType, _ModificationServiceReleaseBatchConditionallyType, _ModificationServiceRequestOutOfSpecificationType, _ModificationServiceEvaluateRiskType, _ModificationServiceInformPatientType, _ModificationServiceNotifyAuthorityType, _ModificationServiceReleaseOutOfSpecificationType, _ModificationServicePlanDoseType, _ModificationServiceRegisterLotType, _ModificationServiceChangeLotStatusType, _ModificationServiceRaiseDeviationType, _ModificationServicePlaceHoldType, _ModificationServiceLiftHoldType, _ModificationServiceRestoreIdentityType, _ModificationServiceOverrideGateType, _ModificationServiceCorrectStatementType, _ModificationServiceRetractStatementType]):
     """ModificationService takes the acts from accession to quality release; every rpc leads to the same append core."""
 
     @typing.overload
     def __init__(self: ModificationServiceStub[
+        grpc.UnaryUnaryMultiCallable[
+            cellcustody.v1.ledger_service_pb2.SubmitRequest,
+            cellcustody.v1.ledger_service_pb2.SubmitResponse,
+        ],
+        grpc.UnaryUnaryMultiCallable[
+            cellcustody.v1.ledger_service_pb2.SubmitRequest,
+            cellcustody.v1.ledger_service_pb2.SubmitResponse,
+        ],
+        grpc.UnaryUnaryMultiCallable[
+            cellcustody.v1.ledger_service_pb2.SubmitRequest,
+            cellcustody.v1.ledger_service_pb2.SubmitResponse,
+        ],
+        grpc.UnaryUnaryMultiCallable[
+            cellcustody.v1.ledger_service_pb2.SubmitRequest,
+            cellcustody.v1.ledger_service_pb2.SubmitResponse,
+        ],
+        grpc.UnaryUnaryMultiCallable[
+            cellcustody.v1.ledger_service_pb2.SubmitRequest,
+            cellcustody.v1.ledger_service_pb2.SubmitResponse,
+        ],
+        grpc.UnaryUnaryMultiCallable[
+            cellcustody.v1.ledger_service_pb2.SubmitRequest,
+            cellcustody.v1.ledger_service_pb2.SubmitResponse,
+        ],
+        grpc.UnaryUnaryMultiCallable[
+            cellcustody.v1.ledger_service_pb2.SubmitRequest,
+            cellcustody.v1.ledger_service_pb2.SubmitResponse,
+        ],
+        grpc.UnaryUnaryMultiCallable[
+            cellcustody.v1.ledger_service_pb2.SubmitRequest,
+            cellcustody.v1.ledger_service_pb2.SubmitResponse,
+        ],
+        grpc.UnaryUnaryMultiCallable[
+            cellcustody.v1.ledger_service_pb2.SubmitRequest,
+            cellcustody.v1.ledger_service_pb2.SubmitResponse,
+        ],
+        grpc.UnaryUnaryMultiCallable[
+            cellcustody.v1.ledger_service_pb2.SubmitRequest,
+            cellcustody.v1.ledger_service_pb2.SubmitResponse,
+        ],
+        grpc.UnaryUnaryMultiCallable[
+            cellcustody.v1.ledger_service_pb2.SubmitRequest,
+            cellcustody.v1.ledger_service_pb2.SubmitResponse,
+        ],
+        grpc.UnaryUnaryMultiCallable[
+            cellcustody.v1.ledger_service_pb2.SubmitRequest,
+            cellcustody.v1.ledger_service_pb2.SubmitResponse,
+        ],
+        grpc.UnaryUnaryMultiCallable[
+            cellcustody.v1.ledger_service_pb2.SubmitRequest,
+            cellcustody.v1.ledger_service_pb2.SubmitResponse,
+        ],
+        grpc.UnaryUnaryMultiCallable[
+            cellcustody.v1.ledger_service_pb2.SubmitRequest,
+            cellcustody.v1.ledger_service_pb2.SubmitResponse,
+        ],
+        grpc.UnaryUnaryMultiCallable[
+            cellcustody.v1.ledger_service_pb2.SubmitRequest,
+            cellcustody.v1.ledger_service_pb2.SubmitResponse,
+        ],
         grpc.UnaryUnaryMultiCallable[
             cellcustody.v1.ledger_service_pb2.SubmitRequest,
             cellcustody.v1.ledger_service_pb2.SubmitResponse,
@@ -490,6 +790,66 @@ class ModificationServiceStub(typing.Generic[_ModificationServiceAccessionMateri
             cellcustody.v1.ledger_service_pb2.SubmitRequest,
             cellcustody.v1.ledger_service_pb2.SubmitResponse,
         ],
+        grpc.aio.UnaryUnaryMultiCallable[
+            cellcustody.v1.ledger_service_pb2.SubmitRequest,
+            cellcustody.v1.ledger_service_pb2.SubmitResponse,
+        ],
+        grpc.aio.UnaryUnaryMultiCallable[
+            cellcustody.v1.ledger_service_pb2.SubmitRequest,
+            cellcustody.v1.ledger_service_pb2.SubmitResponse,
+        ],
+        grpc.aio.UnaryUnaryMultiCallable[
+            cellcustody.v1.ledger_service_pb2.SubmitRequest,
+            cellcustody.v1.ledger_service_pb2.SubmitResponse,
+        ],
+        grpc.aio.UnaryUnaryMultiCallable[
+            cellcustody.v1.ledger_service_pb2.SubmitRequest,
+            cellcustody.v1.ledger_service_pb2.SubmitResponse,
+        ],
+        grpc.aio.UnaryUnaryMultiCallable[
+            cellcustody.v1.ledger_service_pb2.SubmitRequest,
+            cellcustody.v1.ledger_service_pb2.SubmitResponse,
+        ],
+        grpc.aio.UnaryUnaryMultiCallable[
+            cellcustody.v1.ledger_service_pb2.SubmitRequest,
+            cellcustody.v1.ledger_service_pb2.SubmitResponse,
+        ],
+        grpc.aio.UnaryUnaryMultiCallable[
+            cellcustody.v1.ledger_service_pb2.SubmitRequest,
+            cellcustody.v1.ledger_service_pb2.SubmitResponse,
+        ],
+        grpc.aio.UnaryUnaryMultiCallable[
+            cellcustody.v1.ledger_service_pb2.SubmitRequest,
+            cellcustody.v1.ledger_service_pb2.SubmitResponse,
+        ],
+        grpc.aio.UnaryUnaryMultiCallable[
+            cellcustody.v1.ledger_service_pb2.SubmitRequest,
+            cellcustody.v1.ledger_service_pb2.SubmitResponse,
+        ],
+        grpc.aio.UnaryUnaryMultiCallable[
+            cellcustody.v1.ledger_service_pb2.SubmitRequest,
+            cellcustody.v1.ledger_service_pb2.SubmitResponse,
+        ],
+        grpc.aio.UnaryUnaryMultiCallable[
+            cellcustody.v1.ledger_service_pb2.SubmitRequest,
+            cellcustody.v1.ledger_service_pb2.SubmitResponse,
+        ],
+        grpc.aio.UnaryUnaryMultiCallable[
+            cellcustody.v1.ledger_service_pb2.SubmitRequest,
+            cellcustody.v1.ledger_service_pb2.SubmitResponse,
+        ],
+        grpc.aio.UnaryUnaryMultiCallable[
+            cellcustody.v1.ledger_service_pb2.SubmitRequest,
+            cellcustody.v1.ledger_service_pb2.SubmitResponse,
+        ],
+        grpc.aio.UnaryUnaryMultiCallable[
+            cellcustody.v1.ledger_service_pb2.SubmitRequest,
+            cellcustody.v1.ledger_service_pb2.SubmitResponse,
+        ],
+        grpc.aio.UnaryUnaryMultiCallable[
+            cellcustody.v1.ledger_service_pb2.SubmitRequest,
+            cellcustody.v1.ledger_service_pb2.SubmitResponse,
+        ],
     ], channel: grpc.aio.Channel) -> None: ...
 
     AccessionMaterial: _ModificationServiceAccessionMaterialType
@@ -522,6 +882,51 @@ class ModificationServiceStub(typing.Generic[_ModificationServiceAccessionMateri
     RejectBatch: _ModificationServiceRejectBatchType
     """Appends a BatchRejected."""
 
+    ClearLine: _ModificationServiceClearLineType
+    """Appends a LineCleared."""
+
+    StartManufacturing: _ModificationServiceStartManufacturingType
+    """Appends a ManufacturingStarted."""
+
+    TransferCulture: _ModificationServiceTransferCultureType
+    """Appends a CultureTransferred."""
+
+    HarvestCulture: _ModificationServiceHarvestCultureType
+    """Appends a CultureHarvested."""
+
+    FillProduct: _ModificationServiceFillProductType
+    """Appends a FillPerformed."""
+
+    PoolMaterials: _ModificationServicePoolMaterialsType
+    """Appends a MaterialPooled."""
+
+    ReviewBatch: _ModificationServiceReviewBatchType
+    """Appends a BatchReviewed."""
+
+    TerminateBatch: _ModificationServiceTerminateBatchType
+    """Appends a BatchTerminated."""
+
+    ReleaseBatchConditionally: _ModificationServiceReleaseBatchConditionallyType
+    """Appends a BatchReleasedConditionally."""
+
+    RequestOutOfSpecification: _ModificationServiceRequestOutOfSpecificationType
+    """Appends a OutOfSpecificationRequested."""
+
+    EvaluateRisk: _ModificationServiceEvaluateRiskType
+    """Appends a RiskEvaluated."""
+
+    InformPatient: _ModificationServiceInformPatientType
+    """Appends a PatientInformed."""
+
+    NotifyAuthority: _ModificationServiceNotifyAuthorityType
+    """Appends a AuthorityNotified."""
+
+    ReleaseOutOfSpecification: _ModificationServiceReleaseOutOfSpecificationType
+    """Appends a OutOfSpecificationReleased."""
+
+    PlanDose: _ModificationServicePlanDoseType
+    """Appends a DosePlanned."""
+
     RegisterLot: _ModificationServiceRegisterLotType
     """Appends a LotRegistered."""
 
@@ -550,6 +955,66 @@ class ModificationServiceStub(typing.Generic[_ModificationServiceAccessionMateri
     """Appends a StatementRetracted."""
 
 ModificationServiceAsyncStub: typing_extensions.TypeAlias = ModificationServiceStub[
+    grpc.aio.UnaryUnaryMultiCallable[
+        cellcustody.v1.ledger_service_pb2.SubmitRequest,
+        cellcustody.v1.ledger_service_pb2.SubmitResponse,
+    ],
+    grpc.aio.UnaryUnaryMultiCallable[
+        cellcustody.v1.ledger_service_pb2.SubmitRequest,
+        cellcustody.v1.ledger_service_pb2.SubmitResponse,
+    ],
+    grpc.aio.UnaryUnaryMultiCallable[
+        cellcustody.v1.ledger_service_pb2.SubmitRequest,
+        cellcustody.v1.ledger_service_pb2.SubmitResponse,
+    ],
+    grpc.aio.UnaryUnaryMultiCallable[
+        cellcustody.v1.ledger_service_pb2.SubmitRequest,
+        cellcustody.v1.ledger_service_pb2.SubmitResponse,
+    ],
+    grpc.aio.UnaryUnaryMultiCallable[
+        cellcustody.v1.ledger_service_pb2.SubmitRequest,
+        cellcustody.v1.ledger_service_pb2.SubmitResponse,
+    ],
+    grpc.aio.UnaryUnaryMultiCallable[
+        cellcustody.v1.ledger_service_pb2.SubmitRequest,
+        cellcustody.v1.ledger_service_pb2.SubmitResponse,
+    ],
+    grpc.aio.UnaryUnaryMultiCallable[
+        cellcustody.v1.ledger_service_pb2.SubmitRequest,
+        cellcustody.v1.ledger_service_pb2.SubmitResponse,
+    ],
+    grpc.aio.UnaryUnaryMultiCallable[
+        cellcustody.v1.ledger_service_pb2.SubmitRequest,
+        cellcustody.v1.ledger_service_pb2.SubmitResponse,
+    ],
+    grpc.aio.UnaryUnaryMultiCallable[
+        cellcustody.v1.ledger_service_pb2.SubmitRequest,
+        cellcustody.v1.ledger_service_pb2.SubmitResponse,
+    ],
+    grpc.aio.UnaryUnaryMultiCallable[
+        cellcustody.v1.ledger_service_pb2.SubmitRequest,
+        cellcustody.v1.ledger_service_pb2.SubmitResponse,
+    ],
+    grpc.aio.UnaryUnaryMultiCallable[
+        cellcustody.v1.ledger_service_pb2.SubmitRequest,
+        cellcustody.v1.ledger_service_pb2.SubmitResponse,
+    ],
+    grpc.aio.UnaryUnaryMultiCallable[
+        cellcustody.v1.ledger_service_pb2.SubmitRequest,
+        cellcustody.v1.ledger_service_pb2.SubmitResponse,
+    ],
+    grpc.aio.UnaryUnaryMultiCallable[
+        cellcustody.v1.ledger_service_pb2.SubmitRequest,
+        cellcustody.v1.ledger_service_pb2.SubmitResponse,
+    ],
+    grpc.aio.UnaryUnaryMultiCallable[
+        cellcustody.v1.ledger_service_pb2.SubmitRequest,
+        cellcustody.v1.ledger_service_pb2.SubmitResponse,
+    ],
+    grpc.aio.UnaryUnaryMultiCallable[
+        cellcustody.v1.ledger_service_pb2.SubmitRequest,
+        cellcustody.v1.ledger_service_pb2.SubmitResponse,
+    ],
     grpc.aio.UnaryUnaryMultiCallable[
         cellcustody.v1.ledger_service_pb2.SubmitRequest,
         cellcustody.v1.ledger_service_pb2.SubmitResponse,
@@ -710,6 +1175,126 @@ class ModificationServiceServicer(metaclass=abc.ABCMeta):
         context: _ServicerContext,
     ) -> typing.Union[cellcustody.v1.ledger_service_pb2.SubmitResponse, collections.abc.Awaitable[cellcustody.v1.ledger_service_pb2.SubmitResponse]]:
         """Appends a BatchRejected."""
+
+    @abc.abstractmethod
+    def ClearLine(
+        self,
+        request: cellcustody.v1.ledger_service_pb2.SubmitRequest,
+        context: _ServicerContext,
+    ) -> typing.Union[cellcustody.v1.ledger_service_pb2.SubmitResponse, collections.abc.Awaitable[cellcustody.v1.ledger_service_pb2.SubmitResponse]]:
+        """Appends a LineCleared."""
+
+    @abc.abstractmethod
+    def StartManufacturing(
+        self,
+        request: cellcustody.v1.ledger_service_pb2.SubmitRequest,
+        context: _ServicerContext,
+    ) -> typing.Union[cellcustody.v1.ledger_service_pb2.SubmitResponse, collections.abc.Awaitable[cellcustody.v1.ledger_service_pb2.SubmitResponse]]:
+        """Appends a ManufacturingStarted."""
+
+    @abc.abstractmethod
+    def TransferCulture(
+        self,
+        request: cellcustody.v1.ledger_service_pb2.SubmitRequest,
+        context: _ServicerContext,
+    ) -> typing.Union[cellcustody.v1.ledger_service_pb2.SubmitResponse, collections.abc.Awaitable[cellcustody.v1.ledger_service_pb2.SubmitResponse]]:
+        """Appends a CultureTransferred."""
+
+    @abc.abstractmethod
+    def HarvestCulture(
+        self,
+        request: cellcustody.v1.ledger_service_pb2.SubmitRequest,
+        context: _ServicerContext,
+    ) -> typing.Union[cellcustody.v1.ledger_service_pb2.SubmitResponse, collections.abc.Awaitable[cellcustody.v1.ledger_service_pb2.SubmitResponse]]:
+        """Appends a CultureHarvested."""
+
+    @abc.abstractmethod
+    def FillProduct(
+        self,
+        request: cellcustody.v1.ledger_service_pb2.SubmitRequest,
+        context: _ServicerContext,
+    ) -> typing.Union[cellcustody.v1.ledger_service_pb2.SubmitResponse, collections.abc.Awaitable[cellcustody.v1.ledger_service_pb2.SubmitResponse]]:
+        """Appends a FillPerformed."""
+
+    @abc.abstractmethod
+    def PoolMaterials(
+        self,
+        request: cellcustody.v1.ledger_service_pb2.SubmitRequest,
+        context: _ServicerContext,
+    ) -> typing.Union[cellcustody.v1.ledger_service_pb2.SubmitResponse, collections.abc.Awaitable[cellcustody.v1.ledger_service_pb2.SubmitResponse]]:
+        """Appends a MaterialPooled."""
+
+    @abc.abstractmethod
+    def ReviewBatch(
+        self,
+        request: cellcustody.v1.ledger_service_pb2.SubmitRequest,
+        context: _ServicerContext,
+    ) -> typing.Union[cellcustody.v1.ledger_service_pb2.SubmitResponse, collections.abc.Awaitable[cellcustody.v1.ledger_service_pb2.SubmitResponse]]:
+        """Appends a BatchReviewed."""
+
+    @abc.abstractmethod
+    def TerminateBatch(
+        self,
+        request: cellcustody.v1.ledger_service_pb2.SubmitRequest,
+        context: _ServicerContext,
+    ) -> typing.Union[cellcustody.v1.ledger_service_pb2.SubmitResponse, collections.abc.Awaitable[cellcustody.v1.ledger_service_pb2.SubmitResponse]]:
+        """Appends a BatchTerminated."""
+
+    @abc.abstractmethod
+    def ReleaseBatchConditionally(
+        self,
+        request: cellcustody.v1.ledger_service_pb2.SubmitRequest,
+        context: _ServicerContext,
+    ) -> typing.Union[cellcustody.v1.ledger_service_pb2.SubmitResponse, collections.abc.Awaitable[cellcustody.v1.ledger_service_pb2.SubmitResponse]]:
+        """Appends a BatchReleasedConditionally."""
+
+    @abc.abstractmethod
+    def RequestOutOfSpecification(
+        self,
+        request: cellcustody.v1.ledger_service_pb2.SubmitRequest,
+        context: _ServicerContext,
+    ) -> typing.Union[cellcustody.v1.ledger_service_pb2.SubmitResponse, collections.abc.Awaitable[cellcustody.v1.ledger_service_pb2.SubmitResponse]]:
+        """Appends a OutOfSpecificationRequested."""
+
+    @abc.abstractmethod
+    def EvaluateRisk(
+        self,
+        request: cellcustody.v1.ledger_service_pb2.SubmitRequest,
+        context: _ServicerContext,
+    ) -> typing.Union[cellcustody.v1.ledger_service_pb2.SubmitResponse, collections.abc.Awaitable[cellcustody.v1.ledger_service_pb2.SubmitResponse]]:
+        """Appends a RiskEvaluated."""
+
+    @abc.abstractmethod
+    def InformPatient(
+        self,
+        request: cellcustody.v1.ledger_service_pb2.SubmitRequest,
+        context: _ServicerContext,
+    ) -> typing.Union[cellcustody.v1.ledger_service_pb2.SubmitResponse, collections.abc.Awaitable[cellcustody.v1.ledger_service_pb2.SubmitResponse]]:
+        """Appends a PatientInformed."""
+
+    @abc.abstractmethod
+    def NotifyAuthority(
+        self,
+        request: cellcustody.v1.ledger_service_pb2.SubmitRequest,
+        context: _ServicerContext,
+    ) -> typing.Union[cellcustody.v1.ledger_service_pb2.SubmitResponse, collections.abc.Awaitable[cellcustody.v1.ledger_service_pb2.SubmitResponse]]:
+        """Appends a AuthorityNotified."""
+
+    @abc.abstractmethod
+    def ReleaseOutOfSpecification(
+        self,
+        request: cellcustody.v1.ledger_service_pb2.SubmitRequest,
+        context: _ServicerContext,
+    ) -> typing.Union[cellcustody.v1.ledger_service_pb2.SubmitResponse, collections.abc.Awaitable[cellcustody.v1.ledger_service_pb2.SubmitResponse]]:
+        """Appends a OutOfSpecificationReleased."""
+
+    @abc.abstractmethod
+    def PlanDose(
+        self,
+        request: cellcustody.v1.ledger_service_pb2.SubmitRequest,
+        context: _ServicerContext,
+    ) -> typing.Union[cellcustody.v1.ledger_service_pb2.SubmitResponse, collections.abc.Awaitable[cellcustody.v1.ledger_service_pb2.SubmitResponse]]:
+        """Appends a DosePlanned."""
 
     @abc.abstractmethod
     def RegisterLot(

@@ -80,6 +80,342 @@ REACTION_KIND_OTHER: ReactionKind.ValueType  # 4
 """Another, CTCAE grades 1 to 5."""
 Global___ReactionKind: typing_extensions.TypeAlias = ReactionKind
 
+class _ReconstitutionKind:
+    ValueType = typing.NewType("ValueType", builtins.int)
+    V: typing_extensions.TypeAlias = ValueType
+
+class _ReconstitutionKindEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._EnumTypeWrapper[_ReconstitutionKind.ValueType], builtins.type):
+    DESCRIPTOR: google.protobuf.descriptor.EnumDescriptor
+    RECONSTITUTION_KIND_UNSPECIFIED: _ReconstitutionKind.ValueType  # 0
+    """Not stated."""
+    RECONSTITUTION_KIND_DILUTED: _ReconstitutionKind.ValueType  # 1
+    """Something was added."""
+    RECONSTITUTION_KIND_WASHED: _ReconstitutionKind.ValueType  # 2
+    """The cells were washed."""
+    RECONSTITUTION_KIND_DRAWN: _ReconstitutionKind.ValueType  # 3
+    """Syringes were drawn; volumes balance."""
+
+class ReconstitutionKind(_ReconstitutionKind, metaclass=_ReconstitutionKindEnumTypeWrapper):
+    """ReconstitutionKind is what is done to a thawed bag before it is given."""
+
+RECONSTITUTION_KIND_UNSPECIFIED: ReconstitutionKind.ValueType  # 0
+"""Not stated."""
+RECONSTITUTION_KIND_DILUTED: ReconstitutionKind.ValueType  # 1
+"""Something was added."""
+RECONSTITUTION_KIND_WASHED: ReconstitutionKind.ValueType  # 2
+"""The cells were washed."""
+RECONSTITUTION_KIND_DRAWN: ReconstitutionKind.ValueType  # 3
+"""Syringes were drawn; volumes balance."""
+Global___ReconstitutionKind: typing_extensions.TypeAlias = ReconstitutionKind
+
+class _BreachDecision:
+    ValueType = typing.NewType("ValueType", builtins.int)
+    V: typing_extensions.TypeAlias = ValueType
+
+class _BreachDecisionEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._EnumTypeWrapper[_BreachDecision.ValueType], builtins.type):
+    DESCRIPTOR: google.protobuf.descriptor.EnumDescriptor
+    BREACH_DECISION_UNSPECIFIED: _BreachDecision.ValueType  # 0
+    """Not stated."""
+    BREACH_DECISION_USE: _BreachDecision.ValueType  # 1
+    """It is to be given all the same, under culture."""
+    BREACH_DECISION_DISCARD: _BreachDecision.ValueType  # 2
+    """It is not to be given."""
+
+class BreachDecision(_BreachDecision, metaclass=_BreachDecisionEnumTypeWrapper):
+    """BreachDecision is a physician's word on a bag that was not whole after the thaw."""
+
+BREACH_DECISION_UNSPECIFIED: BreachDecision.ValueType  # 0
+"""Not stated."""
+BREACH_DECISION_USE: BreachDecision.ValueType  # 1
+"""It is to be given all the same, under culture."""
+BREACH_DECISION_DISCARD: BreachDecision.ValueType  # 2
+"""It is not to be given."""
+Global___BreachDecision: typing_extensions.TypeAlias = BreachDecision
+
+class _Fever:
+    ValueType = typing.NewType("ValueType", builtins.int)
+    V: typing_extensions.TypeAlias = ValueType
+
+class _FeverEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._EnumTypeWrapper[_Fever.ValueType], builtins.type):
+    DESCRIPTOR: google.protobuf.descriptor.EnumDescriptor
+    FEVER_UNSPECIFIED: _Fever.ValueType  # 0
+    """Not stated."""
+    FEVER_NONE: _Fever.ValueType  # 1
+    """None."""
+    FEVER_PRESENT: _Fever.ValueType  # 2
+    """There is, not attributable to another cause."""
+    FEVER_MASKED: _Fever.ValueType  # 3
+    """There was, and antipyretics or anticytokine treatment mask it; grading goes on without it."""
+
+class Fever(_Fever, metaclass=_FeverEnumTypeWrapper):
+    """Fever is whether there is fever, ASTCT: 38.0 degrees Celsius or more."""
+
+FEVER_UNSPECIFIED: Fever.ValueType  # 0
+"""Not stated."""
+FEVER_NONE: Fever.ValueType  # 1
+"""None."""
+FEVER_PRESENT: Fever.ValueType  # 2
+"""There is, not attributable to another cause."""
+FEVER_MASKED: Fever.ValueType  # 3
+"""There was, and antipyretics or anticytokine treatment mask it; grading goes on without it."""
+Global___Fever: typing_extensions.TypeAlias = Fever
+
+class _Hypotension:
+    ValueType = typing.NewType("ValueType", builtins.int)
+    V: typing_extensions.TypeAlias = ValueType
+
+class _HypotensionEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._EnumTypeWrapper[_Hypotension.ValueType], builtins.type):
+    DESCRIPTOR: google.protobuf.descriptor.EnumDescriptor
+    HYPOTENSION_UNSPECIFIED: _Hypotension.ValueType  # 0
+    """Not stated."""
+    HYPOTENSION_NONE: _Hypotension.ValueType  # 1
+    """None."""
+    HYPOTENSION_WITHOUT_VASOPRESSOR: _Hypotension.ValueType  # 2
+    """There is, and it takes no vasopressor."""
+    HYPOTENSION_ONE_VASOPRESSOR: _Hypotension.ValueType  # 3
+    """It takes one vasopressor, with or without vasopressin."""
+    HYPOTENSION_MULTIPLE_VASOPRESSORS: _Hypotension.ValueType  # 4
+    """It takes several vasopressors, vasopressin not counted."""
+
+class Hypotension(_Hypotension, metaclass=_HypotensionEnumTypeWrapper):
+    """Hypotension is what hypotension takes, ASTCT."""
+
+HYPOTENSION_UNSPECIFIED: Hypotension.ValueType  # 0
+"""Not stated."""
+HYPOTENSION_NONE: Hypotension.ValueType  # 1
+"""None."""
+HYPOTENSION_WITHOUT_VASOPRESSOR: Hypotension.ValueType  # 2
+"""There is, and it takes no vasopressor."""
+HYPOTENSION_ONE_VASOPRESSOR: Hypotension.ValueType  # 3
+"""It takes one vasopressor, with or without vasopressin."""
+HYPOTENSION_MULTIPLE_VASOPRESSORS: Hypotension.ValueType  # 4
+"""It takes several vasopressors, vasopressin not counted."""
+Global___Hypotension: typing_extensions.TypeAlias = Hypotension
+
+class _Hypoxia:
+    ValueType = typing.NewType("ValueType", builtins.int)
+    V: typing_extensions.TypeAlias = ValueType
+
+class _HypoxiaEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._EnumTypeWrapper[_Hypoxia.ValueType], builtins.type):
+    DESCRIPTOR: google.protobuf.descriptor.EnumDescriptor
+    HYPOXIA_UNSPECIFIED: _Hypoxia.ValueType  # 0
+    """Not stated."""
+    HYPOXIA_NONE: _Hypoxia.ValueType  # 1
+    """None."""
+    HYPOXIA_LOW_FLOW: _Hypoxia.ValueType  # 2
+    """Low-flow nasal cannula, up to 6 L/min, or blow-by."""
+    HYPOXIA_HIGH_FLOW: _Hypoxia.ValueType  # 3
+    """High-flow nasal cannula, facemask, non-rebreather mask or Venturi mask."""
+    HYPOXIA_POSITIVE_PRESSURE: _Hypoxia.ValueType  # 4
+    """Positive pressure: CPAP, BiPAP, intubation."""
+
+class Hypoxia(_Hypoxia, metaclass=_HypoxiaEnumTypeWrapper):
+    """Hypoxia is what hypoxia takes, ASTCT."""
+
+HYPOXIA_UNSPECIFIED: Hypoxia.ValueType  # 0
+"""Not stated."""
+HYPOXIA_NONE: Hypoxia.ValueType  # 1
+"""None."""
+HYPOXIA_LOW_FLOW: Hypoxia.ValueType  # 2
+"""Low-flow nasal cannula, up to 6 L/min, or blow-by."""
+HYPOXIA_HIGH_FLOW: Hypoxia.ValueType  # 3
+"""High-flow nasal cannula, facemask, non-rebreather mask or Venturi mask."""
+HYPOXIA_POSITIVE_PRESSURE: Hypoxia.ValueType  # 4
+"""Positive pressure: CPAP, BiPAP, intubation."""
+Global___Hypoxia: typing_extensions.TypeAlias = Hypoxia
+
+class _Consciousness:
+    ValueType = typing.NewType("ValueType", builtins.int)
+    V: typing_extensions.TypeAlias = ValueType
+
+class _ConsciousnessEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._EnumTypeWrapper[_Consciousness.ValueType], builtins.type):
+    DESCRIPTOR: google.protobuf.descriptor.EnumDescriptor
+    CONSCIOUSNESS_UNSPECIFIED: _Consciousness.ValueType  # 0
+    """Not stated."""
+    CONSCIOUSNESS_ALERT: _Consciousness.ValueType  # 1
+    """Awake."""
+    CONSCIOUSNESS_AWAKENS_SPONTANEOUSLY: _Consciousness.ValueType  # 2
+    """Awakens spontaneously."""
+    CONSCIOUSNESS_AWAKENS_TO_VOICE: _Consciousness.ValueType  # 3
+    """Awakens to voice."""
+    CONSCIOUSNESS_AWAKENS_TO_TOUCH: _Consciousness.ValueType  # 4
+    """Awakens only to tactile stimulus."""
+    CONSCIOUSNESS_UNAROUSABLE: _Consciousness.ValueType  # 5
+    """Unarousable, or needs vigorous or repetitive touch; stupor or coma."""
+
+class Consciousness(_Consciousness, metaclass=_ConsciousnessEnumTypeWrapper):
+    """Consciousness is how the patient wakes, ASTCT."""
+
+CONSCIOUSNESS_UNSPECIFIED: Consciousness.ValueType  # 0
+"""Not stated."""
+CONSCIOUSNESS_ALERT: Consciousness.ValueType  # 1
+"""Awake."""
+CONSCIOUSNESS_AWAKENS_SPONTANEOUSLY: Consciousness.ValueType  # 2
+"""Awakens spontaneously."""
+CONSCIOUSNESS_AWAKENS_TO_VOICE: Consciousness.ValueType  # 3
+"""Awakens to voice."""
+CONSCIOUSNESS_AWAKENS_TO_TOUCH: Consciousness.ValueType  # 4
+"""Awakens only to tactile stimulus."""
+CONSCIOUSNESS_UNAROUSABLE: Consciousness.ValueType  # 5
+"""Unarousable, or needs vigorous or repetitive touch; stupor or coma."""
+Global___Consciousness: typing_extensions.TypeAlias = Consciousness
+
+class _Seizure:
+    ValueType = typing.NewType("ValueType", builtins.int)
+    V: typing_extensions.TypeAlias = ValueType
+
+class _SeizureEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._EnumTypeWrapper[_Seizure.ValueType], builtins.type):
+    DESCRIPTOR: google.protobuf.descriptor.EnumDescriptor
+    SEIZURE_UNSPECIFIED: _Seizure.ValueType  # 0
+    """Not stated."""
+    SEIZURE_NONE: _Seizure.ValueType  # 1
+    """None."""
+    SEIZURE_RESOLVING: _Seizure.ValueType  # 2
+    """A clinical seizure that resolves rapidly, or one on the EEG alone that resolves with treatment."""
+    SEIZURE_LIFE_THREATENING: _Seizure.ValueType  # 3
+    """Longer than five minutes, or repetitive without return to baseline in between."""
+
+class Seizure(_Seizure, metaclass=_SeizureEnumTypeWrapper):
+    """Seizure is what seizures there were, ASTCT."""
+
+SEIZURE_UNSPECIFIED: Seizure.ValueType  # 0
+"""Not stated."""
+SEIZURE_NONE: Seizure.ValueType  # 1
+"""None."""
+SEIZURE_RESOLVING: Seizure.ValueType  # 2
+"""A clinical seizure that resolves rapidly, or one on the EEG alone that resolves with treatment."""
+SEIZURE_LIFE_THREATENING: Seizure.ValueType  # 3
+"""Longer than five minutes, or repetitive without return to baseline in between."""
+Global___Seizure: typing_extensions.TypeAlias = Seizure
+
+class _MotorWeakness:
+    ValueType = typing.NewType("ValueType", builtins.int)
+    V: typing_extensions.TypeAlias = ValueType
+
+class _MotorWeaknessEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._EnumTypeWrapper[_MotorWeakness.ValueType], builtins.type):
+    DESCRIPTOR: google.protobuf.descriptor.EnumDescriptor
+    MOTOR_WEAKNESS_UNSPECIFIED: _MotorWeakness.ValueType  # 0
+    """Not stated."""
+    MOTOR_WEAKNESS_NONE: _MotorWeakness.ValueType  # 1
+    """None."""
+    MOTOR_WEAKNESS_DEEP_FOCAL: _MotorWeakness.ValueType  # 2
+    """Such as hemiparesis or paraparesis."""
+
+class MotorWeakness(_MotorWeakness, metaclass=_MotorWeaknessEnumTypeWrapper):
+    """MotorWeakness is whether there is deep focal motor weakness, ASTCT."""
+
+MOTOR_WEAKNESS_UNSPECIFIED: MotorWeakness.ValueType  # 0
+"""Not stated."""
+MOTOR_WEAKNESS_NONE: MotorWeakness.ValueType  # 1
+"""None."""
+MOTOR_WEAKNESS_DEEP_FOCAL: MotorWeakness.ValueType  # 2
+"""Such as hemiparesis or paraparesis."""
+Global___MotorWeakness: typing_extensions.TypeAlias = MotorWeakness
+
+class _CerebralOedema:
+    ValueType = typing.NewType("ValueType", builtins.int)
+    V: typing_extensions.TypeAlias = ValueType
+
+class _CerebralOedemaEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._EnumTypeWrapper[_CerebralOedema.ValueType], builtins.type):
+    DESCRIPTOR: google.protobuf.descriptor.EnumDescriptor
+    CEREBRAL_OEDEMA_UNSPECIFIED: _CerebralOedema.ValueType  # 0
+    """Not stated."""
+    CEREBRAL_OEDEMA_NONE: _CerebralOedema.ValueType  # 1
+    """None."""
+    CEREBRAL_OEDEMA_FOCAL: _CerebralOedema.ValueType  # 2
+    """Focal or local oedema on neuroimaging."""
+    CEREBRAL_OEDEMA_DIFFUSE: _CerebralOedema.ValueType  # 3
+    """Diffuse oedema, posturing, sixth nerve palsy, papilloedema or Cushing's triad."""
+
+class CerebralOedema(_CerebralOedema, metaclass=_CerebralOedemaEnumTypeWrapper):
+    """CerebralOedema is whether there is raised intracranial pressure or oedema, ASTCT."""
+
+CEREBRAL_OEDEMA_UNSPECIFIED: CerebralOedema.ValueType  # 0
+"""Not stated."""
+CEREBRAL_OEDEMA_NONE: CerebralOedema.ValueType  # 1
+"""None."""
+CEREBRAL_OEDEMA_FOCAL: CerebralOedema.ValueType  # 2
+"""Focal or local oedema on neuroimaging."""
+CEREBRAL_OEDEMA_DIFFUSE: CerebralOedema.ValueType  # 3
+"""Diffuse oedema, posturing, sixth nerve palsy, papilloedema or Cushing's triad."""
+Global___CerebralOedema: typing_extensions.TypeAlias = CerebralOedema
+
+class _EventOutcome:
+    ValueType = typing.NewType("ValueType", builtins.int)
+    V: typing_extensions.TypeAlias = ValueType
+
+class _EventOutcomeEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._EnumTypeWrapper[_EventOutcome.ValueType], builtins.type):
+    DESCRIPTOR: google.protobuf.descriptor.EnumDescriptor
+    EVENT_OUTCOME_UNSPECIFIED: _EventOutcome.ValueType  # 0
+    """Not stated."""
+    EVENT_OUTCOME_RESOLVED: _EventOutcome.ValueType  # 1
+    """It has gone."""
+    EVENT_OUTCOME_RESOLVING: _EventOutcome.ValueType  # 2
+    """It is going."""
+    EVENT_OUTCOME_NOT_RESOLVED: _EventOutcome.ValueType  # 3
+    """It is still there."""
+    EVENT_OUTCOME_RESOLVED_WITH_SEQUELAE: _EventOutcome.ValueType  # 4
+    """It has gone and left something."""
+    EVENT_OUTCOME_FATAL: _EventOutcome.ValueType  # 5
+    """The patient died of it."""
+    EVENT_OUTCOME_UNKNOWN: _EventOutcome.ValueType  # 6
+    """Nobody knows."""
+
+class EventOutcome(_EventOutcome, metaclass=_EventOutcomeEnumTypeWrapper):
+    """EventOutcome is what became of a toxicity or adverse event."""
+
+EVENT_OUTCOME_UNSPECIFIED: EventOutcome.ValueType  # 0
+"""Not stated."""
+EVENT_OUTCOME_RESOLVED: EventOutcome.ValueType  # 1
+"""It has gone."""
+EVENT_OUTCOME_RESOLVING: EventOutcome.ValueType  # 2
+"""It is going."""
+EVENT_OUTCOME_NOT_RESOLVED: EventOutcome.ValueType  # 3
+"""It is still there."""
+EVENT_OUTCOME_RESOLVED_WITH_SEQUELAE: EventOutcome.ValueType  # 4
+"""It has gone and left something."""
+EVENT_OUTCOME_FATAL: EventOutcome.ValueType  # 5
+"""The patient died of it."""
+EVENT_OUTCOME_UNKNOWN: EventOutcome.ValueType  # 6
+"""Nobody knows."""
+Global___EventOutcome: typing_extensions.TypeAlias = EventOutcome
+
+class _FollowUpOutcome:
+    ValueType = typing.NewType("ValueType", builtins.int)
+    V: typing_extensions.TypeAlias = ValueType
+
+class _FollowUpOutcomeEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._EnumTypeWrapper[_FollowUpOutcome.ValueType], builtins.type):
+    DESCRIPTOR: google.protobuf.descriptor.EnumDescriptor
+    FOLLOW_UP_OUTCOME_UNSPECIFIED: _FollowUpOutcome.ValueType  # 0
+    """Not stated."""
+    FOLLOW_UP_OUTCOME_SEEN: _FollowUpOutcome.ValueType  # 1
+    """The patient was seen or spoken to."""
+    FOLLOW_UP_OUTCOME_MISSED: _FollowUpOutcome.ValueType  # 2
+    """The patient was not reached this time."""
+    FOLLOW_UP_OUTCOME_LOST: _FollowUpOutcome.ValueType  # 3
+    """Contact is lost; no more visits are due."""
+    FOLLOW_UP_OUTCOME_DECLINED: _FollowUpOutcome.ValueType  # 4
+    """The patient wants no more visits; none are due."""
+    FOLLOW_UP_OUTCOME_DECEASED: _FollowUpOutcome.ValueType  # 5
+    """The patient has died; no more visits are due."""
+
+class FollowUpOutcome(_FollowUpOutcome, metaclass=_FollowUpOutcomeEnumTypeWrapper):
+    """FollowUpOutcome is what became of a visit after infusion."""
+
+FOLLOW_UP_OUTCOME_UNSPECIFIED: FollowUpOutcome.ValueType  # 0
+"""Not stated."""
+FOLLOW_UP_OUTCOME_SEEN: FollowUpOutcome.ValueType  # 1
+"""The patient was seen or spoken to."""
+FOLLOW_UP_OUTCOME_MISSED: FollowUpOutcome.ValueType  # 2
+"""The patient was not reached this time."""
+FOLLOW_UP_OUTCOME_LOST: FollowUpOutcome.ValueType  # 3
+"""Contact is lost; no more visits are due."""
+FOLLOW_UP_OUTCOME_DECLINED: FollowUpOutcome.ValueType  # 4
+"""The patient wants no more visits; none are due."""
+FOLLOW_UP_OUTCOME_DECEASED: FollowUpOutcome.ValueType  # 5
+"""The patient has died; no more visits are due."""
+Global___FollowUpOutcome: typing_extensions.TypeAlias = FollowUpOutcome
+
 @typing.final
 class MaterialIssued(google.protobuf.message.Message):
     """MaterialIssued issues a bag from the cell laboratory to the ward; the ward's person co-signs."""
@@ -147,6 +483,7 @@ class MaterialThawed(google.protobuf.message.Message):
     UNIT_FIELD_NUMBER: builtins.int
     EQUIPMENT_FIELD_NUMBER: builtins.int
     INTACT_FIELD_NUMBER: builtins.int
+    USABLE_UNTIL_UNIX_MICROS_FIELD_NUMBER: builtins.int
     SCANS_FIELD_NUMBER: builtins.int
     CIRCUMSTANCES_FIELD_NUMBER: builtins.int
     DOCUMENTS_FIELD_NUMBER: builtins.int
@@ -158,6 +495,8 @@ class MaterialThawed(google.protobuf.message.Message):
     """Bath or device."""
     intact: builtins.bool
     """True if the bag is whole after the thaw."""
+    usable_until_unix_micros: builtins.int
+    """Until when the thawed bag may be used, microseconds since 1970-01-01T00:00:00Z."""
     procedure: builtins.str
     """Procedure followed, with its version."""
     replaces: builtins.bytes
@@ -185,14 +524,16 @@ class MaterialThawed(google.protobuf.message.Message):
         unit: cellcustody.v1.common_pb2.Unit | None = ...,
         equipment: builtins.str = ...,
         intact: builtins.bool = ...,
+        usable_until_unix_micros: builtins.int | None = ...,
         scans: collections.abc.Iterable[cellcustody.v1.common_pb2.Scan] | None = ...,
         circumstances: cellcustody.v1.common_pb2.Circumstances | None = ...,
         documents: collections.abc.Iterable[cellcustody.v1.common_pb2.Document] | None = ...,
         procedure: builtins.str = ...,
         replaces: builtins.bytes = ...,
     ) -> None: ...
-    def HasField(self, field_name: typing.Literal["circumstances", b"circumstances", "unit", b"unit"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["circumstances", b"circumstances", "documents", b"documents", "equipment", b"equipment", "intact", b"intact", "material", b"material", "procedure", b"procedure", "replaces", b"replaces", "scans", b"scans", "unit", b"unit"]) -> None: ...
+    def HasField(self, field_name: typing.Literal["_usable_until_unix_micros", b"_usable_until_unix_micros", "circumstances", b"circumstances", "unit", b"unit", "usable_until_unix_micros", b"usable_until_unix_micros"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["_usable_until_unix_micros", b"_usable_until_unix_micros", "circumstances", b"circumstances", "documents", b"documents", "equipment", b"equipment", "intact", b"intact", "material", b"material", "procedure", b"procedure", "replaces", b"replaces", "scans", b"scans", "unit", b"unit", "usable_until_unix_micros", b"usable_until_unix_micros"]) -> None: ...
+    def WhichOneof(self, oneof_group: typing.Literal["_usable_until_unix_micros", b"_usable_until_unix_micros"]) -> typing.Literal["usable_until_unix_micros"] | None: ...
 
 Global___MaterialThawed: typing_extensions.TypeAlias = MaterialThawed
 
@@ -207,6 +548,11 @@ class BedsideChecked(google.protobuf.message.Message):
     COI_READ_FIELD_NUMBER: builtins.int
     DIN_READ_FIELD_NUMBER: builtins.int
     PATIENT_PRESENT_FIELD_NUMBER: builtins.int
+    MPHO_UI_READ_FIELD_NUMBER: builtins.int
+    EXPIRES_READ_UNIX_MICROS_FIELD_NUMBER: builtins.int
+    RELEASE_CERTIFICATE_FIELD_NUMBER: builtins.int
+    RESCUE_MEDICINES_FIELD_NUMBER: builtins.int
+    READINESS_CERTIFICATE_FIELD_NUMBER: builtins.int
     SCANS_FIELD_NUMBER: builtins.int
     CIRCUMSTANCES_FIELD_NUMBER: builtins.int
     DOCUMENTS_FIELD_NUMBER: builtins.int
@@ -220,6 +566,12 @@ class BedsideChecked(google.protobuf.message.Message):
     """Donation number as read from the bag, with check character; empty if the label bears none."""
     patient_present: builtins.bool
     """True if the patient was present."""
+    mpho_ui_read: builtins.str
+    """Medicinal product unique identifier as read from the bag (ISBT 128 MPHO-UI); empty if the label bears none."""
+    expires_read_unix_micros: builtins.int
+    """Expiry as read from the label, microseconds since 1970-01-01T00:00:00Z."""
+    readiness_certificate: builtins.bytes
+    """The readiness certificate that a check without a connection rests on, whole, as the ledger signed it."""
     procedure: builtins.str
     """Procedure followed, with its version."""
     replaces: builtins.bytes
@@ -227,6 +579,14 @@ class BedsideChecked(google.protobuf.message.Message):
     @property
     def patient_identifiers(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[cellcustody.v1.common_pb2.PatientIdentifier]:
         """What was read from the patient; the vault compares."""
+
+    @property
+    def release_certificate(self) -> cellcustody.v1.common_pb2.Document:
+        """Certificate that releases the bag for infusion, as it lay at the bedside, by digest."""
+
+    @property
+    def rescue_medicines(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[Global___RescueMedicine]:
+        """Medicines against reactions that were at hand."""
 
     @property
     def scans(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[cellcustody.v1.common_pb2.Scan]:
@@ -248,14 +608,20 @@ class BedsideChecked(google.protobuf.message.Message):
         coi_read: builtins.str = ...,
         din_read: builtins.str = ...,
         patient_present: builtins.bool = ...,
+        mpho_ui_read: builtins.str = ...,
+        expires_read_unix_micros: builtins.int | None = ...,
+        release_certificate: cellcustody.v1.common_pb2.Document | None = ...,
+        rescue_medicines: collections.abc.Iterable[Global___RescueMedicine] | None = ...,
+        readiness_certificate: builtins.bytes = ...,
         scans: collections.abc.Iterable[cellcustody.v1.common_pb2.Scan] | None = ...,
         circumstances: cellcustody.v1.common_pb2.Circumstances | None = ...,
         documents: collections.abc.Iterable[cellcustody.v1.common_pb2.Document] | None = ...,
         procedure: builtins.str = ...,
         replaces: builtins.bytes = ...,
     ) -> None: ...
-    def HasField(self, field_name: typing.Literal["circumstances", b"circumstances"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["circumstances", b"circumstances", "coi_read", b"coi_read", "din_read", b"din_read", "documents", b"documents", "material", b"material", "patient_identifiers", b"patient_identifiers", "patient_present", b"patient_present", "procedure", b"procedure", "replaces", b"replaces", "scans", b"scans"]) -> None: ...
+    def HasField(self, field_name: typing.Literal["_expires_read_unix_micros", b"_expires_read_unix_micros", "circumstances", b"circumstances", "expires_read_unix_micros", b"expires_read_unix_micros", "release_certificate", b"release_certificate"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["_expires_read_unix_micros", b"_expires_read_unix_micros", "circumstances", b"circumstances", "coi_read", b"coi_read", "din_read", b"din_read", "documents", b"documents", "expires_read_unix_micros", b"expires_read_unix_micros", "material", b"material", "mpho_ui_read", b"mpho_ui_read", "patient_identifiers", b"patient_identifiers", "patient_present", b"patient_present", "procedure", b"procedure", "readiness_certificate", b"readiness_certificate", "release_certificate", b"release_certificate", "replaces", b"replaces", "rescue_medicines", b"rescue_medicines", "scans", b"scans"]) -> None: ...
+    def WhichOneof(self, oneof_group: typing.Literal["_expires_read_unix_micros", b"_expires_read_unix_micros"]) -> typing.Literal["expires_read_unix_micros"] | None: ...
 
 Global___BedsideChecked: typing_extensions.TypeAlias = BedsideChecked
 
@@ -268,6 +634,9 @@ class InfusionStarted(google.protobuf.message.Message):
     MATERIAL_FIELD_NUMBER: builtins.int
     UNIT_FIELD_NUMBER: builtins.int
     BEDSIDE_CHECK_FIELD_NUMBER: builtins.int
+    BAG_ORDER_FIELD_NUMBER: builtins.int
+    RATE_FIELD_NUMBER: builtins.int
+    LINE_FIELD_NUMBER: builtins.int
     SCANS_FIELD_NUMBER: builtins.int
     CIRCUMSTANCES_FIELD_NUMBER: builtins.int
     DOCUMENTS_FIELD_NUMBER: builtins.int
@@ -277,6 +646,10 @@ class InfusionStarted(google.protobuf.message.Message):
     """The material, 16 bytes."""
     bedside_check: builtins.bytes
     """Digest of the BedsideChecked relied on, 32 bytes."""
+    bag_order: builtins.int
+    """Which bag of the dose this is, from 1."""
+    line: builtins.str
+    """Line and filter used."""
     procedure: builtins.str
     """Procedure followed, with its version."""
     replaces: builtins.bytes
@@ -284,6 +657,10 @@ class InfusionStarted(google.protobuf.message.Message):
     @property
     def unit(self) -> cellcustody.v1.common_pb2.Unit:
         """The unit that infuses."""
+
+    @property
+    def rate(self) -> cellcustody.v1.common_pb2.Quantity:
+        """Rate of infusion."""
 
     @property
     def scans(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[cellcustody.v1.common_pb2.Scan]:
@@ -303,14 +680,17 @@ class InfusionStarted(google.protobuf.message.Message):
         material: builtins.bytes = ...,
         unit: cellcustody.v1.common_pb2.Unit | None = ...,
         bedside_check: builtins.bytes = ...,
+        bag_order: builtins.int = ...,
+        rate: cellcustody.v1.common_pb2.Quantity | None = ...,
+        line: builtins.str = ...,
         scans: collections.abc.Iterable[cellcustody.v1.common_pb2.Scan] | None = ...,
         circumstances: cellcustody.v1.common_pb2.Circumstances | None = ...,
         documents: collections.abc.Iterable[cellcustody.v1.common_pb2.Document] | None = ...,
         procedure: builtins.str = ...,
         replaces: builtins.bytes = ...,
     ) -> None: ...
-    def HasField(self, field_name: typing.Literal["circumstances", b"circumstances", "unit", b"unit"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["bedside_check", b"bedside_check", "circumstances", b"circumstances", "documents", b"documents", "material", b"material", "procedure", b"procedure", "replaces", b"replaces", "scans", b"scans", "unit", b"unit"]) -> None: ...
+    def HasField(self, field_name: typing.Literal["circumstances", b"circumstances", "rate", b"rate", "unit", b"unit"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["bag_order", b"bag_order", "bedside_check", b"bedside_check", "circumstances", b"circumstances", "documents", b"documents", "line", b"line", "material", b"material", "procedure", b"procedure", "rate", b"rate", "replaces", b"replaces", "scans", b"scans", "unit", b"unit"]) -> None: ...
 
 Global___InfusionStarted: typing_extensions.TypeAlias = InfusionStarted
 
@@ -325,6 +705,7 @@ class InfusionStopped(google.protobuf.message.Message):
     OUTCOME_FIELD_NUMBER: builtins.int
     REMAINDER_FIELD_NUMBER: builtins.int
     GIVEN_FIELD_NUMBER: builtins.int
+    STOP_REASON_FIELD_NUMBER: builtins.int
     SCANS_FIELD_NUMBER: builtins.int
     CIRCUMSTANCES_FIELD_NUMBER: builtins.int
     DOCUMENTS_FIELD_NUMBER: builtins.int
@@ -336,6 +717,8 @@ class InfusionStopped(google.protobuf.message.Message):
     """Digest of the InfusionStarted, 32 bytes; absent if infusion never began."""
     outcome: Global___InfusionOutcome.ValueType
     """How it ended."""
+    stop_reason: builtins.str
+    """Why it was stopped before the end."""
     procedure: builtins.str
     """Procedure followed, with its version."""
     replaces: builtins.bytes
@@ -368,6 +751,7 @@ class InfusionStopped(google.protobuf.message.Message):
         outcome: Global___InfusionOutcome.ValueType = ...,
         remainder: cellcustody.v1.common_pb2.Quantity | None = ...,
         given: cellcustody.v1.common_pb2.Quantity | None = ...,
+        stop_reason: builtins.str = ...,
         scans: collections.abc.Iterable[cellcustody.v1.common_pb2.Scan] | None = ...,
         circumstances: cellcustody.v1.common_pb2.Circumstances | None = ...,
         documents: collections.abc.Iterable[cellcustody.v1.common_pb2.Document] | None = ...,
@@ -375,7 +759,7 @@ class InfusionStopped(google.protobuf.message.Message):
         replaces: builtins.bytes = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["circumstances", b"circumstances", "given", b"given", "remainder", b"remainder"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["circumstances", b"circumstances", "documents", b"documents", "given", b"given", "material", b"material", "outcome", b"outcome", "procedure", b"procedure", "remainder", b"remainder", "replaces", b"replaces", "scans", b"scans", "started", b"started"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["circumstances", b"circumstances", "documents", b"documents", "given", b"given", "material", b"material", "outcome", b"outcome", "procedure", b"procedure", "remainder", b"remainder", "replaces", b"replaces", "scans", b"scans", "started", b"started", "stop_reason", b"stop_reason"]) -> None: ...
 
 Global___InfusionStopped: typing_extensions.TypeAlias = InfusionStopped
 
@@ -448,6 +832,7 @@ class MaterialDestroyed(google.protobuf.message.Message):
     UNIT_FIELD_NUMBER: builtins.int
     METHOD_FIELD_NUMBER: builtins.int
     QUANTITY_FIELD_NUMBER: builtins.int
+    CERTIFICATE_FIELD_NUMBER: builtins.int
     SCANS_FIELD_NUMBER: builtins.int
     CIRCUMSTANCES_FIELD_NUMBER: builtins.int
     DOCUMENTS_FIELD_NUMBER: builtins.int
@@ -470,6 +855,10 @@ class MaterialDestroyed(google.protobuf.message.Message):
         """How much."""
 
     @property
+    def certificate(self) -> cellcustody.v1.common_pb2.Document:
+        """Certificate of the destruction, by digest."""
+
+    @property
     def scans(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[cellcustody.v1.common_pb2.Scan]:
         """What was scanned or typed, raw."""
 
@@ -488,14 +877,15 @@ class MaterialDestroyed(google.protobuf.message.Message):
         unit: cellcustody.v1.common_pb2.Unit | None = ...,
         method: builtins.str = ...,
         quantity: cellcustody.v1.common_pb2.Quantity | None = ...,
+        certificate: cellcustody.v1.common_pb2.Document | None = ...,
         scans: collections.abc.Iterable[cellcustody.v1.common_pb2.Scan] | None = ...,
         circumstances: cellcustody.v1.common_pb2.Circumstances | None = ...,
         documents: collections.abc.Iterable[cellcustody.v1.common_pb2.Document] | None = ...,
         procedure: builtins.str = ...,
         replaces: builtins.bytes = ...,
     ) -> None: ...
-    def HasField(self, field_name: typing.Literal["circumstances", b"circumstances", "quantity", b"quantity", "unit", b"unit"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["circumstances", b"circumstances", "documents", b"documents", "material", b"material", "method", b"method", "procedure", b"procedure", "quantity", b"quantity", "replaces", b"replaces", "scans", b"scans", "unit", b"unit"]) -> None: ...
+    def HasField(self, field_name: typing.Literal["certificate", b"certificate", "circumstances", b"circumstances", "quantity", b"quantity", "unit", b"unit"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["certificate", b"certificate", "circumstances", b"circumstances", "documents", b"documents", "material", b"material", "method", b"method", "procedure", b"procedure", "quantity", b"quantity", "replaces", b"replaces", "scans", b"scans", "unit", b"unit"]) -> None: ...
 
 Global___MaterialDestroyed: typing_extensions.TypeAlias = MaterialDestroyed
 
@@ -613,6 +1003,9 @@ class FollowUpRecorded(google.protobuf.message.Message):
 
     VISIT_FIELD_NUMBER: builtins.int
     OBSERVATIONS_FIELD_NUMBER: builtins.int
+    OUTCOME_FIELD_NUMBER: builtins.int
+    PERSISTENCE_FIELD_NUMBER: builtins.int
+    SECONDARY_MALIGNANCY_FIELD_NUMBER: builtins.int
     SCANS_FIELD_NUMBER: builtins.int
     CIRCUMSTANCES_FIELD_NUMBER: builtins.int
     DOCUMENTS_FIELD_NUMBER: builtins.int
@@ -622,10 +1015,18 @@ class FollowUpRecorded(google.protobuf.message.Message):
     """The visit, such as month-3."""
     observations: builtins.str
     """What was found."""
+    outcome: Global___FollowUpOutcome.ValueType
+    """What became of the visit; the schedule rests on it, so that it is no clinical field."""
+    secondary_malignancy: builtins.bool
+    """True if a secondary malignancy was found."""
     procedure: builtins.str
     """Procedure followed, with its version."""
     replaces: builtins.bytes
     """Digest of the fact that this one is to replace, 32 bytes; it has no effect until a StatementCorrected names both."""
+    @property
+    def persistence(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[cellcustody.v1.common_pb2.Measurement]:
+        """How long the cells persist, such as vector copies."""
+
     @property
     def scans(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[cellcustody.v1.common_pb2.Scan]:
         """What was scanned or typed, raw."""
@@ -643,6 +1044,9 @@ class FollowUpRecorded(google.protobuf.message.Message):
         *,
         visit: builtins.str = ...,
         observations: builtins.str = ...,
+        outcome: Global___FollowUpOutcome.ValueType = ...,
+        persistence: collections.abc.Iterable[cellcustody.v1.common_pb2.Measurement] | None = ...,
+        secondary_malignancy: builtins.bool = ...,
         scans: collections.abc.Iterable[cellcustody.v1.common_pb2.Scan] | None = ...,
         circumstances: cellcustody.v1.common_pb2.Circumstances | None = ...,
         documents: collections.abc.Iterable[cellcustody.v1.common_pb2.Document] | None = ...,
@@ -650,7 +1054,7 @@ class FollowUpRecorded(google.protobuf.message.Message):
         replaces: builtins.bytes = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["circumstances", b"circumstances"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["circumstances", b"circumstances", "documents", b"documents", "observations", b"observations", "procedure", b"procedure", "replaces", b"replaces", "scans", b"scans", "visit", b"visit"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["circumstances", b"circumstances", "documents", b"documents", "observations", b"observations", "outcome", b"outcome", "persistence", b"persistence", "procedure", b"procedure", "replaces", b"replaces", "scans", b"scans", "secondary_malignancy", b"secondary_malignancy", "visit", b"visit"]) -> None: ...
 
 Global___FollowUpRecorded: typing_extensions.TypeAlias = FollowUpRecorded
 
@@ -661,12 +1065,15 @@ class TherapyClosed(google.protobuf.message.Message):
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     KEPT_UNTIL_UNIX_MICROS_FIELD_NUMBER: builtins.int
+    CLOSING_REASON_FIELD_NUMBER: builtins.int
     SCANS_FIELD_NUMBER: builtins.int
     CIRCUMSTANCES_FIELD_NUMBER: builtins.int
     DOCUMENTS_FIELD_NUMBER: builtins.int
     PROCEDURE_FIELD_NUMBER: builtins.int
     kept_until_unix_micros: builtins.int
     """Until when its records are kept, microseconds since 1970-01-01T00:00:00Z."""
+    closing_reason: builtins.str
+    """Why it is closed."""
     procedure: builtins.str
     """Procedure followed, with its version."""
     @property
@@ -685,12 +1092,954 @@ class TherapyClosed(google.protobuf.message.Message):
         self,
         *,
         kept_until_unix_micros: builtins.int = ...,
+        closing_reason: builtins.str = ...,
         scans: collections.abc.Iterable[cellcustody.v1.common_pb2.Scan] | None = ...,
         circumstances: cellcustody.v1.common_pb2.Circumstances | None = ...,
         documents: collections.abc.Iterable[cellcustody.v1.common_pb2.Document] | None = ...,
         procedure: builtins.str = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["circumstances", b"circumstances"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["circumstances", b"circumstances", "documents", b"documents", "kept_until_unix_micros", b"kept_until_unix_micros", "procedure", b"procedure", "scans", b"scans"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["circumstances", b"circumstances", "closing_reason", b"closing_reason", "documents", b"documents", "kept_until_unix_micros", b"kept_until_unix_micros", "procedure", b"procedure", "scans", b"scans"]) -> None: ...
 
 Global___TherapyClosed: typing_extensions.TypeAlias = TherapyClosed
+
+@typing.final
+class RescueMedicine(google.protobuf.message.Message):
+    """RescueMedicine is a medicine against reactions, as it was at hand."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    MEDICINE_FIELD_NUMBER: builtins.int
+    DOSES_FIELD_NUMBER: builtins.int
+    medicine: builtins.str
+    """Which, such as tocilizumab."""
+    doses: builtins.int
+    """How many doses."""
+    def __init__(
+        self,
+        *,
+        medicine: builtins.str = ...,
+        doses: builtins.int = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["doses", b"doses", "medicine", b"medicine"]) -> None: ...
+
+Global___RescueMedicine: typing_extensions.TypeAlias = RescueMedicine
+
+@typing.final
+class ConditioningAgent(google.protobuf.message.Message):
+    """ConditioningAgent is an agent given before the infusion."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    AGENT_FIELD_NUMBER: builtins.int
+    DOSE_FIELD_NUMBER: builtins.int
+    DAYS_FIELD_NUMBER: builtins.int
+    agent: builtins.str
+    """Which."""
+    days: builtins.int
+    """On how many days."""
+    @property
+    def dose(self) -> cellcustody.v1.common_pb2.Quantity:
+        """How much in all."""
+
+    def __init__(
+        self,
+        *,
+        agent: builtins.str = ...,
+        dose: cellcustody.v1.common_pb2.Quantity | None = ...,
+        days: builtins.int = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["dose", b"dose"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["agent", b"agent", "days", b"days", "dose", b"dose"]) -> None: ...
+
+Global___ConditioningAgent: typing_extensions.TypeAlias = ConditioningAgent
+
+@typing.final
+class LymphodepletionStarted(google.protobuf.message.Message):
+    """LymphodepletionStarted starts a course of lymphodepletion."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    UNIT_FIELD_NUMBER: builtins.int
+    COURSE_FIELD_NUMBER: builtins.int
+    AGENTS_FIELD_NUMBER: builtins.int
+    SCANS_FIELD_NUMBER: builtins.int
+    CIRCUMSTANCES_FIELD_NUMBER: builtins.int
+    DOCUMENTS_FIELD_NUMBER: builtins.int
+    PROCEDURE_FIELD_NUMBER: builtins.int
+    REPLACES_FIELD_NUMBER: builtins.int
+    course: builtins.int
+    """Which course of lymphodepletion this is in the therapy, from 1."""
+    procedure: builtins.str
+    """Procedure followed, with its version."""
+    replaces: builtins.bytes
+    """Digest of the fact that this one is to replace, 32 bytes; it has no effect until a StatementCorrected names both."""
+    @property
+    def unit(self) -> cellcustody.v1.common_pb2.Unit:
+        """The unit that treats."""
+
+    @property
+    def agents(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[Global___ConditioningAgent]:
+        """Agents planned."""
+
+    @property
+    def scans(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[cellcustody.v1.common_pb2.Scan]:
+        """What was scanned or typed, raw."""
+
+    @property
+    def circumstances(self) -> cellcustody.v1.common_pb2.Circumstances:
+        """Direct, late or from paper, and why."""
+
+    @property
+    def documents(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[cellcustody.v1.common_pb2.Document]:
+        """Documents by digest."""
+
+    def __init__(
+        self,
+        *,
+        unit: cellcustody.v1.common_pb2.Unit | None = ...,
+        course: builtins.int = ...,
+        agents: collections.abc.Iterable[Global___ConditioningAgent] | None = ...,
+        scans: collections.abc.Iterable[cellcustody.v1.common_pb2.Scan] | None = ...,
+        circumstances: cellcustody.v1.common_pb2.Circumstances | None = ...,
+        documents: collections.abc.Iterable[cellcustody.v1.common_pb2.Document] | None = ...,
+        procedure: builtins.str = ...,
+        replaces: builtins.bytes = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["circumstances", b"circumstances", "unit", b"unit"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["agents", b"agents", "circumstances", b"circumstances", "course", b"course", "documents", b"documents", "procedure", b"procedure", "replaces", b"replaces", "scans", b"scans", "unit", b"unit"]) -> None: ...
+
+Global___LymphodepletionStarted: typing_extensions.TypeAlias = LymphodepletionStarted
+
+@typing.final
+class LymphodepletionStopped(google.protobuf.message.Message):
+    """LymphodepletionStopped ends a course of lymphodepletion; the time to the infusion counts from here."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    STARTED_FIELD_NUMBER: builtins.int
+    COMPLETED_FIELD_NUMBER: builtins.int
+    AGENTS_FIELD_NUMBER: builtins.int
+    SCANS_FIELD_NUMBER: builtins.int
+    CIRCUMSTANCES_FIELD_NUMBER: builtins.int
+    DOCUMENTS_FIELD_NUMBER: builtins.int
+    PROCEDURE_FIELD_NUMBER: builtins.int
+    REPLACES_FIELD_NUMBER: builtins.int
+    started: builtins.bytes
+    """Digest of the LymphodepletionStarted, 32 bytes."""
+    completed: builtins.bool
+    """True if the whole course was given."""
+    procedure: builtins.str
+    """Procedure followed, with its version."""
+    replaces: builtins.bytes
+    """Digest of the fact that this one is to replace, 32 bytes; it has no effect until a StatementCorrected names both."""
+    @property
+    def agents(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[Global___ConditioningAgent]:
+        """Agents given."""
+
+    @property
+    def scans(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[cellcustody.v1.common_pb2.Scan]:
+        """What was scanned or typed, raw."""
+
+    @property
+    def circumstances(self) -> cellcustody.v1.common_pb2.Circumstances:
+        """Direct, late or from paper, and why."""
+
+    @property
+    def documents(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[cellcustody.v1.common_pb2.Document]:
+        """Documents by digest."""
+
+    def __init__(
+        self,
+        *,
+        started: builtins.bytes = ...,
+        completed: builtins.bool = ...,
+        agents: collections.abc.Iterable[Global___ConditioningAgent] | None = ...,
+        scans: collections.abc.Iterable[cellcustody.v1.common_pb2.Scan] | None = ...,
+        circumstances: cellcustody.v1.common_pb2.Circumstances | None = ...,
+        documents: collections.abc.Iterable[cellcustody.v1.common_pb2.Document] | None = ...,
+        procedure: builtins.str = ...,
+        replaces: builtins.bytes = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["circumstances", b"circumstances"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["agents", b"agents", "circumstances", b"circumstances", "completed", b"completed", "documents", b"documents", "procedure", b"procedure", "replaces", b"replaces", "scans", b"scans", "started", b"started"]) -> None: ...
+
+Global___LymphodepletionStopped: typing_extensions.TypeAlias = LymphodepletionStopped
+
+@typing.final
+class PremedicationGiven(google.protobuf.message.Message):
+    """PremedicationGiven tells of medicines given shortly before the infusion."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    UNIT_FIELD_NUMBER: builtins.int
+    AGENTS_FIELD_NUMBER: builtins.int
+    SCANS_FIELD_NUMBER: builtins.int
+    CIRCUMSTANCES_FIELD_NUMBER: builtins.int
+    DOCUMENTS_FIELD_NUMBER: builtins.int
+    PROCEDURE_FIELD_NUMBER: builtins.int
+    REPLACES_FIELD_NUMBER: builtins.int
+    procedure: builtins.str
+    """Procedure followed, with its version."""
+    replaces: builtins.bytes
+    """Digest of the fact that this one is to replace, 32 bytes; it has no effect until a StatementCorrected names both."""
+    @property
+    def unit(self) -> cellcustody.v1.common_pb2.Unit:
+        """The unit that treats."""
+
+    @property
+    def agents(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[Global___ConditioningAgent]:
+        """What was given."""
+
+    @property
+    def scans(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[cellcustody.v1.common_pb2.Scan]:
+        """What was scanned or typed, raw."""
+
+    @property
+    def circumstances(self) -> cellcustody.v1.common_pb2.Circumstances:
+        """Direct, late or from paper, and why."""
+
+    @property
+    def documents(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[cellcustody.v1.common_pb2.Document]:
+        """Documents by digest."""
+
+    def __init__(
+        self,
+        *,
+        unit: cellcustody.v1.common_pb2.Unit | None = ...,
+        agents: collections.abc.Iterable[Global___ConditioningAgent] | None = ...,
+        scans: collections.abc.Iterable[cellcustody.v1.common_pb2.Scan] | None = ...,
+        circumstances: cellcustody.v1.common_pb2.Circumstances | None = ...,
+        documents: collections.abc.Iterable[cellcustody.v1.common_pb2.Document] | None = ...,
+        procedure: builtins.str = ...,
+        replaces: builtins.bytes = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["circumstances", b"circumstances", "unit", b"unit"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["agents", b"agents", "circumstances", b"circumstances", "documents", b"documents", "procedure", b"procedure", "replaces", b"replaces", "scans", b"scans", "unit", b"unit"]) -> None: ...
+
+Global___PremedicationGiven: typing_extensions.TypeAlias = PremedicationGiven
+
+@typing.final
+class MaterialReconstituted(google.protobuf.message.Message):
+    """MaterialReconstituted tells of what is done to a thawed bag before it is given. New bags and syringes are
+    materials of their own and go on under the release, issue and thaw of the bag they were made of.
+    """
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    MATERIAL_FIELD_NUMBER: builtins.int
+    RECONSTITUTION_FIELD_NUMBER: builtins.int
+    UNIT_FIELD_NUMBER: builtins.int
+    OUTPUTS_FIELD_NUMBER: builtins.int
+    LEFT_FIELD_NUMBER: builtins.int
+    LOST_FIELD_NUMBER: builtins.int
+    USABLE_UNTIL_UNIX_MICROS_FIELD_NUMBER: builtins.int
+    LOTS_FIELD_NUMBER: builtins.int
+    EQUIPMENT_FIELD_NUMBER: builtins.int
+    SCANS_FIELD_NUMBER: builtins.int
+    CIRCUMSTANCES_FIELD_NUMBER: builtins.int
+    DOCUMENTS_FIELD_NUMBER: builtins.int
+    PROCEDURE_FIELD_NUMBER: builtins.int
+    REPLACES_FIELD_NUMBER: builtins.int
+    material: builtins.bytes
+    """The thawed bag, 16 bytes."""
+    reconstitution: Global___ReconstitutionKind.ValueType
+    """What was done."""
+    usable_until_unix_micros: builtins.int
+    """Until when what was made may be used, microseconds since 1970-01-01T00:00:00Z."""
+    equipment: builtins.str
+    """Device."""
+    procedure: builtins.str
+    """Procedure followed, with its version."""
+    replaces: builtins.bytes
+    """Digest of the fact that this one is to replace, 32 bytes; it has no effect until a StatementCorrected names both."""
+    @property
+    def unit(self) -> cellcustody.v1.common_pb2.Unit:
+        """The unit that does it."""
+
+    @property
+    def outputs(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[cellcustody.v1.common_pb2.NewMaterial]:
+        """New bags and syringes; none if the cells stay in their bag."""
+
+    @property
+    def left(self) -> cellcustody.v1.common_pb2.Quantity:
+        """What the bag holds afterwards; absent if nothing."""
+
+    @property
+    def lost(self) -> cellcustody.v1.common_pb2.Quantity:
+        """What was lost or removed."""
+
+    @property
+    def lots(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[cellcustody.v1.common_pb2.LotUse]:
+        """What it was diluted or washed with."""
+
+    @property
+    def scans(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[cellcustody.v1.common_pb2.Scan]:
+        """What was scanned or typed, raw."""
+
+    @property
+    def circumstances(self) -> cellcustody.v1.common_pb2.Circumstances:
+        """Direct, late or from paper, and why."""
+
+    @property
+    def documents(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[cellcustody.v1.common_pb2.Document]:
+        """Documents by digest."""
+
+    def __init__(
+        self,
+        *,
+        material: builtins.bytes = ...,
+        reconstitution: Global___ReconstitutionKind.ValueType = ...,
+        unit: cellcustody.v1.common_pb2.Unit | None = ...,
+        outputs: collections.abc.Iterable[cellcustody.v1.common_pb2.NewMaterial] | None = ...,
+        left: cellcustody.v1.common_pb2.Quantity | None = ...,
+        lost: cellcustody.v1.common_pb2.Quantity | None = ...,
+        usable_until_unix_micros: builtins.int | None = ...,
+        lots: collections.abc.Iterable[cellcustody.v1.common_pb2.LotUse] | None = ...,
+        equipment: builtins.str = ...,
+        scans: collections.abc.Iterable[cellcustody.v1.common_pb2.Scan] | None = ...,
+        circumstances: cellcustody.v1.common_pb2.Circumstances | None = ...,
+        documents: collections.abc.Iterable[cellcustody.v1.common_pb2.Document] | None = ...,
+        procedure: builtins.str = ...,
+        replaces: builtins.bytes = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["_usable_until_unix_micros", b"_usable_until_unix_micros", "circumstances", b"circumstances", "left", b"left", "lost", b"lost", "unit", b"unit", "usable_until_unix_micros", b"usable_until_unix_micros"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["_usable_until_unix_micros", b"_usable_until_unix_micros", "circumstances", b"circumstances", "documents", b"documents", "equipment", b"equipment", "left", b"left", "lost", b"lost", "lots", b"lots", "material", b"material", "outputs", b"outputs", "procedure", b"procedure", "reconstitution", b"reconstitution", "replaces", b"replaces", "scans", b"scans", "unit", b"unit", "usable_until_unix_micros", b"usable_until_unix_micros"]) -> None: ...
+    def WhichOneof(self, oneof_group: typing.Literal["_usable_until_unix_micros", b"_usable_until_unix_micros"]) -> typing.Literal["usable_until_unix_micros"] | None: ...
+
+Global___MaterialReconstituted: typing_extensions.TypeAlias = MaterialReconstituted
+
+@typing.final
+class BreachDecided(google.protobuf.message.Message):
+    """BreachDecided is a physician's decision about a bag that was not whole after its thaw. It lifts no hold: quality
+    does, and needs this decision first.
+    """
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    THAWED_FIELD_NUMBER: builtins.int
+    DECISION_FIELD_NUMBER: builtins.int
+    CULTURE_SAMPLE_FIELD_NUMBER: builtins.int
+    DEVIATION_FIELD_NUMBER: builtins.int
+    CLINICAL_REASON_FIELD_NUMBER: builtins.int
+    SCANS_FIELD_NUMBER: builtins.int
+    CIRCUMSTANCES_FIELD_NUMBER: builtins.int
+    DOCUMENTS_FIELD_NUMBER: builtins.int
+    PROCEDURE_FIELD_NUMBER: builtins.int
+    thawed: builtins.bytes
+    """Digest of the MaterialThawed, 32 bytes."""
+    decision: Global___BreachDecision.ValueType
+    """The decision."""
+    culture_sample: builtins.bytes
+    """The sample taken from the bag for culture, 16 bytes."""
+    deviation: builtins.bytes
+    """Digest of the DeviationRaised about it, 32 bytes."""
+    clinical_reason: builtins.str
+    """Why."""
+    procedure: builtins.str
+    """Procedure followed, with its version."""
+    @property
+    def scans(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[cellcustody.v1.common_pb2.Scan]:
+        """What was scanned or typed, raw."""
+
+    @property
+    def circumstances(self) -> cellcustody.v1.common_pb2.Circumstances:
+        """Direct, late or from paper, and why."""
+
+    @property
+    def documents(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[cellcustody.v1.common_pb2.Document]:
+        """Documents by digest."""
+
+    def __init__(
+        self,
+        *,
+        thawed: builtins.bytes = ...,
+        decision: Global___BreachDecision.ValueType = ...,
+        culture_sample: builtins.bytes = ...,
+        deviation: builtins.bytes = ...,
+        clinical_reason: builtins.str = ...,
+        scans: collections.abc.Iterable[cellcustody.v1.common_pb2.Scan] | None = ...,
+        circumstances: cellcustody.v1.common_pb2.Circumstances | None = ...,
+        documents: collections.abc.Iterable[cellcustody.v1.common_pb2.Document] | None = ...,
+        procedure: builtins.str = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["circumstances", b"circumstances"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["circumstances", b"circumstances", "clinical_reason", b"clinical_reason", "culture_sample", b"culture_sample", "decision", b"decision", "deviation", b"deviation", "documents", b"documents", "procedure", b"procedure", "scans", b"scans", "thawed", b"thawed"]) -> None: ...
+
+Global___BreachDecided: typing_extensions.TypeAlias = BreachDecided
+
+@typing.final
+class CrsCriteria(google.protobuf.message.Message):
+    """CrsCriteria are the criteria of cytokine release syndrome, ASTCT consensus."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    FEVER_FIELD_NUMBER: builtins.int
+    HYPOTENSION_FIELD_NUMBER: builtins.int
+    HYPOXIA_FIELD_NUMBER: builtins.int
+    FATAL_FIELD_NUMBER: builtins.int
+    fever: Global___Fever.ValueType
+    """Fever."""
+    hypotension: Global___Hypotension.ValueType
+    """Hypotension."""
+    hypoxia: Global___Hypoxia.ValueType
+    """Hypoxia."""
+    fatal: builtins.bool
+    """True if the patient died of it."""
+    def __init__(
+        self,
+        *,
+        fever: Global___Fever.ValueType = ...,
+        hypotension: Global___Hypotension.ValueType = ...,
+        hypoxia: Global___Hypoxia.ValueType = ...,
+        fatal: builtins.bool = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["fatal", b"fatal", "fever", b"fever", "hypotension", b"hypotension", "hypoxia", b"hypoxia"]) -> None: ...
+
+Global___CrsCriteria: typing_extensions.TypeAlias = CrsCriteria
+
+@typing.final
+class IcansCriteria(google.protobuf.message.Message):
+    """IcansCriteria are the criteria of immune effector cell-associated neurotoxicity, ASTCT consensus."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    ICE_SCORE_FIELD_NUMBER: builtins.int
+    CAPD_SCORE_FIELD_NUMBER: builtins.int
+    CONSCIOUSNESS_FIELD_NUMBER: builtins.int
+    SEIZURE_FIELD_NUMBER: builtins.int
+    MOTOR_WEAKNESS_FIELD_NUMBER: builtins.int
+    CEREBRAL_OEDEMA_FIELD_NUMBER: builtins.int
+    FATAL_FIELD_NUMBER: builtins.int
+    ice_score: builtins.int
+    """Score of the encephalopathy assessment (ICE), 0 to 10; absent for children under twelve and for whom it could not be asked."""
+    capd_score: builtins.int
+    """Score of the paediatric delirium assessment (CAPD), for children under twelve."""
+    consciousness: Global___Consciousness.ValueType
+    """How the patient wakes."""
+    seizure: Global___Seizure.ValueType
+    """Seizures."""
+    motor_weakness: Global___MotorWeakness.ValueType
+    """Motor weakness."""
+    cerebral_oedema: Global___CerebralOedema.ValueType
+    """Raised intracranial pressure or oedema."""
+    fatal: builtins.bool
+    """True if the patient died of it."""
+    def __init__(
+        self,
+        *,
+        ice_score: builtins.int | None = ...,
+        capd_score: builtins.int | None = ...,
+        consciousness: Global___Consciousness.ValueType = ...,
+        seizure: Global___Seizure.ValueType = ...,
+        motor_weakness: Global___MotorWeakness.ValueType = ...,
+        cerebral_oedema: Global___CerebralOedema.ValueType = ...,
+        fatal: builtins.bool = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["_capd_score", b"_capd_score", "_ice_score", b"_ice_score", "capd_score", b"capd_score", "ice_score", b"ice_score"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["_capd_score", b"_capd_score", "_ice_score", b"_ice_score", "capd_score", b"capd_score", "cerebral_oedema", b"cerebral_oedema", "consciousness", b"consciousness", "fatal", b"fatal", "ice_score", b"ice_score", "motor_weakness", b"motor_weakness", "seizure", b"seizure"]) -> None: ...
+    @typing.overload
+    def WhichOneof(self, oneof_group: typing.Literal["_capd_score", b"_capd_score"]) -> typing.Literal["capd_score"] | None: ...
+    @typing.overload
+    def WhichOneof(self, oneof_group: typing.Literal["_ice_score", b"_ice_score"]) -> typing.Literal["ice_score"] | None: ...
+
+Global___IcansCriteria: typing_extensions.TypeAlias = IcansCriteria
+
+@typing.final
+class ToxicityGraded(google.protobuf.message.Message):
+    """ToxicityGraded grades cytokine release syndrome or neurotoxicity by ASTCT consensus, grades 0 to 5; the ledger computes
+    the grade from the criteria and compares.
+    """
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    TOXICITY_FIELD_NUMBER: builtins.int
+    GRADE_FIELD_NUMBER: builtins.int
+    CRS_FIELD_NUMBER: builtins.int
+    ICANS_FIELD_NUMBER: builtins.int
+    DAY_FIELD_NUMBER: builtins.int
+    TREATMENT_FIELD_NUMBER: builtins.int
+    OUTCOME_FIELD_NUMBER: builtins.int
+    MATERIALS_FIELD_NUMBER: builtins.int
+    SCANS_FIELD_NUMBER: builtins.int
+    CIRCUMSTANCES_FIELD_NUMBER: builtins.int
+    DOCUMENTS_FIELD_NUMBER: builtins.int
+    PROCEDURE_FIELD_NUMBER: builtins.int
+    REPLACES_FIELD_NUMBER: builtins.int
+    toxicity: Global___ReactionKind.ValueType
+    """CRS or ICANS."""
+    grade: builtins.int
+    """Grade as stated, 0 to 5."""
+    day: builtins.int
+    """Day after the first infusion, which is day 0; it follows from times that are no secret."""
+    outcome: Global___EventOutcome.ValueType
+    """What became of it."""
+    procedure: builtins.str
+    """Procedure followed, with its version."""
+    replaces: builtins.bytes
+    """Digest of the fact that this one is to replace, 32 bytes; it has no effect until a StatementCorrected names both."""
+    @property
+    def crs(self) -> Global___CrsCriteria:
+        """Criteria of CRS."""
+
+    @property
+    def icans(self) -> Global___IcansCriteria:
+        """Criteria of ICANS."""
+
+    @property
+    def treatment(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[Global___ConditioningAgent]:
+        """What was given against it."""
+
+    @property
+    def materials(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.bytes]:
+        """The materials infused before it, 16 bytes each."""
+
+    @property
+    def scans(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[cellcustody.v1.common_pb2.Scan]:
+        """What was scanned or typed, raw."""
+
+    @property
+    def circumstances(self) -> cellcustody.v1.common_pb2.Circumstances:
+        """Direct, late or from paper, and why."""
+
+    @property
+    def documents(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[cellcustody.v1.common_pb2.Document]:
+        """Documents by digest."""
+
+    def __init__(
+        self,
+        *,
+        toxicity: Global___ReactionKind.ValueType = ...,
+        grade: builtins.int = ...,
+        crs: Global___CrsCriteria | None = ...,
+        icans: Global___IcansCriteria | None = ...,
+        day: builtins.int | None = ...,
+        treatment: collections.abc.Iterable[Global___ConditioningAgent] | None = ...,
+        outcome: Global___EventOutcome.ValueType = ...,
+        materials: collections.abc.Iterable[builtins.bytes] | None = ...,
+        scans: collections.abc.Iterable[cellcustody.v1.common_pb2.Scan] | None = ...,
+        circumstances: cellcustody.v1.common_pb2.Circumstances | None = ...,
+        documents: collections.abc.Iterable[cellcustody.v1.common_pb2.Document] | None = ...,
+        procedure: builtins.str = ...,
+        replaces: builtins.bytes = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["_day", b"_day", "circumstances", b"circumstances", "crs", b"crs", "day", b"day", "icans", b"icans"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["_day", b"_day", "circumstances", b"circumstances", "crs", b"crs", "day", b"day", "documents", b"documents", "grade", b"grade", "icans", b"icans", "materials", b"materials", "outcome", b"outcome", "procedure", b"procedure", "replaces", b"replaces", "scans", b"scans", "toxicity", b"toxicity", "treatment", b"treatment"]) -> None: ...
+    def WhichOneof(self, oneof_group: typing.Literal["_day", b"_day"]) -> typing.Literal["day"] | None: ...
+
+Global___ToxicityGraded: typing_extensions.TypeAlias = ToxicityGraded
+
+@typing.final
+class AdverseEventReported(google.protobuf.message.Message):
+    """AdverseEventReported reports any other adverse event."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    EVENT_FIELD_NUMBER: builtins.int
+    GRADE_FIELD_NUMBER: builtins.int
+    SERIOUS_FIELD_NUMBER: builtins.int
+    DAY_FIELD_NUMBER: builtins.int
+    TREATMENT_FIELD_NUMBER: builtins.int
+    OUTCOME_FIELD_NUMBER: builtins.int
+    MATERIALS_FIELD_NUMBER: builtins.int
+    REPORT_REFERENCE_FIELD_NUMBER: builtins.int
+    SCANS_FIELD_NUMBER: builtins.int
+    CIRCUMSTANCES_FIELD_NUMBER: builtins.int
+    DOCUMENTS_FIELD_NUMBER: builtins.int
+    PROCEDURE_FIELD_NUMBER: builtins.int
+    REPLACES_FIELD_NUMBER: builtins.int
+    event: builtins.str
+    """What happened, by a term of a dictionary or in words."""
+    grade: builtins.int
+    """Grade by CTCAE, 1 to 5."""
+    serious: builtins.bool
+    """True if it is serious."""
+    day: builtins.int
+    """Day after the first infusion, which is day 0."""
+    outcome: Global___EventOutcome.ValueType
+    """What became of it."""
+    report_reference: builtins.str
+    """Reference under which authority or sponsor was told."""
+    procedure: builtins.str
+    """Procedure followed, with its version."""
+    replaces: builtins.bytes
+    """Digest of the fact that this one is to replace, 32 bytes; it has no effect until a StatementCorrected names both."""
+    @property
+    def treatment(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[Global___ConditioningAgent]:
+        """What was given against it."""
+
+    @property
+    def materials(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.bytes]:
+        """The materials infused before it, 16 bytes each."""
+
+    @property
+    def scans(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[cellcustody.v1.common_pb2.Scan]:
+        """What was scanned or typed, raw."""
+
+    @property
+    def circumstances(self) -> cellcustody.v1.common_pb2.Circumstances:
+        """Direct, late or from paper, and why."""
+
+    @property
+    def documents(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[cellcustody.v1.common_pb2.Document]:
+        """Documents by digest."""
+
+    def __init__(
+        self,
+        *,
+        event: builtins.str = ...,
+        grade: builtins.int = ...,
+        serious: builtins.bool = ...,
+        day: builtins.int | None = ...,
+        treatment: collections.abc.Iterable[Global___ConditioningAgent] | None = ...,
+        outcome: Global___EventOutcome.ValueType = ...,
+        materials: collections.abc.Iterable[builtins.bytes] | None = ...,
+        report_reference: builtins.str = ...,
+        scans: collections.abc.Iterable[cellcustody.v1.common_pb2.Scan] | None = ...,
+        circumstances: cellcustody.v1.common_pb2.Circumstances | None = ...,
+        documents: collections.abc.Iterable[cellcustody.v1.common_pb2.Document] | None = ...,
+        procedure: builtins.str = ...,
+        replaces: builtins.bytes = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["_day", b"_day", "circumstances", b"circumstances", "day", b"day"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["_day", b"_day", "circumstances", b"circumstances", "day", b"day", "documents", b"documents", "event", b"event", "grade", b"grade", "materials", b"materials", "outcome", b"outcome", "procedure", b"procedure", "replaces", b"replaces", "report_reference", b"report_reference", "scans", b"scans", "serious", b"serious", "treatment", b"treatment"]) -> None: ...
+    def WhichOneof(self, oneof_group: typing.Literal["_day", b"_day"]) -> typing.Literal["day"] | None: ...
+
+Global___AdverseEventReported: typing_extensions.TypeAlias = AdverseEventReported
+
+@typing.final
+class PatientMonitored(google.protobuf.message.Message):
+    """PatientMonitored tells that the patient was looked at on one day after the infusion."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    UNIT_FIELD_NUMBER: builtins.int
+    DAY_FIELD_NUMBER: builtins.int
+    OBSERVATIONS_FIELD_NUMBER: builtins.int
+    REMARKS_FIELD_NUMBER: builtins.int
+    SCANS_FIELD_NUMBER: builtins.int
+    CIRCUMSTANCES_FIELD_NUMBER: builtins.int
+    DOCUMENTS_FIELD_NUMBER: builtins.int
+    PROCEDURE_FIELD_NUMBER: builtins.int
+    REPLACES_FIELD_NUMBER: builtins.int
+    day: builtins.int
+    """Day after the first infusion, which is day 0."""
+    remarks: builtins.str
+    """In words."""
+    procedure: builtins.str
+    """Procedure followed, with its version."""
+    replaces: builtins.bytes
+    """Digest of the fact that this one is to replace, 32 bytes; it has no effect until a StatementCorrected names both."""
+    @property
+    def unit(self) -> cellcustody.v1.common_pb2.Unit:
+        """The unit that looked."""
+
+    @property
+    def observations(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[cellcustody.v1.common_pb2.Measurement]:
+        """What was seen."""
+
+    @property
+    def scans(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[cellcustody.v1.common_pb2.Scan]:
+        """What was scanned or typed, raw."""
+
+    @property
+    def circumstances(self) -> cellcustody.v1.common_pb2.Circumstances:
+        """Direct, late or from paper, and why."""
+
+    @property
+    def documents(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[cellcustody.v1.common_pb2.Document]:
+        """Documents by digest."""
+
+    def __init__(
+        self,
+        *,
+        unit: cellcustody.v1.common_pb2.Unit | None = ...,
+        day: builtins.int | None = ...,
+        observations: collections.abc.Iterable[cellcustody.v1.common_pb2.Measurement] | None = ...,
+        remarks: builtins.str = ...,
+        scans: collections.abc.Iterable[cellcustody.v1.common_pb2.Scan] | None = ...,
+        circumstances: cellcustody.v1.common_pb2.Circumstances | None = ...,
+        documents: collections.abc.Iterable[cellcustody.v1.common_pb2.Document] | None = ...,
+        procedure: builtins.str = ...,
+        replaces: builtins.bytes = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["_day", b"_day", "circumstances", b"circumstances", "day", b"day", "unit", b"unit"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["_day", b"_day", "circumstances", b"circumstances", "day", b"day", "documents", b"documents", "observations", b"observations", "procedure", b"procedure", "remarks", b"remarks", "replaces", b"replaces", "scans", b"scans", "unit", b"unit"]) -> None: ...
+    def WhichOneof(self, oneof_group: typing.Literal["_day", b"_day"]) -> typing.Literal["day"] | None: ...
+
+Global___PatientMonitored: typing_extensions.TypeAlias = PatientMonitored
+
+@typing.final
+class ResultNotified(google.protobuf.message.Message):
+    """ResultNotified tells the infusing site of a result that came after the infusion."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    RESULT_FIELD_NUMBER: builtins.int
+    TOLD_FIELD_NUMBER: builtins.int
+    ADVICE_FIELD_NUMBER: builtins.int
+    SCANS_FIELD_NUMBER: builtins.int
+    CIRCUMSTANCES_FIELD_NUMBER: builtins.int
+    DOCUMENTS_FIELD_NUMBER: builtins.int
+    PROCEDURE_FIELD_NUMBER: builtins.int
+    REPLACES_FIELD_NUMBER: builtins.int
+    result: builtins.bytes
+    """Digest of the ResultReported, 32 bytes."""
+    procedure: builtins.str
+    """Procedure followed, with its version."""
+    replaces: builtins.bytes
+    """Digest of the fact that this one is to replace, 32 bytes; it has no effect until a StatementCorrected names both."""
+    @property
+    def told(self) -> cellcustody.v1.common_pb2.Unit:
+        """The unit that is told."""
+
+    @property
+    def advice(self) -> cellcustody.v1.common_pb2.Document:
+        """What the sender advises, by digest."""
+
+    @property
+    def scans(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[cellcustody.v1.common_pb2.Scan]:
+        """What was scanned or typed, raw."""
+
+    @property
+    def circumstances(self) -> cellcustody.v1.common_pb2.Circumstances:
+        """Direct, late or from paper, and why."""
+
+    @property
+    def documents(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[cellcustody.v1.common_pb2.Document]:
+        """Documents by digest."""
+
+    def __init__(
+        self,
+        *,
+        result: builtins.bytes = ...,
+        told: cellcustody.v1.common_pb2.Unit | None = ...,
+        advice: cellcustody.v1.common_pb2.Document | None = ...,
+        scans: collections.abc.Iterable[cellcustody.v1.common_pb2.Scan] | None = ...,
+        circumstances: cellcustody.v1.common_pb2.Circumstances | None = ...,
+        documents: collections.abc.Iterable[cellcustody.v1.common_pb2.Document] | None = ...,
+        procedure: builtins.str = ...,
+        replaces: builtins.bytes = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["advice", b"advice", "circumstances", b"circumstances", "told", b"told"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["advice", b"advice", "circumstances", b"circumstances", "documents", b"documents", "procedure", b"procedure", "replaces", b"replaces", "result", b"result", "scans", b"scans", "told", b"told"]) -> None: ...
+
+Global___ResultNotified: typing_extensions.TypeAlias = ResultNotified
+
+@typing.final
+class ResultAcknowledged(google.protobuf.message.Message):
+    """ResultAcknowledged is the infusing site's word that it knows of a late result, and what it will do."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    NOTIFICATION_FIELD_NUMBER: builtins.int
+    UNIT_FIELD_NUMBER: builtins.int
+    PLAN_FIELD_NUMBER: builtins.int
+    SCANS_FIELD_NUMBER: builtins.int
+    CIRCUMSTANCES_FIELD_NUMBER: builtins.int
+    DOCUMENTS_FIELD_NUMBER: builtins.int
+    PROCEDURE_FIELD_NUMBER: builtins.int
+    REPLACES_FIELD_NUMBER: builtins.int
+    notification: builtins.bytes
+    """Digest of the ResultNotified, 32 bytes."""
+    plan: builtins.str
+    """What will be done."""
+    procedure: builtins.str
+    """Procedure followed, with its version."""
+    replaces: builtins.bytes
+    """Digest of the fact that this one is to replace, 32 bytes; it has no effect until a StatementCorrected names both."""
+    @property
+    def unit(self) -> cellcustody.v1.common_pb2.Unit:
+        """The unit that knows."""
+
+    @property
+    def scans(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[cellcustody.v1.common_pb2.Scan]:
+        """What was scanned or typed, raw."""
+
+    @property
+    def circumstances(self) -> cellcustody.v1.common_pb2.Circumstances:
+        """Direct, late or from paper, and why."""
+
+    @property
+    def documents(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[cellcustody.v1.common_pb2.Document]:
+        """Documents by digest."""
+
+    def __init__(
+        self,
+        *,
+        notification: builtins.bytes = ...,
+        unit: cellcustody.v1.common_pb2.Unit | None = ...,
+        plan: builtins.str = ...,
+        scans: collections.abc.Iterable[cellcustody.v1.common_pb2.Scan] | None = ...,
+        circumstances: cellcustody.v1.common_pb2.Circumstances | None = ...,
+        documents: collections.abc.Iterable[cellcustody.v1.common_pb2.Document] | None = ...,
+        procedure: builtins.str = ...,
+        replaces: builtins.bytes = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["circumstances", b"circumstances", "unit", b"unit"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["circumstances", b"circumstances", "documents", b"documents", "notification", b"notification", "plan", b"plan", "procedure", b"procedure", "replaces", b"replaces", "scans", b"scans", "unit", b"unit"]) -> None: ...
+
+Global___ResultAcknowledged: typing_extensions.TypeAlias = ResultAcknowledged
+
+@typing.final
+class RemainderRetained(google.protobuf.message.Message):
+    """RemainderRetained ends a material's way by keeping it for a study, with the patient's consent."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    MATERIAL_FIELD_NUMBER: builtins.int
+    POSITION_FIELD_NUMBER: builtins.int
+    STUDY_FIELD_NUMBER: builtins.int
+    KEPT_UNTIL_UNIX_MICROS_FIELD_NUMBER: builtins.int
+    QUANTITY_FIELD_NUMBER: builtins.int
+    SCANS_FIELD_NUMBER: builtins.int
+    CIRCUMSTANCES_FIELD_NUMBER: builtins.int
+    DOCUMENTS_FIELD_NUMBER: builtins.int
+    PROCEDURE_FIELD_NUMBER: builtins.int
+    REPLACES_FIELD_NUMBER: builtins.int
+    material: builtins.bytes
+    """The material, 16 bytes."""
+    study: builtins.str
+    """The study."""
+    kept_until_unix_micros: builtins.int
+    """Until when, microseconds since 1970-01-01T00:00:00Z."""
+    procedure: builtins.str
+    """Procedure followed, with its version."""
+    replaces: builtins.bytes
+    """Digest of the fact that this one is to replace, 32 bytes; it has no effect until a StatementCorrected names both."""
+    @property
+    def position(self) -> cellcustody.v1.common_pb2.Position:
+        """Where it is kept."""
+
+    @property
+    def quantity(self) -> cellcustody.v1.common_pb2.Quantity:
+        """How much."""
+
+    @property
+    def scans(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[cellcustody.v1.common_pb2.Scan]:
+        """What was scanned or typed, raw."""
+
+    @property
+    def circumstances(self) -> cellcustody.v1.common_pb2.Circumstances:
+        """Direct, late or from paper, and why."""
+
+    @property
+    def documents(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[cellcustody.v1.common_pb2.Document]:
+        """Documents by digest."""
+
+    def __init__(
+        self,
+        *,
+        material: builtins.bytes = ...,
+        position: cellcustody.v1.common_pb2.Position | None = ...,
+        study: builtins.str = ...,
+        kept_until_unix_micros: builtins.int = ...,
+        quantity: cellcustody.v1.common_pb2.Quantity | None = ...,
+        scans: collections.abc.Iterable[cellcustody.v1.common_pb2.Scan] | None = ...,
+        circumstances: cellcustody.v1.common_pb2.Circumstances | None = ...,
+        documents: collections.abc.Iterable[cellcustody.v1.common_pb2.Document] | None = ...,
+        procedure: builtins.str = ...,
+        replaces: builtins.bytes = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["circumstances", b"circumstances", "position", b"position", "quantity", b"quantity"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["circumstances", b"circumstances", "documents", b"documents", "kept_until_unix_micros", b"kept_until_unix_micros", "material", b"material", "position", b"position", "procedure", b"procedure", "quantity", b"quantity", "replaces", b"replaces", "scans", b"scans", "study", b"study"]) -> None: ...
+
+Global___RemainderRetained: typing_extensions.TypeAlias = RemainderRetained
+
+@typing.final
+class TherapyReopened(google.protobuf.message.Message):
+    """TherapyReopened reopens a closed therapy."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    CLOSED_FIELD_NUMBER: builtins.int
+    SCANS_FIELD_NUMBER: builtins.int
+    CIRCUMSTANCES_FIELD_NUMBER: builtins.int
+    DOCUMENTS_FIELD_NUMBER: builtins.int
+    PROCEDURE_FIELD_NUMBER: builtins.int
+    closed: builtins.bytes
+    """Digest of the TherapyClosed, 32 bytes."""
+    procedure: builtins.str
+    """Procedure followed, with its version."""
+    @property
+    def scans(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[cellcustody.v1.common_pb2.Scan]:
+        """What was scanned or typed, raw."""
+
+    @property
+    def circumstances(self) -> cellcustody.v1.common_pb2.Circumstances:
+        """Direct, late or from paper, and why."""
+
+    @property
+    def documents(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[cellcustody.v1.common_pb2.Document]:
+        """Documents by digest."""
+
+    def __init__(
+        self,
+        *,
+        closed: builtins.bytes = ...,
+        scans: collections.abc.Iterable[cellcustody.v1.common_pb2.Scan] | None = ...,
+        circumstances: cellcustody.v1.common_pb2.Circumstances | None = ...,
+        documents: collections.abc.Iterable[cellcustody.v1.common_pb2.Document] | None = ...,
+        procedure: builtins.str = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["circumstances", b"circumstances"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["circumstances", b"circumstances", "closed", b"closed", "documents", b"documents", "procedure", b"procedure", "scans", b"scans"]) -> None: ...
+
+Global___TherapyReopened: typing_extensions.TypeAlias = TherapyReopened
+
+@typing.final
+class CustodianOfRecordChanged(google.protobuf.message.Message):
+    """CustodianOfRecordChanged passes the record of a therapy to another site, whose person co-signs."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    CUSTODIAN_OF_RECORD_FIELD_NUMBER: builtins.int
+    COPY_SHA256_FIELD_NUMBER: builtins.int
+    CHECKPOINT_SIZE_FIELD_NUMBER: builtins.int
+    CHECKPOINT_ROOT_FIELD_NUMBER: builtins.int
+    KEPT_UNTIL_UNIX_MICROS_FIELD_NUMBER: builtins.int
+    SCANS_FIELD_NUMBER: builtins.int
+    CIRCUMSTANCES_FIELD_NUMBER: builtins.int
+    DOCUMENTS_FIELD_NUMBER: builtins.int
+    PROCEDURE_FIELD_NUMBER: builtins.int
+    custodian_of_record: builtins.bytes
+    """The site that keeps the record from now on, 16 bytes."""
+    copy_sha256: builtins.bytes
+    """SHA-256 of the full copy that was handed over, 32 bytes."""
+    checkpoint_size: builtins.int
+    """Size of the log that the copy reaches to."""
+    checkpoint_root: builtins.bytes
+    """Root hash of the log at that size, 32 bytes."""
+    kept_until_unix_micros: builtins.int
+    """Until when the record is kept, microseconds since 1970-01-01T00:00:00Z."""
+    procedure: builtins.str
+    """Procedure followed, with its version."""
+    @property
+    def scans(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[cellcustody.v1.common_pb2.Scan]:
+        """What was scanned or typed, raw."""
+
+    @property
+    def circumstances(self) -> cellcustody.v1.common_pb2.Circumstances:
+        """Direct, late or from paper, and why."""
+
+    @property
+    def documents(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[cellcustody.v1.common_pb2.Document]:
+        """Documents by digest."""
+
+    def __init__(
+        self,
+        *,
+        custodian_of_record: builtins.bytes = ...,
+        copy_sha256: builtins.bytes = ...,
+        checkpoint_size: builtins.int = ...,
+        checkpoint_root: builtins.bytes = ...,
+        kept_until_unix_micros: builtins.int = ...,
+        scans: collections.abc.Iterable[cellcustody.v1.common_pb2.Scan] | None = ...,
+        circumstances: cellcustody.v1.common_pb2.Circumstances | None = ...,
+        documents: collections.abc.Iterable[cellcustody.v1.common_pb2.Document] | None = ...,
+        procedure: builtins.str = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["circumstances", b"circumstances"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["checkpoint_root", b"checkpoint_root", "checkpoint_size", b"checkpoint_size", "circumstances", b"circumstances", "copy_sha256", b"copy_sha256", "custodian_of_record", b"custodian_of_record", "documents", b"documents", "kept_until_unix_micros", b"kept_until_unix_micros", "procedure", b"procedure", "scans", b"scans"]) -> None: ...
+
+Global___CustodianOfRecordChanged: typing_extensions.TypeAlias = CustodianOfRecordChanged

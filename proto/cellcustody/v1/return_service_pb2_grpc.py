@@ -90,6 +90,71 @@ class ReturnServiceStub(object):
                 request_serializer=cellcustody_dot_v1_dot_ledger__service__pb2.SubmitRequest.SerializeToString,
                 response_deserializer=cellcustody_dot_v1_dot_ledger__service__pb2.SubmitResponse.FromString,
                 _registered_method=True)
+        self.StartLymphodepletion = channel.unary_unary(
+                '/cellcustody.v1.ReturnService/StartLymphodepletion',
+                request_serializer=cellcustody_dot_v1_dot_ledger__service__pb2.SubmitRequest.SerializeToString,
+                response_deserializer=cellcustody_dot_v1_dot_ledger__service__pb2.SubmitResponse.FromString,
+                _registered_method=True)
+        self.StopLymphodepletion = channel.unary_unary(
+                '/cellcustody.v1.ReturnService/StopLymphodepletion',
+                request_serializer=cellcustody_dot_v1_dot_ledger__service__pb2.SubmitRequest.SerializeToString,
+                response_deserializer=cellcustody_dot_v1_dot_ledger__service__pb2.SubmitResponse.FromString,
+                _registered_method=True)
+        self.GivePremedication = channel.unary_unary(
+                '/cellcustody.v1.ReturnService/GivePremedication',
+                request_serializer=cellcustody_dot_v1_dot_ledger__service__pb2.SubmitRequest.SerializeToString,
+                response_deserializer=cellcustody_dot_v1_dot_ledger__service__pb2.SubmitResponse.FromString,
+                _registered_method=True)
+        self.ReconstituteMaterial = channel.unary_unary(
+                '/cellcustody.v1.ReturnService/ReconstituteMaterial',
+                request_serializer=cellcustody_dot_v1_dot_ledger__service__pb2.SubmitRequest.SerializeToString,
+                response_deserializer=cellcustody_dot_v1_dot_ledger__service__pb2.SubmitResponse.FromString,
+                _registered_method=True)
+        self.DecideBreach = channel.unary_unary(
+                '/cellcustody.v1.ReturnService/DecideBreach',
+                request_serializer=cellcustody_dot_v1_dot_ledger__service__pb2.SubmitRequest.SerializeToString,
+                response_deserializer=cellcustody_dot_v1_dot_ledger__service__pb2.SubmitResponse.FromString,
+                _registered_method=True)
+        self.GradeToxicity = channel.unary_unary(
+                '/cellcustody.v1.ReturnService/GradeToxicity',
+                request_serializer=cellcustody_dot_v1_dot_ledger__service__pb2.SubmitRequest.SerializeToString,
+                response_deserializer=cellcustody_dot_v1_dot_ledger__service__pb2.SubmitResponse.FromString,
+                _registered_method=True)
+        self.ReportAdverseEvent = channel.unary_unary(
+                '/cellcustody.v1.ReturnService/ReportAdverseEvent',
+                request_serializer=cellcustody_dot_v1_dot_ledger__service__pb2.SubmitRequest.SerializeToString,
+                response_deserializer=cellcustody_dot_v1_dot_ledger__service__pb2.SubmitResponse.FromString,
+                _registered_method=True)
+        self.MonitorPatient = channel.unary_unary(
+                '/cellcustody.v1.ReturnService/MonitorPatient',
+                request_serializer=cellcustody_dot_v1_dot_ledger__service__pb2.SubmitRequest.SerializeToString,
+                response_deserializer=cellcustody_dot_v1_dot_ledger__service__pb2.SubmitResponse.FromString,
+                _registered_method=True)
+        self.NotifyResult = channel.unary_unary(
+                '/cellcustody.v1.ReturnService/NotifyResult',
+                request_serializer=cellcustody_dot_v1_dot_ledger__service__pb2.SubmitRequest.SerializeToString,
+                response_deserializer=cellcustody_dot_v1_dot_ledger__service__pb2.SubmitResponse.FromString,
+                _registered_method=True)
+        self.AcknowledgeResult = channel.unary_unary(
+                '/cellcustody.v1.ReturnService/AcknowledgeResult',
+                request_serializer=cellcustody_dot_v1_dot_ledger__service__pb2.SubmitRequest.SerializeToString,
+                response_deserializer=cellcustody_dot_v1_dot_ledger__service__pb2.SubmitResponse.FromString,
+                _registered_method=True)
+        self.RetainRemainder = channel.unary_unary(
+                '/cellcustody.v1.ReturnService/RetainRemainder',
+                request_serializer=cellcustody_dot_v1_dot_ledger__service__pb2.SubmitRequest.SerializeToString,
+                response_deserializer=cellcustody_dot_v1_dot_ledger__service__pb2.SubmitResponse.FromString,
+                _registered_method=True)
+        self.ReopenTherapy = channel.unary_unary(
+                '/cellcustody.v1.ReturnService/ReopenTherapy',
+                request_serializer=cellcustody_dot_v1_dot_ledger__service__pb2.SubmitRequest.SerializeToString,
+                response_deserializer=cellcustody_dot_v1_dot_ledger__service__pb2.SubmitResponse.FromString,
+                _registered_method=True)
+        self.ChangeCustodianOfRecord = channel.unary_unary(
+                '/cellcustody.v1.ReturnService/ChangeCustodianOfRecord',
+                request_serializer=cellcustody_dot_v1_dot_ledger__service__pb2.SubmitRequest.SerializeToString,
+                response_deserializer=cellcustody_dot_v1_dot_ledger__service__pb2.SubmitResponse.FromString,
+                _registered_method=True)
 
 
 class ReturnServiceServicer(object):
@@ -173,6 +238,97 @@ class ReturnServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def StartLymphodepletion(self, request, context):
+        """Appends a LymphodepletionStarted.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def StopLymphodepletion(self, request, context):
+        """Appends a LymphodepletionStopped.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GivePremedication(self, request, context):
+        """Appends a PremedicationGiven.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ReconstituteMaterial(self, request, context):
+        """Appends a MaterialReconstituted.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def DecideBreach(self, request, context):
+        """Appends a BreachDecided.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GradeToxicity(self, request, context):
+        """Appends a ToxicityGraded.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ReportAdverseEvent(self, request, context):
+        """Appends a AdverseEventReported.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def MonitorPatient(self, request, context):
+        """Appends a PatientMonitored.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def NotifyResult(self, request, context):
+        """Appends a ResultNotified.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def AcknowledgeResult(self, request, context):
+        """Appends a ResultAcknowledged.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RetainRemainder(self, request, context):
+        """Appends a RemainderRetained.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ReopenTherapy(self, request, context):
+        """Appends a TherapyReopened.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ChangeCustodianOfRecord(self, request, context):
+        """Appends a CustodianOfRecordChanged.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_ReturnServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -228,6 +384,71 @@ def add_ReturnServiceServicer_to_server(servicer, server):
             ),
             'CloseTherapy': grpc.unary_unary_rpc_method_handler(
                     servicer.CloseTherapy,
+                    request_deserializer=cellcustody_dot_v1_dot_ledger__service__pb2.SubmitRequest.FromString,
+                    response_serializer=cellcustody_dot_v1_dot_ledger__service__pb2.SubmitResponse.SerializeToString,
+            ),
+            'StartLymphodepletion': grpc.unary_unary_rpc_method_handler(
+                    servicer.StartLymphodepletion,
+                    request_deserializer=cellcustody_dot_v1_dot_ledger__service__pb2.SubmitRequest.FromString,
+                    response_serializer=cellcustody_dot_v1_dot_ledger__service__pb2.SubmitResponse.SerializeToString,
+            ),
+            'StopLymphodepletion': grpc.unary_unary_rpc_method_handler(
+                    servicer.StopLymphodepletion,
+                    request_deserializer=cellcustody_dot_v1_dot_ledger__service__pb2.SubmitRequest.FromString,
+                    response_serializer=cellcustody_dot_v1_dot_ledger__service__pb2.SubmitResponse.SerializeToString,
+            ),
+            'GivePremedication': grpc.unary_unary_rpc_method_handler(
+                    servicer.GivePremedication,
+                    request_deserializer=cellcustody_dot_v1_dot_ledger__service__pb2.SubmitRequest.FromString,
+                    response_serializer=cellcustody_dot_v1_dot_ledger__service__pb2.SubmitResponse.SerializeToString,
+            ),
+            'ReconstituteMaterial': grpc.unary_unary_rpc_method_handler(
+                    servicer.ReconstituteMaterial,
+                    request_deserializer=cellcustody_dot_v1_dot_ledger__service__pb2.SubmitRequest.FromString,
+                    response_serializer=cellcustody_dot_v1_dot_ledger__service__pb2.SubmitResponse.SerializeToString,
+            ),
+            'DecideBreach': grpc.unary_unary_rpc_method_handler(
+                    servicer.DecideBreach,
+                    request_deserializer=cellcustody_dot_v1_dot_ledger__service__pb2.SubmitRequest.FromString,
+                    response_serializer=cellcustody_dot_v1_dot_ledger__service__pb2.SubmitResponse.SerializeToString,
+            ),
+            'GradeToxicity': grpc.unary_unary_rpc_method_handler(
+                    servicer.GradeToxicity,
+                    request_deserializer=cellcustody_dot_v1_dot_ledger__service__pb2.SubmitRequest.FromString,
+                    response_serializer=cellcustody_dot_v1_dot_ledger__service__pb2.SubmitResponse.SerializeToString,
+            ),
+            'ReportAdverseEvent': grpc.unary_unary_rpc_method_handler(
+                    servicer.ReportAdverseEvent,
+                    request_deserializer=cellcustody_dot_v1_dot_ledger__service__pb2.SubmitRequest.FromString,
+                    response_serializer=cellcustody_dot_v1_dot_ledger__service__pb2.SubmitResponse.SerializeToString,
+            ),
+            'MonitorPatient': grpc.unary_unary_rpc_method_handler(
+                    servicer.MonitorPatient,
+                    request_deserializer=cellcustody_dot_v1_dot_ledger__service__pb2.SubmitRequest.FromString,
+                    response_serializer=cellcustody_dot_v1_dot_ledger__service__pb2.SubmitResponse.SerializeToString,
+            ),
+            'NotifyResult': grpc.unary_unary_rpc_method_handler(
+                    servicer.NotifyResult,
+                    request_deserializer=cellcustody_dot_v1_dot_ledger__service__pb2.SubmitRequest.FromString,
+                    response_serializer=cellcustody_dot_v1_dot_ledger__service__pb2.SubmitResponse.SerializeToString,
+            ),
+            'AcknowledgeResult': grpc.unary_unary_rpc_method_handler(
+                    servicer.AcknowledgeResult,
+                    request_deserializer=cellcustody_dot_v1_dot_ledger__service__pb2.SubmitRequest.FromString,
+                    response_serializer=cellcustody_dot_v1_dot_ledger__service__pb2.SubmitResponse.SerializeToString,
+            ),
+            'RetainRemainder': grpc.unary_unary_rpc_method_handler(
+                    servicer.RetainRemainder,
+                    request_deserializer=cellcustody_dot_v1_dot_ledger__service__pb2.SubmitRequest.FromString,
+                    response_serializer=cellcustody_dot_v1_dot_ledger__service__pb2.SubmitResponse.SerializeToString,
+            ),
+            'ReopenTherapy': grpc.unary_unary_rpc_method_handler(
+                    servicer.ReopenTherapy,
+                    request_deserializer=cellcustody_dot_v1_dot_ledger__service__pb2.SubmitRequest.FromString,
+                    response_serializer=cellcustody_dot_v1_dot_ledger__service__pb2.SubmitResponse.SerializeToString,
+            ),
+            'ChangeCustodianOfRecord': grpc.unary_unary_rpc_method_handler(
+                    servicer.ChangeCustodianOfRecord,
                     request_deserializer=cellcustody_dot_v1_dot_ledger__service__pb2.SubmitRequest.FromString,
                     response_serializer=cellcustody_dot_v1_dot_ledger__service__pb2.SubmitResponse.SerializeToString,
             ),
@@ -528,6 +749,357 @@ class ReturnService(object):
             request,
             target,
             '/cellcustody.v1.ReturnService/CloseTherapy',
+            cellcustody_dot_v1_dot_ledger__service__pb2.SubmitRequest.SerializeToString,
+            cellcustody_dot_v1_dot_ledger__service__pb2.SubmitResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def StartLymphodepletion(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/cellcustody.v1.ReturnService/StartLymphodepletion',
+            cellcustody_dot_v1_dot_ledger__service__pb2.SubmitRequest.SerializeToString,
+            cellcustody_dot_v1_dot_ledger__service__pb2.SubmitResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def StopLymphodepletion(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/cellcustody.v1.ReturnService/StopLymphodepletion',
+            cellcustody_dot_v1_dot_ledger__service__pb2.SubmitRequest.SerializeToString,
+            cellcustody_dot_v1_dot_ledger__service__pb2.SubmitResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GivePremedication(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/cellcustody.v1.ReturnService/GivePremedication',
+            cellcustody_dot_v1_dot_ledger__service__pb2.SubmitRequest.SerializeToString,
+            cellcustody_dot_v1_dot_ledger__service__pb2.SubmitResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ReconstituteMaterial(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/cellcustody.v1.ReturnService/ReconstituteMaterial',
+            cellcustody_dot_v1_dot_ledger__service__pb2.SubmitRequest.SerializeToString,
+            cellcustody_dot_v1_dot_ledger__service__pb2.SubmitResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DecideBreach(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/cellcustody.v1.ReturnService/DecideBreach',
+            cellcustody_dot_v1_dot_ledger__service__pb2.SubmitRequest.SerializeToString,
+            cellcustody_dot_v1_dot_ledger__service__pb2.SubmitResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GradeToxicity(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/cellcustody.v1.ReturnService/GradeToxicity',
+            cellcustody_dot_v1_dot_ledger__service__pb2.SubmitRequest.SerializeToString,
+            cellcustody_dot_v1_dot_ledger__service__pb2.SubmitResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ReportAdverseEvent(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/cellcustody.v1.ReturnService/ReportAdverseEvent',
+            cellcustody_dot_v1_dot_ledger__service__pb2.SubmitRequest.SerializeToString,
+            cellcustody_dot_v1_dot_ledger__service__pb2.SubmitResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def MonitorPatient(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/cellcustody.v1.ReturnService/MonitorPatient',
+            cellcustody_dot_v1_dot_ledger__service__pb2.SubmitRequest.SerializeToString,
+            cellcustody_dot_v1_dot_ledger__service__pb2.SubmitResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def NotifyResult(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/cellcustody.v1.ReturnService/NotifyResult',
+            cellcustody_dot_v1_dot_ledger__service__pb2.SubmitRequest.SerializeToString,
+            cellcustody_dot_v1_dot_ledger__service__pb2.SubmitResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def AcknowledgeResult(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/cellcustody.v1.ReturnService/AcknowledgeResult',
+            cellcustody_dot_v1_dot_ledger__service__pb2.SubmitRequest.SerializeToString,
+            cellcustody_dot_v1_dot_ledger__service__pb2.SubmitResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RetainRemainder(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/cellcustody.v1.ReturnService/RetainRemainder',
+            cellcustody_dot_v1_dot_ledger__service__pb2.SubmitRequest.SerializeToString,
+            cellcustody_dot_v1_dot_ledger__service__pb2.SubmitResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ReopenTherapy(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/cellcustody.v1.ReturnService/ReopenTherapy',
+            cellcustody_dot_v1_dot_ledger__service__pb2.SubmitRequest.SerializeToString,
+            cellcustody_dot_v1_dot_ledger__service__pb2.SubmitResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ChangeCustodianOfRecord(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/cellcustody.v1.ReturnService/ChangeCustodianOfRecord',
             cellcustody_dot_v1_dot_ledger__service__pb2.SubmitRequest.SerializeToString,
             cellcustody_dot_v1_dot_ledger__service__pb2.SubmitResponse.FromString,
             options,

@@ -201,11 +201,271 @@ _ReturnServiceCloseTherapyType = typing_extensions.TypeVar(
     ],
 )
 
-class ReturnServiceStub(typing.Generic[_ReturnServiceIssueMaterialType, _ReturnServiceThawMaterialType, _ReturnServiceCheckAtBedsideType, _ReturnServiceStartInfusionType, _ReturnServiceStopInfusionType, _ReturnServiceObserveReactionType, _ReturnServiceDestroyMaterialType, _ReturnServiceConsumeMaterialType, _ReturnServiceArchiveMaterialType, _ReturnServiceRecordFollowUpType, _ReturnServiceCloseTherapyType]):
+_ReturnServiceStartLymphodepletionType = typing_extensions.TypeVar(
+    '_ReturnServiceStartLymphodepletionType',
+    grpc.UnaryUnaryMultiCallable[
+        cellcustody.v1.ledger_service_pb2.SubmitRequest,
+        cellcustody.v1.ledger_service_pb2.SubmitResponse,
+    ],
+    grpc.aio.UnaryUnaryMultiCallable[
+        cellcustody.v1.ledger_service_pb2.SubmitRequest,
+        cellcustody.v1.ledger_service_pb2.SubmitResponse,
+    ],
+    default=grpc.UnaryUnaryMultiCallable[
+        cellcustody.v1.ledger_service_pb2.SubmitRequest,
+        cellcustody.v1.ledger_service_pb2.SubmitResponse,
+    ],
+)
+
+_ReturnServiceStopLymphodepletionType = typing_extensions.TypeVar(
+    '_ReturnServiceStopLymphodepletionType',
+    grpc.UnaryUnaryMultiCallable[
+        cellcustody.v1.ledger_service_pb2.SubmitRequest,
+        cellcustody.v1.ledger_service_pb2.SubmitResponse,
+    ],
+    grpc.aio.UnaryUnaryMultiCallable[
+        cellcustody.v1.ledger_service_pb2.SubmitRequest,
+        cellcustody.v1.ledger_service_pb2.SubmitResponse,
+    ],
+    default=grpc.UnaryUnaryMultiCallable[
+        cellcustody.v1.ledger_service_pb2.SubmitRequest,
+        cellcustody.v1.ledger_service_pb2.SubmitResponse,
+    ],
+)
+
+_ReturnServiceGivePremedicationType = typing_extensions.TypeVar(
+    '_ReturnServiceGivePremedicationType',
+    grpc.UnaryUnaryMultiCallable[
+        cellcustody.v1.ledger_service_pb2.SubmitRequest,
+        cellcustody.v1.ledger_service_pb2.SubmitResponse,
+    ],
+    grpc.aio.UnaryUnaryMultiCallable[
+        cellcustody.v1.ledger_service_pb2.SubmitRequest,
+        cellcustody.v1.ledger_service_pb2.SubmitResponse,
+    ],
+    default=grpc.UnaryUnaryMultiCallable[
+        cellcustody.v1.ledger_service_pb2.SubmitRequest,
+        cellcustody.v1.ledger_service_pb2.SubmitResponse,
+    ],
+)
+
+_ReturnServiceReconstituteMaterialType = typing_extensions.TypeVar(
+    '_ReturnServiceReconstituteMaterialType',
+    grpc.UnaryUnaryMultiCallable[
+        cellcustody.v1.ledger_service_pb2.SubmitRequest,
+        cellcustody.v1.ledger_service_pb2.SubmitResponse,
+    ],
+    grpc.aio.UnaryUnaryMultiCallable[
+        cellcustody.v1.ledger_service_pb2.SubmitRequest,
+        cellcustody.v1.ledger_service_pb2.SubmitResponse,
+    ],
+    default=grpc.UnaryUnaryMultiCallable[
+        cellcustody.v1.ledger_service_pb2.SubmitRequest,
+        cellcustody.v1.ledger_service_pb2.SubmitResponse,
+    ],
+)
+
+_ReturnServiceDecideBreachType = typing_extensions.TypeVar(
+    '_ReturnServiceDecideBreachType',
+    grpc.UnaryUnaryMultiCallable[
+        cellcustody.v1.ledger_service_pb2.SubmitRequest,
+        cellcustody.v1.ledger_service_pb2.SubmitResponse,
+    ],
+    grpc.aio.UnaryUnaryMultiCallable[
+        cellcustody.v1.ledger_service_pb2.SubmitRequest,
+        cellcustody.v1.ledger_service_pb2.SubmitResponse,
+    ],
+    default=grpc.UnaryUnaryMultiCallable[
+        cellcustody.v1.ledger_service_pb2.SubmitRequest,
+        cellcustody.v1.ledger_service_pb2.SubmitResponse,
+    ],
+)
+
+_ReturnServiceGradeToxicityType = typing_extensions.TypeVar(
+    '_ReturnServiceGradeToxicityType',
+    grpc.UnaryUnaryMultiCallable[
+        cellcustody.v1.ledger_service_pb2.SubmitRequest,
+        cellcustody.v1.ledger_service_pb2.SubmitResponse,
+    ],
+    grpc.aio.UnaryUnaryMultiCallable[
+        cellcustody.v1.ledger_service_pb2.SubmitRequest,
+        cellcustody.v1.ledger_service_pb2.SubmitResponse,
+    ],
+    default=grpc.UnaryUnaryMultiCallable[
+        cellcustody.v1.ledger_service_pb2.SubmitRequest,
+        cellcustody.v1.ledger_service_pb2.SubmitResponse,
+    ],
+)
+
+_ReturnServiceReportAdverseEventType = typing_extensions.TypeVar(
+    '_ReturnServiceReportAdverseEventType',
+    grpc.UnaryUnaryMultiCallable[
+        cellcustody.v1.ledger_service_pb2.SubmitRequest,
+        cellcustody.v1.ledger_service_pb2.SubmitResponse,
+    ],
+    grpc.aio.UnaryUnaryMultiCallable[
+        cellcustody.v1.ledger_service_pb2.SubmitRequest,
+        cellcustody.v1.ledger_service_pb2.SubmitResponse,
+    ],
+    default=grpc.UnaryUnaryMultiCallable[
+        cellcustody.v1.ledger_service_pb2.SubmitRequest,
+        cellcustody.v1.ledger_service_pb2.SubmitResponse,
+    ],
+)
+
+_ReturnServiceMonitorPatientType = typing_extensions.TypeVar(
+    '_ReturnServiceMonitorPatientType',
+    grpc.UnaryUnaryMultiCallable[
+        cellcustody.v1.ledger_service_pb2.SubmitRequest,
+        cellcustody.v1.ledger_service_pb2.SubmitResponse,
+    ],
+    grpc.aio.UnaryUnaryMultiCallable[
+        cellcustody.v1.ledger_service_pb2.SubmitRequest,
+        cellcustody.v1.ledger_service_pb2.SubmitResponse,
+    ],
+    default=grpc.UnaryUnaryMultiCallable[
+        cellcustody.v1.ledger_service_pb2.SubmitRequest,
+        cellcustody.v1.ledger_service_pb2.SubmitResponse,
+    ],
+)
+
+_ReturnServiceNotifyResultType = typing_extensions.TypeVar(
+    '_ReturnServiceNotifyResultType',
+    grpc.UnaryUnaryMultiCallable[
+        cellcustody.v1.ledger_service_pb2.SubmitRequest,
+        cellcustody.v1.ledger_service_pb2.SubmitResponse,
+    ],
+    grpc.aio.UnaryUnaryMultiCallable[
+        cellcustody.v1.ledger_service_pb2.SubmitRequest,
+        cellcustody.v1.ledger_service_pb2.SubmitResponse,
+    ],
+    default=grpc.UnaryUnaryMultiCallable[
+        cellcustody.v1.ledger_service_pb2.SubmitRequest,
+        cellcustody.v1.ledger_service_pb2.SubmitResponse,
+    ],
+)
+
+_ReturnServiceAcknowledgeResultType = typing_extensions.TypeVar(
+    '_ReturnServiceAcknowledgeResultType',
+    grpc.UnaryUnaryMultiCallable[
+        cellcustody.v1.ledger_service_pb2.SubmitRequest,
+        cellcustody.v1.ledger_service_pb2.SubmitResponse,
+    ],
+    grpc.aio.UnaryUnaryMultiCallable[
+        cellcustody.v1.ledger_service_pb2.SubmitRequest,
+        cellcustody.v1.ledger_service_pb2.SubmitResponse,
+    ],
+    default=grpc.UnaryUnaryMultiCallable[
+        cellcustody.v1.ledger_service_pb2.SubmitRequest,
+        cellcustody.v1.ledger_service_pb2.SubmitResponse,
+    ],
+)
+
+_ReturnServiceRetainRemainderType = typing_extensions.TypeVar(
+    '_ReturnServiceRetainRemainderType',
+    grpc.UnaryUnaryMultiCallable[
+        cellcustody.v1.ledger_service_pb2.SubmitRequest,
+        cellcustody.v1.ledger_service_pb2.SubmitResponse,
+    ],
+    grpc.aio.UnaryUnaryMultiCallable[
+        cellcustody.v1.ledger_service_pb2.SubmitRequest,
+        cellcustody.v1.ledger_service_pb2.SubmitResponse,
+    ],
+    default=grpc.UnaryUnaryMultiCallable[
+        cellcustody.v1.ledger_service_pb2.SubmitRequest,
+        cellcustody.v1.ledger_service_pb2.SubmitResponse,
+    ],
+)
+
+_ReturnServiceReopenTherapyType = typing_extensions.TypeVar(
+    '_ReturnServiceReopenTherapyType',
+    grpc.UnaryUnaryMultiCallable[
+        cellcustody.v1.ledger_service_pb2.SubmitRequest,
+        cellcustody.v1.ledger_service_pb2.SubmitResponse,
+    ],
+    grpc.aio.UnaryUnaryMultiCallable[
+        cellcustody.v1.ledger_service_pb2.SubmitRequest,
+        cellcustody.v1.ledger_service_pb2.SubmitResponse,
+    ],
+    default=grpc.UnaryUnaryMultiCallable[
+        cellcustody.v1.ledger_service_pb2.SubmitRequest,
+        cellcustody.v1.ledger_service_pb2.SubmitResponse,
+    ],
+)
+
+_ReturnServiceChangeCustodianOfRecordType = typing_extensions.TypeVar(
+    '_ReturnServiceChangeCustodianOfRecordType',
+    grpc.UnaryUnaryMultiCallable[
+        cellcustody.v1.ledger_service_pb2.SubmitRequest,
+        cellcustody.v1.ledger_service_pb2.SubmitResponse,
+    ],
+    grpc.aio.UnaryUnaryMultiCallable[
+        cellcustody.v1.ledger_service_pb2.SubmitRequest,
+        cellcustody.v1.ledger_service_pb2.SubmitResponse,
+    ],
+    default=grpc.UnaryUnaryMultiCallable[
+        cellcustody.v1.ledger_service_pb2.SubmitRequest,
+        cellcustody.v1.ledger_service_pb2.SubmitResponse,
+    ],
+)
+
+class ReturnServiceStub(typing.Generic[_ReturnServiceIssueMaterialType, _ReturnServiceThawMaterialType, _ReturnServiceCheckAtBedsideType, _ReturnServiceStartInfusionType, _ReturnServiceStopInfusionType, _ReturnServiceObserveReactionType, _ReturnServiceDestroyMaterialType, _ReturnServiceConsumeMaterialType, _ReturnServiceArchiveMaterialType, _ReturnServiceRecordFollowUpType, _ReturnServiceCloseTherapyType, _ReturnServiceStartLymphodepletionType, _ReturnServiceStopLymphodepletionType, _ReturnServiceGivePremedicationType, _ReturnServiceReconstituteMaterialType, _ReturnServiceDecideBreachType, _ReturnServiceGradeToxicityType, _ReturnServiceReportAdverseEventType, _ReturnServiceMonitorPatientType, _ReturnServiceNotifyResultType, _ReturnServiceAcknowledgeResultType, _ReturnServiceRetainRemainderType, _ReturnServiceReopenTherapyType, _ReturnServiceChangeCustodianOfRecordType]):
     """ReturnService takes the acts from issue to infusion, remainder, follow-up and closure; every rpc leads to the same append core."""
 
     @typing.overload
     def __init__(self: ReturnServiceStub[
+        grpc.UnaryUnaryMultiCallable[
+            cellcustody.v1.ledger_service_pb2.SubmitRequest,
+            cellcustody.v1.ledger_service_pb2.SubmitResponse,
+        ],
+        grpc.UnaryUnaryMultiCallable[
+            cellcustody.v1.ledger_service_pb2.SubmitRequest,
+            cellcustody.v1.ledger_service_pb2.SubmitResponse,
+        ],
+        grpc.UnaryUnaryMultiCallable[
+            cellcustody.v1.ledger_service_pb2.SubmitRequest,
+            cellcustody.v1.ledger_service_pb2.SubmitResponse,
+        ],
+        grpc.UnaryUnaryMultiCallable[
+            cellcustody.v1.ledger_service_pb2.SubmitRequest,
+            cellcustody.v1.ledger_service_pb2.SubmitResponse,
+        ],
+        grpc.UnaryUnaryMultiCallable[
+            cellcustody.v1.ledger_service_pb2.SubmitRequest,
+            cellcustody.v1.ledger_service_pb2.SubmitResponse,
+        ],
+        grpc.UnaryUnaryMultiCallable[
+            cellcustody.v1.ledger_service_pb2.SubmitRequest,
+            cellcustody.v1.ledger_service_pb2.SubmitResponse,
+        ],
+        grpc.UnaryUnaryMultiCallable[
+            cellcustody.v1.ledger_service_pb2.SubmitRequest,
+            cellcustody.v1.ledger_service_pb2.SubmitResponse,
+        ],
+        grpc.UnaryUnaryMultiCallable[
+            cellcustody.v1.ledger_service_pb2.SubmitRequest,
+            cellcustody.v1.ledger_service_pb2.SubmitResponse,
+        ],
+        grpc.UnaryUnaryMultiCallable[
+            cellcustody.v1.ledger_service_pb2.SubmitRequest,
+            cellcustody.v1.ledger_service_pb2.SubmitResponse,
+        ],
+        grpc.UnaryUnaryMultiCallable[
+            cellcustody.v1.ledger_service_pb2.SubmitRequest,
+            cellcustody.v1.ledger_service_pb2.SubmitResponse,
+        ],
+        grpc.UnaryUnaryMultiCallable[
+            cellcustody.v1.ledger_service_pb2.SubmitRequest,
+            cellcustody.v1.ledger_service_pb2.SubmitResponse,
+        ],
+        grpc.UnaryUnaryMultiCallable[
+            cellcustody.v1.ledger_service_pb2.SubmitRequest,
+            cellcustody.v1.ledger_service_pb2.SubmitResponse,
+        ],
+        grpc.UnaryUnaryMultiCallable[
+            cellcustody.v1.ledger_service_pb2.SubmitRequest,
+            cellcustody.v1.ledger_service_pb2.SubmitResponse,
+        ],
         grpc.UnaryUnaryMultiCallable[
             cellcustody.v1.ledger_service_pb2.SubmitRequest,
             cellcustody.v1.ledger_service_pb2.SubmitResponse,
@@ -298,6 +558,58 @@ class ReturnServiceStub(typing.Generic[_ReturnServiceIssueMaterialType, _ReturnS
             cellcustody.v1.ledger_service_pb2.SubmitRequest,
             cellcustody.v1.ledger_service_pb2.SubmitResponse,
         ],
+        grpc.aio.UnaryUnaryMultiCallable[
+            cellcustody.v1.ledger_service_pb2.SubmitRequest,
+            cellcustody.v1.ledger_service_pb2.SubmitResponse,
+        ],
+        grpc.aio.UnaryUnaryMultiCallable[
+            cellcustody.v1.ledger_service_pb2.SubmitRequest,
+            cellcustody.v1.ledger_service_pb2.SubmitResponse,
+        ],
+        grpc.aio.UnaryUnaryMultiCallable[
+            cellcustody.v1.ledger_service_pb2.SubmitRequest,
+            cellcustody.v1.ledger_service_pb2.SubmitResponse,
+        ],
+        grpc.aio.UnaryUnaryMultiCallable[
+            cellcustody.v1.ledger_service_pb2.SubmitRequest,
+            cellcustody.v1.ledger_service_pb2.SubmitResponse,
+        ],
+        grpc.aio.UnaryUnaryMultiCallable[
+            cellcustody.v1.ledger_service_pb2.SubmitRequest,
+            cellcustody.v1.ledger_service_pb2.SubmitResponse,
+        ],
+        grpc.aio.UnaryUnaryMultiCallable[
+            cellcustody.v1.ledger_service_pb2.SubmitRequest,
+            cellcustody.v1.ledger_service_pb2.SubmitResponse,
+        ],
+        grpc.aio.UnaryUnaryMultiCallable[
+            cellcustody.v1.ledger_service_pb2.SubmitRequest,
+            cellcustody.v1.ledger_service_pb2.SubmitResponse,
+        ],
+        grpc.aio.UnaryUnaryMultiCallable[
+            cellcustody.v1.ledger_service_pb2.SubmitRequest,
+            cellcustody.v1.ledger_service_pb2.SubmitResponse,
+        ],
+        grpc.aio.UnaryUnaryMultiCallable[
+            cellcustody.v1.ledger_service_pb2.SubmitRequest,
+            cellcustody.v1.ledger_service_pb2.SubmitResponse,
+        ],
+        grpc.aio.UnaryUnaryMultiCallable[
+            cellcustody.v1.ledger_service_pb2.SubmitRequest,
+            cellcustody.v1.ledger_service_pb2.SubmitResponse,
+        ],
+        grpc.aio.UnaryUnaryMultiCallable[
+            cellcustody.v1.ledger_service_pb2.SubmitRequest,
+            cellcustody.v1.ledger_service_pb2.SubmitResponse,
+        ],
+        grpc.aio.UnaryUnaryMultiCallable[
+            cellcustody.v1.ledger_service_pb2.SubmitRequest,
+            cellcustody.v1.ledger_service_pb2.SubmitResponse,
+        ],
+        grpc.aio.UnaryUnaryMultiCallable[
+            cellcustody.v1.ledger_service_pb2.SubmitRequest,
+            cellcustody.v1.ledger_service_pb2.SubmitResponse,
+        ],
     ], channel: grpc.aio.Channel) -> None: ...
 
     IssueMaterial: _ReturnServiceIssueMaterialType
@@ -333,7 +645,98 @@ class ReturnServiceStub(typing.Generic[_ReturnServiceIssueMaterialType, _ReturnS
     CloseTherapy: _ReturnServiceCloseTherapyType
     """Appends a TherapyClosed."""
 
+    StartLymphodepletion: _ReturnServiceStartLymphodepletionType
+    """Appends a LymphodepletionStarted."""
+
+    StopLymphodepletion: _ReturnServiceStopLymphodepletionType
+    """Appends a LymphodepletionStopped."""
+
+    GivePremedication: _ReturnServiceGivePremedicationType
+    """Appends a PremedicationGiven."""
+
+    ReconstituteMaterial: _ReturnServiceReconstituteMaterialType
+    """Appends a MaterialReconstituted."""
+
+    DecideBreach: _ReturnServiceDecideBreachType
+    """Appends a BreachDecided."""
+
+    GradeToxicity: _ReturnServiceGradeToxicityType
+    """Appends a ToxicityGraded."""
+
+    ReportAdverseEvent: _ReturnServiceReportAdverseEventType
+    """Appends a AdverseEventReported."""
+
+    MonitorPatient: _ReturnServiceMonitorPatientType
+    """Appends a PatientMonitored."""
+
+    NotifyResult: _ReturnServiceNotifyResultType
+    """Appends a ResultNotified."""
+
+    AcknowledgeResult: _ReturnServiceAcknowledgeResultType
+    """Appends a ResultAcknowledged."""
+
+    RetainRemainder: _ReturnServiceRetainRemainderType
+    """Appends a RemainderRetained."""
+
+    ReopenTherapy: _ReturnServiceReopenTherapyType
+    """Appends a TherapyReopened."""
+
+    ChangeCustodianOfRecord: _ReturnServiceChangeCustodianOfRecordType
+    """Appends a CustodianOfRecordChanged."""
+
 ReturnServiceAsyncStub: typing_extensions.TypeAlias = ReturnServiceStub[
+    grpc.aio.UnaryUnaryMultiCallable[
+        cellcustody.v1.ledger_service_pb2.SubmitRequest,
+        cellcustody.v1.ledger_service_pb2.SubmitResponse,
+    ],
+    grpc.aio.UnaryUnaryMultiCallable[
+        cellcustody.v1.ledger_service_pb2.SubmitRequest,
+        cellcustody.v1.ledger_service_pb2.SubmitResponse,
+    ],
+    grpc.aio.UnaryUnaryMultiCallable[
+        cellcustody.v1.ledger_service_pb2.SubmitRequest,
+        cellcustody.v1.ledger_service_pb2.SubmitResponse,
+    ],
+    grpc.aio.UnaryUnaryMultiCallable[
+        cellcustody.v1.ledger_service_pb2.SubmitRequest,
+        cellcustody.v1.ledger_service_pb2.SubmitResponse,
+    ],
+    grpc.aio.UnaryUnaryMultiCallable[
+        cellcustody.v1.ledger_service_pb2.SubmitRequest,
+        cellcustody.v1.ledger_service_pb2.SubmitResponse,
+    ],
+    grpc.aio.UnaryUnaryMultiCallable[
+        cellcustody.v1.ledger_service_pb2.SubmitRequest,
+        cellcustody.v1.ledger_service_pb2.SubmitResponse,
+    ],
+    grpc.aio.UnaryUnaryMultiCallable[
+        cellcustody.v1.ledger_service_pb2.SubmitRequest,
+        cellcustody.v1.ledger_service_pb2.SubmitResponse,
+    ],
+    grpc.aio.UnaryUnaryMultiCallable[
+        cellcustody.v1.ledger_service_pb2.SubmitRequest,
+        cellcustody.v1.ledger_service_pb2.SubmitResponse,
+    ],
+    grpc.aio.UnaryUnaryMultiCallable[
+        cellcustody.v1.ledger_service_pb2.SubmitRequest,
+        cellcustody.v1.ledger_service_pb2.SubmitResponse,
+    ],
+    grpc.aio.UnaryUnaryMultiCallable[
+        cellcustody.v1.ledger_service_pb2.SubmitRequest,
+        cellcustody.v1.ledger_service_pb2.SubmitResponse,
+    ],
+    grpc.aio.UnaryUnaryMultiCallable[
+        cellcustody.v1.ledger_service_pb2.SubmitRequest,
+        cellcustody.v1.ledger_service_pb2.SubmitResponse,
+    ],
+    grpc.aio.UnaryUnaryMultiCallable[
+        cellcustody.v1.ledger_service_pb2.SubmitRequest,
+        cellcustody.v1.ledger_service_pb2.SubmitResponse,
+    ],
+    grpc.aio.UnaryUnaryMultiCallable[
+        cellcustody.v1.ledger_service_pb2.SubmitRequest,
+        cellcustody.v1.ledger_service_pb2.SubmitResponse,
+    ],
     grpc.aio.UnaryUnaryMultiCallable[
         cellcustody.v1.ledger_service_pb2.SubmitRequest,
         cellcustody.v1.ledger_service_pb2.SubmitResponse,
@@ -470,5 +873,109 @@ class ReturnServiceServicer(metaclass=abc.ABCMeta):
         context: _ServicerContext,
     ) -> typing.Union[cellcustody.v1.ledger_service_pb2.SubmitResponse, collections.abc.Awaitable[cellcustody.v1.ledger_service_pb2.SubmitResponse]]:
         """Appends a TherapyClosed."""
+
+    @abc.abstractmethod
+    def StartLymphodepletion(
+        self,
+        request: cellcustody.v1.ledger_service_pb2.SubmitRequest,
+        context: _ServicerContext,
+    ) -> typing.Union[cellcustody.v1.ledger_service_pb2.SubmitResponse, collections.abc.Awaitable[cellcustody.v1.ledger_service_pb2.SubmitResponse]]:
+        """Appends a LymphodepletionStarted."""
+
+    @abc.abstractmethod
+    def StopLymphodepletion(
+        self,
+        request: cellcustody.v1.ledger_service_pb2.SubmitRequest,
+        context: _ServicerContext,
+    ) -> typing.Union[cellcustody.v1.ledger_service_pb2.SubmitResponse, collections.abc.Awaitable[cellcustody.v1.ledger_service_pb2.SubmitResponse]]:
+        """Appends a LymphodepletionStopped."""
+
+    @abc.abstractmethod
+    def GivePremedication(
+        self,
+        request: cellcustody.v1.ledger_service_pb2.SubmitRequest,
+        context: _ServicerContext,
+    ) -> typing.Union[cellcustody.v1.ledger_service_pb2.SubmitResponse, collections.abc.Awaitable[cellcustody.v1.ledger_service_pb2.SubmitResponse]]:
+        """Appends a PremedicationGiven."""
+
+    @abc.abstractmethod
+    def ReconstituteMaterial(
+        self,
+        request: cellcustody.v1.ledger_service_pb2.SubmitRequest,
+        context: _ServicerContext,
+    ) -> typing.Union[cellcustody.v1.ledger_service_pb2.SubmitResponse, collections.abc.Awaitable[cellcustody.v1.ledger_service_pb2.SubmitResponse]]:
+        """Appends a MaterialReconstituted."""
+
+    @abc.abstractmethod
+    def DecideBreach(
+        self,
+        request: cellcustody.v1.ledger_service_pb2.SubmitRequest,
+        context: _ServicerContext,
+    ) -> typing.Union[cellcustody.v1.ledger_service_pb2.SubmitResponse, collections.abc.Awaitable[cellcustody.v1.ledger_service_pb2.SubmitResponse]]:
+        """Appends a BreachDecided."""
+
+    @abc.abstractmethod
+    def GradeToxicity(
+        self,
+        request: cellcustody.v1.ledger_service_pb2.SubmitRequest,
+        context: _ServicerContext,
+    ) -> typing.Union[cellcustody.v1.ledger_service_pb2.SubmitResponse, collections.abc.Awaitable[cellcustody.v1.ledger_service_pb2.SubmitResponse]]:
+        """Appends a ToxicityGraded."""
+
+    @abc.abstractmethod
+    def ReportAdverseEvent(
+        self,
+        request: cellcustody.v1.ledger_service_pb2.SubmitRequest,
+        context: _ServicerContext,
+    ) -> typing.Union[cellcustody.v1.ledger_service_pb2.SubmitResponse, collections.abc.Awaitable[cellcustody.v1.ledger_service_pb2.SubmitResponse]]:
+        """Appends a AdverseEventReported."""
+
+    @abc.abstractmethod
+    def MonitorPatient(
+        self,
+        request: cellcustody.v1.ledger_service_pb2.SubmitRequest,
+        context: _ServicerContext,
+    ) -> typing.Union[cellcustody.v1.ledger_service_pb2.SubmitResponse, collections.abc.Awaitable[cellcustody.v1.ledger_service_pb2.SubmitResponse]]:
+        """Appends a PatientMonitored."""
+
+    @abc.abstractmethod
+    def NotifyResult(
+        self,
+        request: cellcustody.v1.ledger_service_pb2.SubmitRequest,
+        context: _ServicerContext,
+    ) -> typing.Union[cellcustody.v1.ledger_service_pb2.SubmitResponse, collections.abc.Awaitable[cellcustody.v1.ledger_service_pb2.SubmitResponse]]:
+        """Appends a ResultNotified."""
+
+    @abc.abstractmethod
+    def AcknowledgeResult(
+        self,
+        request: cellcustody.v1.ledger_service_pb2.SubmitRequest,
+        context: _ServicerContext,
+    ) -> typing.Union[cellcustody.v1.ledger_service_pb2.SubmitResponse, collections.abc.Awaitable[cellcustody.v1.ledger_service_pb2.SubmitResponse]]:
+        """Appends a ResultAcknowledged."""
+
+    @abc.abstractmethod
+    def RetainRemainder(
+        self,
+        request: cellcustody.v1.ledger_service_pb2.SubmitRequest,
+        context: _ServicerContext,
+    ) -> typing.Union[cellcustody.v1.ledger_service_pb2.SubmitResponse, collections.abc.Awaitable[cellcustody.v1.ledger_service_pb2.SubmitResponse]]:
+        """Appends a RemainderRetained."""
+
+    @abc.abstractmethod
+    def ReopenTherapy(
+        self,
+        request: cellcustody.v1.ledger_service_pb2.SubmitRequest,
+        context: _ServicerContext,
+    ) -> typing.Union[cellcustody.v1.ledger_service_pb2.SubmitResponse, collections.abc.Awaitable[cellcustody.v1.ledger_service_pb2.SubmitResponse]]:
+        """Appends a TherapyReopened."""
+
+    @abc.abstractmethod
+    def ChangeCustodianOfRecord(
+        self,
+        request: cellcustody.v1.ledger_service_pb2.SubmitRequest,
+        context: _ServicerContext,
+    ) -> typing.Union[cellcustody.v1.ledger_service_pb2.SubmitResponse, collections.abc.Awaitable[cellcustody.v1.ledger_service_pb2.SubmitResponse]]:
+        """Appends a CustodianOfRecordChanged."""
 
 def add_ReturnServiceServicer_to_server(servicer: ReturnServiceServicer, server: typing.Union[grpc.Server, grpc.aio.Server]) -> None: ...
