@@ -1,6 +1,8 @@
-"""Write the clients' module of acts from the contract: one typed method for each rpc that takes a statement.
+"""Write from the contract which rpc takes which act, and the clients' module with one typed method for each of them.
 
 The rules:
+
+* Services and clients read one table, `cellcustody.ledger.act_rpcs`; neither can import the other.
 
 * An act's rpc is one from SubmitRequest to SubmitResponse whose comment says `Appends a <Body>.`; the contract's
   lint demands the comment, and this script that every body a client may sign has exactly one such rpc.
@@ -18,8 +20,8 @@ from typing import Final
 ROOT: Final = Path(__file__).resolve().parent.parent
 PROTO: Final = ROOT / "proto/cellcustody/v1"
 MODULE: Final = ROOT / "clients/cellcustody/clients/acts.py"
-SERVICES: Final = ("harvest", "transport", "modification", "return", "registry")
-FILES: Final = ("harvest", "transport", "modification", "return", "quality", "registry")
+TABLE: Final = ROOT / "ledger/cellcustody/ledger/act_rpcs.py"
+FIRST: Final = ("harvest", "transport", "modification", "return")  # As the process goes; the others by name.
 SINGLE_STREAMS: Final = {"REGISTRY": "REGISTRY", "POLICY": "POLICY", "SCHEMA": "SCHEMA"}
 RPC: Final = re.compile(r"// Appends a (\w+)\.\n  rpc (\w+)\(SubmitRequest\) returns \(SubmitResponse\);")
 SERVICE: Final = re.compile(r"^service (\w+) \{", re.MULTILINE)
@@ -47,17 +49,24 @@ if TYPE_CHECKING:
 
     from cellcustody.clients.session import ActOptions
     from cellcustody.v1 import (
-        harvest_pb2,
-        modification_pb2,
-        quality_pb2,
-        registry_pb2,
-        return_pb2,
-        transport_pb2,
+{modules}
     )
 
-__all__ = ["ACT_RPCS", "Acts"]
+__all__ = ["Acts"]
 
 ResultT = TypeVar("ResultT")
+'''
+
+TABLE_HEAD: Final = '''\
+"""Which rpc takes which act. Made by `scripts/client_acts.py` from the contract's comments; do not edit."""
+
+from __future__ import annotations
+
+from typing import Final
+
+__all__ = ["ACT_RPCS"]
+
+ACT_RPCS: Final[dict[str, tuple[str, str]]] = {
 '''
 
 CLASS: Final = '''
@@ -91,12 +100,14 @@ class Act:
 def read_acts() -> tuple[Act, ...]:
     """Returns every act of the contract that has an rpc, in the order of the services."""
     bodies = {}
-    for name in FILES:
+    files = [path.name.removesuffix(".proto") for path in sorted(PROTO.glob("*.proto"))]
+    for name in files:
         for comment, body, option in BODY.findall((PROTO / f"{name}.proto").read_text(encoding="utf-8")):
             text = " ".join(line.removeprefix("// ") for line in comment.splitlines())
             bodies[body] = (f"{name}_pb2", text, tuple(STREAM_KINDS.findall(option)))
     acts = []
-    for name in SERVICES:
+    others = [name.removesuffix("_service") for name in files if name.endswith("_service")]
+    for name in (*FIRST, *(name for name in others if name not in FIRST)):
         text = (PROTO / f"{name}_service.proto").read_text(encoding="utf-8")
         found = SERVICE.search(text)
         assert found is not None, name
@@ -109,13 +120,10 @@ def read_acts() -> tuple[Act, ...]:
 
 def write_module(acts: tuple[Act, ...]) -> str:
     """Returns the text of the module."""
-    lines = [HEAD]
+    modules = sorted({act.module for act in acts})
+    lines = [HEAD.replace("{modules}", "\n".join(f"        {module}," for module in modules))]
     for kind in SINGLE_STREAMS:
         lines.append(f"_{kind}: Final = single_stream_id(StreamKind.{kind})\n")
-    lines.append("\nACT_RPCS: Final[dict[str, tuple[str, str]]] = {\n")
-    for act in acts:
-        lines.append(f'    "cellcustody.v1.{act.body}": ("{act.service}", "{act.rpc}"),\n')
-    lines.append('}\n"""Service and rpc of each body, by its full name."""\n')
     lines.append(CLASS)
     for act in acts:
         parameter = f"body: {act.module}.{act.body}"
@@ -130,6 +138,12 @@ def write_module(acts: tuple[Act, ...]) -> str:
         lines.append(f'        """{_docstring(act)}"""\n')
         lines.append(f"        return self.act({stream}, body, **options)\n")
     return "".join(lines)
+
+
+def write_table(acts: tuple[Act, ...]) -> str:
+    """Returns the text of the table of rpcs."""
+    rows = [f'    "cellcustody.v1.{act.body}": ("{act.service}", "{act.rpc}"),\n' for act in acts]
+    return "".join((TABLE_HEAD, *rows, '}\n"""Service and rpc of each body that somebody sends, by its full name."""\n'))
 
 
 def _docstring(act: Act) -> str:
@@ -149,14 +163,18 @@ def _docstring(act: Act) -> str:
 
 
 def main() -> None:
-    """Rewrites the module, or leaves with a message if it is out of date."""
-    parser = argparse.ArgumentParser(description="Write the clients' module of acts from the contract.")
-    parser.add_argument("--write", action="store_true", help="rewrite it")
-    text = write_module(read_acts())
+    """Rewrites both modules, or leaves with a message if one is out of date."""
+    parser = argparse.ArgumentParser(description="Write the table of acts and rpcs, and the clients' module of acts.")
+    parser.add_argument("--write", action="store_true", help="rewrite them")
+    acts = read_acts()
+    texts = {MODULE: write_module(acts), TABLE: write_table(acts)}
     if parser.parse_args().write:
-        MODULE.write_text(text, encoding="utf-8")
-    elif MODULE.read_text(encoding="utf-8") != text:
-        sys.exit("clients/cellcustody/clients/acts.py is out of date; run scripts/client_acts.py --write")
+        for path, text in texts.items():
+            path.write_text(text, encoding="utf-8")
+    else:
+        for path, text in texts.items():
+            if not path.exists() or path.read_text(encoding="utf-8") != text:
+                sys.exit(f"{path.relative_to(ROOT)} is out of date; run scripts/client_acts.py --write")
 
 
 if __name__ == "__main__":
