@@ -532,6 +532,11 @@ class HistoryItem(google.protobuf.message.Message):
     JOINS_FIELD_NUMBER: builtins.int
     MATERIALS_FIELD_NUMBER: builtins.int
     LATE_FIELD_NUMBER: builtins.int
+    SIGNER_NAME_FIELD_NUMBER: builtins.int
+    SITE_NAME_FIELD_NUMBER: builtins.int
+    REASON_FIELD_NUMBER: builtins.int
+    ENTRY_MODE_FIELD_NUMBER: builtins.int
+    DOCUMENTS_FIELD_NUMBER: builtins.int
     leaf_index: builtins.int
     """Leaf index."""
     stream: builtins.bytes
@@ -566,6 +571,14 @@ class HistoryItem(google.protobuf.message.Message):
     """The statement joined, for a co-signature."""
     late: builtins.bool
     """True if recorded later than the pack's lateness."""
+    signer_name: builtins.str
+    """Printed name of the signer, where the caller may read it."""
+    site_name: builtins.str
+    """Registered name of the signer's site."""
+    reason: builtins.str
+    """Why it was entered late, from paper or otherwise than usual, where the caller may read it."""
+    entry_mode: cellcustody.v1.common_pb2.EntryMode.ValueType
+    """How it was entered: direct, late or from paper."""
     @property
     def judgement(self) -> cellcustody.v1.entry_pb2.Judgement:
         """The judgement that counts now."""
@@ -573,6 +586,10 @@ class HistoryItem(google.protobuf.message.Message):
     @property
     def materials(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.bytes]:
         """Materials concerned."""
+
+    @property
+    def documents(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[cellcustody.v1.common_pb2.Document]:
+        """Documents, by digest, where the caller may read them."""
 
     def __init__(
         self,
@@ -596,9 +613,14 @@ class HistoryItem(google.protobuf.message.Message):
         joins: builtins.bytes = ...,
         materials: collections.abc.Iterable[builtins.bytes] | None = ...,
         late: builtins.bool = ...,
+        signer_name: builtins.str = ...,
+        site_name: builtins.str = ...,
+        reason: builtins.str = ...,
+        entry_mode: cellcustody.v1.common_pb2.EntryMode.ValueType = ...,
+        documents: collections.abc.Iterable[cellcustody.v1.common_pb2.Document] | None = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["judgement", b"judgement"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["body_type", b"body_type", "joins", b"joins", "judgement", b"judgement", "late", b"late", "leaf_index", b"leaf_index", "materials", b"materials", "meaning", b"meaning", "occurred_unix_micros", b"occurred_unix_micros", "offset_minutes", b"offset_minutes", "recorded_unix_micros", b"recorded_unix_micros", "role", b"role", "sequence", b"sequence", "signer", b"signer", "site", b"site", "statement_digest", b"statement_digest", "stream", b"stream", "summary", b"summary", "superseded_by", b"superseded_by", "zone", b"zone"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["body_type", b"body_type", "documents", b"documents", "entry_mode", b"entry_mode", "joins", b"joins", "judgement", b"judgement", "late", b"late", "leaf_index", b"leaf_index", "materials", b"materials", "meaning", b"meaning", "occurred_unix_micros", b"occurred_unix_micros", "offset_minutes", b"offset_minutes", "reason", b"reason", "recorded_unix_micros", b"recorded_unix_micros", "role", b"role", "sequence", b"sequence", "signer", b"signer", "signer_name", b"signer_name", "site", b"site", "site_name", b"site_name", "statement_digest", b"statement_digest", "stream", b"stream", "summary", b"summary", "superseded_by", b"superseded_by", "zone", b"zone"]) -> None: ...
 
 Global___HistoryItem: typing_extensions.TypeAlias = HistoryItem
 
@@ -817,8 +839,14 @@ class GetHoldingsRequest(google.protobuf.message.Message):
 
     UNIT_FIELD_NUMBER: builtins.int
     POSITION_MIN_FIELD_NUMBER: builtins.int
+    PAGE_SIZE_FIELD_NUMBER: builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: builtins.int
     position_min: builtins.int
     """Answer only from a view at least at this position."""
+    page_size: builtins.int
+    """Rows in one answer at most; 0: as many as the server gives."""
+    page_token: builtins.bytes
+    """Goes on after the answer that gave it; all else must be the same."""
     @property
     def unit(self) -> cellcustody.v1.common_pb2.Unit:
         """The unit; an empty unit name means the whole site."""
@@ -828,9 +856,11 @@ class GetHoldingsRequest(google.protobuf.message.Message):
         *,
         unit: cellcustody.v1.common_pb2.Unit | None = ...,
         position_min: builtins.int = ...,
+        page_size: builtins.int = ...,
+        page_token: builtins.bytes = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["unit", b"unit"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["position_min", b"position_min", "unit", b"unit"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["page_size", b"page_size", "page_token", b"page_token", "position_min", b"position_min", "unit", b"unit"]) -> None: ...
 
 Global___GetHoldingsRequest: typing_extensions.TypeAlias = GetHoldingsRequest
 
@@ -843,8 +873,11 @@ class GetHoldingsResponse(google.protobuf.message.Message):
     POSITION_FIELD_NUMBER: builtins.int
     MATERIALS_FIELD_NUMBER: builtins.int
     CONTAINERS_FIELD_NUMBER: builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: builtins.int
     position: builtins.int
     """Position this answer reflects."""
+    next_page_token: builtins.bytes
+    """Asks for what follows; empty after the last."""
     @property
     def materials(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[Global___MaterialCustody]:
         """Materials."""
@@ -859,8 +892,9 @@ class GetHoldingsResponse(google.protobuf.message.Message):
         position: builtins.int = ...,
         materials: collections.abc.Iterable[Global___MaterialCustody] | None = ...,
         containers: collections.abc.Iterable[Global___ContainerHolding] | None = ...,
+        next_page_token: builtins.bytes = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["containers", b"containers", "materials", b"materials", "position", b"position"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["containers", b"containers", "materials", b"materials", "next_page_token", b"next_page_token", "position", b"position"]) -> None: ...
 
 Global___GetHoldingsResponse: typing_extensions.TypeAlias = GetHoldingsResponse
 
@@ -897,8 +931,14 @@ class GetWorklistRequest(google.protobuf.message.Message):
 
     UNIT_FIELD_NUMBER: builtins.int
     POSITION_MIN_FIELD_NUMBER: builtins.int
+    PAGE_SIZE_FIELD_NUMBER: builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: builtins.int
     position_min: builtins.int
     """Answer only from a view at least at this position."""
+    page_size: builtins.int
+    """Rows in one answer at most; 0: as many as the server gives."""
+    page_token: builtins.bytes
+    """Goes on after the answer that gave it; all else must be the same."""
     @property
     def unit(self) -> cellcustody.v1.common_pb2.Unit:
         """The unit; an empty unit name means the whole site."""
@@ -908,9 +948,11 @@ class GetWorklistRequest(google.protobuf.message.Message):
         *,
         unit: cellcustody.v1.common_pb2.Unit | None = ...,
         position_min: builtins.int = ...,
+        page_size: builtins.int = ...,
+        page_token: builtins.bytes = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["unit", b"unit"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["position_min", b"position_min", "unit", b"unit"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["page_size", b"page_size", "page_token", b"page_token", "position_min", b"position_min", "unit", b"unit"]) -> None: ...
 
 Global___GetWorklistRequest: typing_extensions.TypeAlias = GetWorklistRequest
 
@@ -927,8 +969,11 @@ class GetWorklistResponse(google.protobuf.message.Message):
     AWAITING_SIGNATURE_FIELD_NUMBER: builtins.int
     REFUSED_FIELD_NUMBER: builtins.int
     ALERTS_FIELD_NUMBER: builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: builtins.int
     position: builtins.int
     """Position this answer reflects."""
+    next_page_token: builtins.bytes
+    """Asks for what follows; empty after the last."""
     @property
     def incoming(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[Global___OpenHandoff]:
         """Handoffs to accept."""
@@ -963,8 +1008,9 @@ class GetWorklistResponse(google.protobuf.message.Message):
         awaiting_signature: collections.abc.Iterable[Global___OutstandingSignature] | None = ...,
         refused: collections.abc.Iterable[Global___HistoryItem] | None = ...,
         alerts: collections.abc.Iterable[Global___HoldRecord] | None = ...,
+        next_page_token: builtins.bytes = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["alerts", b"alerts", "awaiting_signature", b"awaiting_signature", "incoming", b"incoming", "outgoing", b"outgoing", "position", b"position", "refused", b"refused", "to_release", b"to_release"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["alerts", b"alerts", "awaiting_signature", b"awaiting_signature", "incoming", b"incoming", "next_page_token", b"next_page_token", "outgoing", b"outgoing", "position", b"position", "refused", b"refused", "to_release", b"to_release"]) -> None: ...
 
 Global___GetWorklistResponse: typing_extensions.TypeAlias = GetWorklistResponse
 
@@ -976,17 +1022,25 @@ class ListOpenHandoffsRequest(google.protobuf.message.Message):
 
     SITE_FIELD_NUMBER: builtins.int
     POSITION_MIN_FIELD_NUMBER: builtins.int
+    PAGE_SIZE_FIELD_NUMBER: builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: builtins.int
     site: builtins.bytes
     """Only of this site as releaser or receiver, 16 bytes; absent: all that the caller may see."""
     position_min: builtins.int
     """Answer only from a view at least at this position."""
+    page_size: builtins.int
+    """Rows in one answer at most; 0: as many as the server gives."""
+    page_token: builtins.bytes
+    """Goes on after the answer that gave it; all else must be the same."""
     def __init__(
         self,
         *,
         site: builtins.bytes = ...,
         position_min: builtins.int = ...,
+        page_size: builtins.int = ...,
+        page_token: builtins.bytes = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["position_min", b"position_min", "site", b"site"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["page_size", b"page_size", "page_token", b"page_token", "position_min", b"position_min", "site", b"site"]) -> None: ...
 
 Global___ListOpenHandoffsRequest: typing_extensions.TypeAlias = ListOpenHandoffsRequest
 
@@ -998,8 +1052,11 @@ class ListOpenHandoffsResponse(google.protobuf.message.Message):
 
     POSITION_FIELD_NUMBER: builtins.int
     HANDOFFS_FIELD_NUMBER: builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: builtins.int
     position: builtins.int
     """Position this answer reflects."""
+    next_page_token: builtins.bytes
+    """Asks for what follows; empty after the last."""
     @property
     def handoffs(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[Global___OpenHandoff]:
         """The handoffs, oldest first."""
@@ -1009,8 +1066,9 @@ class ListOpenHandoffsResponse(google.protobuf.message.Message):
         *,
         position: builtins.int = ...,
         handoffs: collections.abc.Iterable[Global___OpenHandoff] | None = ...,
+        next_page_token: builtins.bytes = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["handoffs", b"handoffs", "position", b"position"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["handoffs", b"handoffs", "next_page_token", b"next_page_token", "position", b"position"]) -> None: ...
 
 Global___ListOpenHandoffsResponse: typing_extensions.TypeAlias = ListOpenHandoffsResponse
 
@@ -1072,17 +1130,25 @@ class TraceLotRequest(google.protobuf.message.Message):
 
     LOT_NUMBER_FIELD_NUMBER: builtins.int
     POSITION_MIN_FIELD_NUMBER: builtins.int
+    PAGE_SIZE_FIELD_NUMBER: builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: builtins.int
     lot_number: builtins.str
     """Lot number as printed."""
     position_min: builtins.int
     """Answer only from a view at least at this position."""
+    page_size: builtins.int
+    """Rows in one answer at most; 0: as many as the server gives."""
+    page_token: builtins.bytes
+    """Goes on after the answer that gave it; all else must be the same."""
     def __init__(
         self,
         *,
         lot_number: builtins.str = ...,
         position_min: builtins.int = ...,
+        page_size: builtins.int = ...,
+        page_token: builtins.bytes = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["lot_number", b"lot_number", "position_min", b"position_min"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["lot_number", b"lot_number", "page_size", b"page_size", "page_token", b"page_token", "position_min", b"position_min"]) -> None: ...
 
 Global___TraceLotRequest: typing_extensions.TypeAlias = TraceLotRequest
 
@@ -1094,8 +1160,11 @@ class TraceLotResponse(google.protobuf.message.Message):
 
     POSITION_FIELD_NUMBER: builtins.int
     USES_FIELD_NUMBER: builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: builtins.int
     position: builtins.int
     """Position this answer reflects."""
+    next_page_token: builtins.bytes
+    """Asks for what follows; empty after the last."""
     @property
     def uses(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[Global___LotTrace]:
         """The uses."""
@@ -1105,8 +1174,9 @@ class TraceLotResponse(google.protobuf.message.Message):
         *,
         position: builtins.int = ...,
         uses: collections.abc.Iterable[Global___LotTrace] | None = ...,
+        next_page_token: builtins.bytes = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["position", b"position", "uses", b"uses"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["next_page_token", b"next_page_token", "position", b"position", "uses", b"uses"]) -> None: ...
 
 Global___TraceLotResponse: typing_extensions.TypeAlias = TraceLotResponse
 
@@ -1157,8 +1227,14 @@ class TraceTherapyRequest(google.protobuf.message.Message):
 
     THERAPY_FIELD_NUMBER: builtins.int
     POSITION_MIN_FIELD_NUMBER: builtins.int
+    PAGE_SIZE_FIELD_NUMBER: builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: builtins.int
     position_min: builtins.int
     """Answer only from a view at least at this position."""
+    page_size: builtins.int
+    """Rows in one answer at most; 0: as many as the server gives."""
+    page_token: builtins.bytes
+    """Goes on after the answer that gave it; all else must be the same."""
     @property
     def therapy(self) -> Global___TherapyName:
         """Which."""
@@ -1168,9 +1244,11 @@ class TraceTherapyRequest(google.protobuf.message.Message):
         *,
         therapy: Global___TherapyName | None = ...,
         position_min: builtins.int = ...,
+        page_size: builtins.int = ...,
+        page_token: builtins.bytes = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["therapy", b"therapy"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["position_min", b"position_min", "therapy", b"therapy"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["page_size", b"page_size", "page_token", b"page_token", "position_min", b"position_min", "therapy", b"therapy"]) -> None: ...
 
 Global___TraceTherapyRequest: typing_extensions.TypeAlias = TraceTherapyRequest
 
@@ -1182,8 +1260,11 @@ class TraceTherapyResponse(google.protobuf.message.Message):
 
     POSITION_FIELD_NUMBER: builtins.int
     USES_FIELD_NUMBER: builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: builtins.int
     position: builtins.int
     """Position this answer reflects."""
+    next_page_token: builtins.bytes
+    """Asks for what follows; empty after the last."""
     @property
     def uses(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[Global___LotTrace]:
         """The uses."""
@@ -1193,8 +1274,9 @@ class TraceTherapyResponse(google.protobuf.message.Message):
         *,
         position: builtins.int = ...,
         uses: collections.abc.Iterable[Global___LotTrace] | None = ...,
+        next_page_token: builtins.bytes = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["position", b"position", "uses", b"uses"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["next_page_token", b"next_page_token", "position", b"position", "uses", b"uses"]) -> None: ...
 
 Global___TraceTherapyResponse: typing_extensions.TypeAlias = TraceTherapyResponse
 
