@@ -11,14 +11,16 @@ def test_the_public_names_are_these() -> None:
     """A name leaves or joins only on purpose."""
     assert " ".join(sorted(identifiers.__all__)) == (
         "BloodGroup ChainOfIdentity CheckCharacterError CheckCharacterMissingError CodingSystem CollectionDateTime "
-        "CollectionDay CollectionType CompoundCountError CompoundMessage Din DivisionRequiredError DonationSequence "
-        "DonorId ExpiryDateTime ExpiryDay FlagKind FlexibleDateTime FlexibleTimeKind Giai Gln Grai Grid Gs1Element "
-        "Gs1Expiry Gs1Lot Gs1Serial GsrnProvider GsrnRecipient Gtin IdentifierMalformedError MphoLot "
-        "MphoSupplementalId MphoUniqueIdentifier NamingSystem PatientBirthDate PatientId ProcessingFacility "
-        "ProcessorProductCode ProductCode ProductConsignment ProductDivision ProductionDateTime ProductionDay "
-        "ScannedStructure SequenceOutOfRangeError SingleEuropeanCode SpecialTesting Sscc StaffId Structure "
+        "CollectionDay CollectionType CompoundCountError CompoundMessage CompoundRepeatedError Din "
+        "DivisionRequiredError DonationSequence DonorId ExpiryDateTime ExpiryDay FlagKind FlexibleDateTime "
+        "FlexibleTimeKind Giai Gln Grai Grid Gs1Element Gs1Expiry Gs1Lot Gs1Serial GsrnProvider GsrnRecipient Gtin "
+        "IdentifierMalformedError KINDS MphoLot MphoSupplementalId MphoUniqueIdentifier NamingSystem "
+        "PatientBirthDate PatientId PlainIdentifier ProcessingFacility ProcessorProductCode ProductCode "
+        "ProductConsignment ProductDivision ProductionDateTime ProductionDay ScannedStructure "
+        "SequenceOutOfRangeError SingleEuropeanCode SpecialTesting Sscc StaffId Structure "
         "UnknownDataIdentifierError check_character check_value division_of gs1_check_digit next_chain_of_identity "
-        "next_din parse_scan random_chain_of_identity type_3_flag"
+        "next_din parse_scan print_identifier random_chain_of_identity read_content read_printed read_scan "
+        "type_3_flag wire_of"
     )
 
 
@@ -29,7 +31,7 @@ def test_every_refusal_is_a_malformed_input_with_a_reason_of_its_own() -> None:
         for name in identifiers.__all__
         if isinstance(value := getattr(identifiers, name), type) and issubclass(value, MalformedError)
     ]
-    assert len({error.reason for error in errors}) == len(errors) == 7
+    assert len({error.reason for error in errors}) == len(errors) == 8
     assert all(issubclass(error, IdentifierMalformedError | SequenceOutOfRangeError) for error in errors)
 
 

@@ -27,6 +27,7 @@ from cellcustody.ledger.identifiers.errors import (
     CheckCharacterError,
     CheckCharacterMissingError,
     CompoundCountError,
+    CompoundRepeatedError,
     DivisionRequiredError,
     IdentifierMalformedError,
     SequenceOutOfRangeError,
@@ -69,6 +70,15 @@ from cellcustody.ledger.identifiers.parties import (
     SpecialTesting,
     StaffId,
 )
+from cellcustody.ledger.identifiers.plain_forms import (
+    KINDS,
+    PlainIdentifier,
+    print_identifier,
+    read_content,
+    read_printed,
+    read_scan,
+    wire_of,
+)
 from cellcustody.ledger.identifiers.scans import (
     CompoundMessage,
     ScannedStructure,
@@ -89,6 +99,7 @@ from cellcustody.ledger.identifiers.times import (
 )
 
 __all__ = [
+    "KINDS",
     "BloodGroup",
     "ChainOfIdentity",
     "CheckCharacterError",
@@ -99,6 +110,7 @@ __all__ = [
     "CollectionType",
     "CompoundCountError",
     "CompoundMessage",
+    "CompoundRepeatedError",
     "Din",
     "DivisionRequiredError",
     "DonationSequence",
@@ -126,6 +138,7 @@ __all__ = [
     "NamingSystem",
     "PatientBirthDate",
     "PatientId",
+    "PlainIdentifier",
     "ProcessingFacility",
     "ProcessorProductCode",
     "ProductCode",
@@ -148,6 +161,11 @@ __all__ = [
     "next_chain_of_identity",
     "next_din",
     "parse_scan",
+    "print_identifier",
     "random_chain_of_identity",
+    "read_content",
+    "read_printed",
+    "read_scan",
     "type_3_flag",
+    "wire_of",
 ]

@@ -6,8 +6,9 @@
   reserved and refused.
 * `Din.parse_printed` takes number and K (14 characters), or number, two flag digits and K (16). K is demanded; it
   covers the number, not the flags. Without flags in the text the flags are 00.
-* Product code (003): five characters of description, then collection type and two levels of division; for tissue (`T`)
-  three digits of pack number instead. Division `99` sends the reader to data structure 032, which is then required.
+* Product code (003): five characters of description, then collection type (0-9, A-Z, and the lower-case r, s, d of paid
+  and research donors) and two levels of division; for tissue (`T`) three digits of pack number instead. Division
+  `99` sends the reader to data structure 032, which is then required.
 * Product divisions (032): six digits for one level, or up to three pairs AA-ZZ, the unused ones `00` at the end.
 
 Source: ICCBBA ST-001 6.2.2; ST-026 for the MPHO unique identifier.
@@ -200,6 +201,7 @@ class CollectionType(StrEnum):
 
 TISSUE_CATEGORY: Final = "T"
 DIVISION_IN_STRUCTURE_032: Final = "99"
+_COLLECTION_TYPE: Final = Alphabet("one of 0-9, A-Z, d, r, s", UPPER_ALPHANUMERIC.characters | frozenset("drs"))
 _FIRST_DIVISION: Final = Alphabet("one of 0, A-Z, or 99", UPPER.characters | {"0", "9"})
 _SECOND_DIVISION: Final = Alphabet("one of 0, a-z, or 99", frozenset(c.lower() for c in UPPER.characters) | {"0", "9"})
 
@@ -230,7 +232,7 @@ class ProductCode(Structure):
         if _read_description(reader).startswith(TISSUE_CATEGORY):
             reader.take(3, DIGIT, "pack number")
             return
-        reader.take(1, UPPER_ALPHANUMERIC, "collection type")
+        reader.take(1, _COLLECTION_TYPE, "collection type")
         _read_two_level_division(reader)
 
     @property

@@ -55,6 +55,12 @@ class CompoundCountError(IdentifierMalformedError):
     reason = "COMPOUND_COUNT_WRONG"
 
 
+class CompoundRepeatedError(IdentifierMalformedError):
+    """Raised when one scan holds two structures of one kind, so that nobody knows which of them counts."""
+
+    reason = "COMPOUND_STRUCTURE_REPEATED"
+
+
 class DivisionRequiredError(IdentifierMalformedError):
     """Raised when a product code sends the reader to data structure 032 and none was read, or one was unasked for."""
 

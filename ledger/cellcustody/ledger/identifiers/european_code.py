@@ -22,7 +22,15 @@ from typing import ClassVar, Final, Self
 
 from cellcustody.ledger.identifiers.donations import Din, ProductCode
 from cellcustody.ledger.identifiers.errors import DivisionRequiredError
-from cellcustody.ledger.identifiers.reading import ALPHANUMERIC, DIGIT, UPPER, UPPER_ALPHANUMERIC, Alphabet, Reader
+from cellcustody.ledger.identifiers.reading import (
+    ALPHANUMERIC,
+    DIGIT,
+    UPPER,
+    UPPER_ALPHANUMERIC,
+    Alphabet,
+    Reader,
+    read_whole,
+)
 from cellcustody.ledger.identifiers.structure import Structure
 
 NO_EXPIRY: Final = "00000000"
@@ -58,7 +66,14 @@ class DonationSequence(Structure):
 
     @classmethod
     def of(cls, country: str, establishment: str, donation: Din) -> Self:
-        """Returns the sequence for an ISBT 128 donation of a tissue establishment (up to six characters)."""
+        """Returns the sequence for an ISBT 128 donation of a tissue establishment (one to six characters).
+
+        Raises:
+            IdentifierMalformedError: country or establishment is none; offsets count each by itself.
+        """
+        # Each is read by itself: a country one letter short would let the establishment's first stand in its place.
+        read_whole(country, 2, UPPER, f"{cls.NAME}, country")
+        read_whole(establishment, min(max(len(establishment), 1), 6), UPPER_ALPHANUMERIC, f"{cls.NAME}, establishment")
         return cls(f"{country}{establishment:0>6}{donation.number}")
 
     @property

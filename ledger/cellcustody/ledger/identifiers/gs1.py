@@ -20,7 +20,7 @@ from typing import ClassVar, Final
 
 from cellcustody.ledger.identifiers.check_characters import gs1_check_digit
 from cellcustody.ledger.identifiers.errors import CheckCharacterError, UnknownDataIdentifierError
-from cellcustody.ledger.identifiers.reading import DIGIT, GS1_TEXT, Reader
+from cellcustody.ledger.identifiers.reading import DIGIT, GS1_TEXT, Reader, read_whole
 from cellcustody.ledger.identifiers.structure import Structure
 
 GROUP_SEPARATOR: Final = "\x1d"
@@ -80,6 +80,12 @@ class Sscc(Gs1Element):
     NUMBER: ClassVar[str] = ""
     DATA_IDENTIFIER: ClassVar[str] = "00"
     LENGTH_PREDEFINED: ClassVar[bool] = True
+
+    @classmethod
+    def of(cls, digits: str) -> Sscc:
+        """Returns the code of 17 digits (extension digit, company prefix, serial reference), check digit computed."""
+        read_whole(digits, 17, DIGIT, f"{cls.NAME} without check digit")
+        return cls(digits + gs1_check_digit(digits))
 
     @classmethod
     def _read(cls, reader: Reader) -> None:
@@ -170,6 +176,12 @@ class Grai(Gs1Element):
     DATA_IDENTIFIER: ClassVar[str] = "8003"
 
     @classmethod
+    def of(cls, asset_type: str, serial: str) -> Grai:
+        """Returns the number of 12 digits (company prefix, asset type) and up to 16 of serial, check digit computed."""
+        read_whole(asset_type, 12, DIGIT, f"{cls.NAME}, asset type without check digit")
+        return cls(f"0{asset_type}{gs1_check_digit(asset_type)}{serial}")
+
+    @classmethod
     def _read(cls, reader: Reader) -> None:
         reader.expect("0", "leading zero")
         _take_checked_digits(reader, 13, "asset type")
@@ -224,7 +236,7 @@ class GsrnRecipient(Gs1Element):
         _take_checked_digits(reader, 18, "GSRN")
 
 
-_ELEMENTS: Final[dict[str, type[Gs1Element]]] = {
+GS1_ELEMENTS: Final[dict[str, type[Gs1Element]]] = {
     element.DATA_IDENTIFIER: element
     for element in (Sscc, Gtin, Gs1Lot, Gs1Expiry, Gs1Serial, Gln, Grai, Giai, GsrnProvider, GsrnRecipient)
 }
@@ -243,7 +255,7 @@ def read_gs1(reader: Reader) -> tuple[tuple[int, Gs1Element], ...]:
 def _elements(reader: Reader) -> Iterator[tuple[int, Gs1Element]]:
     while True:
         at = reader.position
-        element = next((_ELEMENTS[p] for n in (2, 3, 4) if (p := reader.text[at : at + n]) in _ELEMENTS), None)
+        element = next((GS1_ELEMENTS[p] for n in (2, 3, 4) if (p := reader.text[at : at + n]) in GS1_ELEMENTS), None)
         reader.about("GS1 symbol", private=False)
         if element is None:
             reader.refuse(

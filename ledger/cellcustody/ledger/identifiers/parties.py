@@ -18,7 +18,7 @@ from typing import ClassVar
 
 from cellcustody.ledger.identifiers.check_characters import check_value
 from cellcustody.ledger.identifiers.errors import CheckCharacterError
-from cellcustody.ledger.identifiers.reading import ALPHANUMERIC, DIGIT, UPPER, UPPER_ALPHANUMERIC, Reader
+from cellcustody.ledger.identifiers.reading import ALPHANUMERIC, DIGIT, UPPER, UPPER_ALPHANUMERIC, Reader, read_whole
 from cellcustody.ledger.identifiers.structure import Structure
 
 
@@ -288,6 +288,9 @@ class Grid(Structure):
     @classmethod
     def of(cls, issuer: str, donor: str) -> Grid:
         """Returns the GRID of a donor (13 characters) of an issuing organisation (4 digits), checksum computed."""
+        # Each is read by itself, so that no character of one can stand in the other's place.
+        read_whole(issuer, 4, DIGIT, f"{cls.NAME}, issuing organisation", private=True)
+        read_whole(donor, 13, UPPER_ALPHANUMERIC, f"{cls.NAME}, donor", private=True)
         return cls(f"{issuer}{donor}{check_value(issuer + donor):02d}")
 
     @property

@@ -151,3 +151,11 @@ class Reader:
         """Raises unless everything was read."""
         if self.remaining:
             self.refuse("nothing may follow here", at=self.position, value=self.text[self.position])
+
+
+def read_whole(text: str, count: int, alphabet: Alphabet, identifier: str, *, private: bool = False) -> str:
+    """Returns `text` if it is exactly `count` characters of `alphabet`, or raises at the first that is not."""
+    reader = Reader(text, identifier=identifier, private=private)
+    reader.take(count, alphabet, "it")
+    reader.finish()
+    return text

@@ -4,10 +4,13 @@ The rules, in the order they are checked:
 
 * A symbology identifier (`]C1`, `]d2`, ...) may lead; one that announces GS1 data sends the rest to the GS1 reader.
 * The data identifier must be one of the table; national structures (`&a` to `&z`) are never read.
-* Text holds exactly one structure, or a compound message (data structure 023) and exactly the structures it counts,
-  without separators, in any order. Nothing else may follow, so the reader's driver must cut its own suffix off.
+* Text holds exactly one structure, or (with `]C4`) two, or a compound message (data structure 023) and exactly the
+  structures it counts, without separators, in any order. Nothing else may follow, so the reader's driver must cut its
+  own suffix off.
 * A compound message's count is verified before anything of it is given out: all of it, or none.
-* A compound message holds no other compound message.
+* A compound message holds no other compound message, and of each structure one: of two expiries nobody would know which
+  counts. Flexible times (031) are told apart by what they are of.
+* Symbology `]C4` announces two linear symbols that the scanner read as one: exactly two structures, then, of two kinds.
 
 The order number of a compound message (`bbb`, 000 for none) is kept and not checked: its meanings are licensed.
 Source: ICCBBA ST-001 6.2.2; ST-012 for the example.
@@ -15,6 +18,7 @@ Source: ICCBBA ST-001 6.2.2; ST-012 for the example.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, NoReturn
 
@@ -22,6 +26,7 @@ from cellcustody.ledger.identifiers.chain_of_identity import ChainOfIdentity
 from cellcustody.ledger.identifiers.donations import Din, ProductCode, ProductDivision
 from cellcustody.ledger.identifiers.errors import (
     CompoundCountError,
+    CompoundRepeatedError,
     IdentifierMalformedError,
     UnknownDataIdentifierError,
 )
@@ -58,9 +63,10 @@ COMPOUND_DATA_IDENTIFIER: Final = "=+"
 
 _GS1_SYMBOLOGIES: Final = frozenset({"]C1", "]d2", "]Q3", "]e0", "]J1"})
 _ISBT_SYMBOLOGIES: Final = frozenset({"]C0", "]C4", "]d1", "]Q1"})
+_CONCATENATED_SYMBOLOGY: Final = "]C4"
 _SYMBOLOGY_LENGTH: Final = 3
 
-_STRUCTURES: Final[dict[str, type[Structure]]] = {
+ISBT_STRUCTURES: Final[dict[str, type[Structure]]] = {
     structure.DATA_IDENTIFIER: structure
     for structure in (
         BloodGroup,
@@ -151,13 +157,18 @@ def parse_scan(raw: str) -> tuple[ScannedStructure, ...]:
     symbology = raw[:_SYMBOLOGY_LENGTH] if raw.startswith("]") else ""
     if symbology in _GS1_SYMBOLOGIES:
         reader.position = _SYMBOLOGY_LENGTH
-        return tuple(ScannedStructure(offset=offset, value=element) for offset, element in read_gs1(reader))
+        elements = tuple(ScannedStructure(offset=offset, value=element) for offset, element in read_gs1(reader))
+        _refuse_repeated(reader, elements)
+        return elements
     if symbology in _ISBT_SYMBOLOGIES:
         reader.position = _SYMBOLOGY_LENGTH
     elif symbology:
         reader.refuse("this symbology identifier is not read", at=0, value=symbology, error=UnknownDataIdentifierError)
     if raw.startswith(COMPOUND_DATA_IDENTIFIER, reader.position):
         found = _read_compound(reader).structures
+    elif symbology == _CONCATENATED_SYMBOLOGY:
+        found = (_read_structure(reader), _read_structure(reader))
+        _refuse_repeated(reader, found)
     else:
         found = (_read_structure(reader),)
     reader.finish()
@@ -168,7 +179,7 @@ def _read_structure(reader: Reader) -> ScannedStructure:
     at = reader.position
     reader.about("scan", private=False)
     for length in (3, 2):
-        structure = _STRUCTURES.get(reader.text[at : at + length])
+        structure = ISBT_STRUCTURES.get(reader.text[at : at + length])
         if structure is not None:
             reader.position = at + len(structure.DATA_IDENTIFIER)
             return ScannedStructure(offset=at, value=structure.read_from(reader))
@@ -201,7 +212,24 @@ def _read_compound(reader: Reader) -> CompoundMessage:
         structures.append(_read_structure(reader))
     if len(structures) < int(count):
         _refuse_count(reader, count, str(len(structures)))
+    _refuse_repeated(reader, structures)
     return CompoundMessage(order=order, structures=tuple(structures))
+
+
+def _refuse_repeated(reader: Reader, structures: Sequence[ScannedStructure]) -> None:
+    kinds: set[tuple[type, str]] = set()
+    for scanned in structures:
+        value = scanned.value
+        kind = (type(value), value.kind if isinstance(value, FlexibleDateTime) else "")
+        if kind in kinds:
+            reader.about("scan", private=False)
+            reader.refuse(
+                f"one {value.NAME} and no second one",
+                at=scanned.offset,
+                value=value.DATA_IDENTIFIER,
+                error=CompoundRepeatedError,
+            )
+        kinds.add(kind)
 
 
 def _refuse_count(reader: Reader, count: str, found: str) -> NoReturn:
