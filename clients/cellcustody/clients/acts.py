@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from cellcustody.clients.session import ActOptions
     from cellcustody.v1 import (
+        facilities_pb2,
         harvest_pb2,
         modification_pb2,
         quality_pb2,
@@ -594,6 +595,83 @@ class Acts(ABC, Generic[ResultT]):
         """Signs a statement that passes the record of a therapy to another site, whose person co-signs."""
         return self.act(stream, body, **options)
 
+    def register_equipment(
+        self, stream: bytes, body: facilities_pb2.EquipmentRegistered, **options: Unpack[ActOptions]
+    ) -> ResultT:
+        """Signs a statement that opens the stream of one piece of equipment: plant device, shipper, logger, freezer."""
+        return self.act(stream, body, **options)
+
+    def record_qualification(
+        self, stream: bytes, body: facilities_pb2.QualificationRecorded, **options: Unpack[ActOptions]
+    ) -> ResultT:
+        """Signs a statement that says until when equipment, a carrier, a lane or a site is qualified."""
+        return self.act(stream, body, **options)
+
+    def withdraw_qualification(
+        self, stream: bytes, body: facilities_pb2.QualificationWithdrawn, **options: Unpack[ActOptions]
+    ) -> ResultT:
+        """Signs a statement that ends a qualification before its time.
+
+        What was done under it stays as it was judged.
+        """
+        return self.act(stream, body, **options)
+
+    def take_equipment_out_of_service(
+        self, stream: bytes, body: facilities_pb2.EquipmentTakenOutOfService, **options: Unpack[ActOptions]
+    ) -> ResultT:
+        """Signs a statement that says that equipment is not to be used."""
+        return self.act(stream, body, **options)
+
+    def return_equipment_to_service(
+        self, stream: bytes, body: facilities_pb2.EquipmentReturnedToService, **options: Unpack[ActOptions]
+    ) -> ResultT:
+        """Signs a statement that lets equipment be used again that is qualified at the time."""
+        return self.act(stream, body, **options)
+
+    def take_recall_action(
+        self, stream: bytes, body: facilities_pb2.RecallActionTaken, **options: Unpack[ActOptions]
+    ) -> ResultT:
+        """Signs a statement that says what was done about material into which a recalled lot went."""
+        return self.act(stream, body, **options)
+
+    def settle_donation_number(
+        self, stream: bytes, body: facilities_pb2.DonationNumberSettled, **options: Unpack[ActOptions]
+    ) -> ResultT:
+        """Signs a statement that says, of a donation number that two therapies claim, that it is this therapy's.
+
+        Two persons of quality.
+        """
+        return self.act(stream, body, **options)
+
+    def review_emergency_use(
+        self, stream: bytes, body: facilities_pb2.EmergencyUseReviewed, **options: Unpack[ActOptions]
+    ) -> ResultT:
+        """Signs a statement that is quality's word on what was done under an emergency credential, in the stream of
+        its site.
+        """
+        return self.act(stream, body, **options)
+
+    def decline_co_signature(
+        self, stream: bytes, body: quality_pb2.CoSignatureDeclined, **options: Unpack[ActOptions]
+    ) -> ResultT:
+        """Signs a statement that says that a person will not join a statement of this stream.
+
+        A pending authorisation ends with it.
+        """
+        return self.act(stream, body, **options)
+
+    def close_deviation(
+        self, stream: bytes, body: quality_pb2.DeviationClosed, **options: Unpack[ActOptions]
+    ) -> ResultT:
+        """Signs a statement that closes a deviation, with what it led to."""
+        return self.act(stream, body, **options)
+
+    def record_complaint(
+        self, stream: bytes, body: quality_pb2.ComplaintRecorded, **options: Unpack[ActOptions]
+    ) -> ResultT:
+        """Signs a statement that records a complaint about a product, a service or a site."""
+        return self.act(stream, body, **options)
+
     def enrol_site(self, body: registry_pb2.SiteEnrolled, **options: Unpack[ActOptions]) -> ResultT:
         """Signs a statement that enrols a site with its capabilities and two administrators; a quorum of registrars."""
         return self.act(_REGISTRY, body, **options)
@@ -632,6 +710,15 @@ class Acts(ABC, Generic[ResultT]):
 
     def revoke_key(self, body: registry_pb2.KeyRevoked, **options: Unpack[ActOptions]) -> ResultT:
         """Signs a statement that revokes a key for good."""
+        return self.act(_REGISTRY, body, **options)
+
+    def grant_emergency_credential(
+        self, body: registry_pb2.EmergencyCredentialGranted, **options: Unpack[ActOptions]
+    ) -> ResultT:
+        """Signs a statement that lets a person of a site act in further roles for a day at most.
+
+        Two administrators of it.
+        """
         return self.act(_REGISTRY, body, **options)
 
     def rotate_log_keys(self, body: registry_pb2.LogKeysRotated, **options: Unpack[ActOptions]) -> ResultT:

@@ -657,6 +657,8 @@ class LoggerSummary(google.protobuf.message.Message):
     LONGEST_OUT_OF_BAND_SECONDS_FIELD_NUMBER: builtins.int
     GAPS_FIELD_NUMBER: builtins.int
     CLOCK_AHEAD_SECONDS_FIELD_NUMBER: builtins.int
+    LONGEST_GAP_SECONDS_FIELD_NUMBER: builtins.int
+    ACTIVATION_ENERGY_JOULES_PER_MOLE_FIELD_NUMBER: builtins.int
     logger: builtins.str
     """The logger."""
     out_of_band_seconds: builtins.int
@@ -687,6 +689,10 @@ class LoggerSummary(google.protobuf.message.Message):
     """Count of gaps."""
     clock_ahead_seconds: builtins.int
     """Seconds by which the logger's clock was ahead of the reader's when read out; absent if they were not compared."""
+    longest_gap_seconds: builtins.int
+    """Longest gap, in seconds beyond the interval."""
+    activation_energy_joules_per_mole: builtins.int
+    """Activation energy by which the mean kinetic temperature was worked out, in joules per mole."""
     @property
     def file(self) -> Global___Document:
         """The file, by digest."""
@@ -735,9 +741,11 @@ class LoggerSummary(google.protobuf.message.Message):
         longest_out_of_band_seconds: builtins.int = ...,
         gaps: builtins.int = ...,
         clock_ahead_seconds: builtins.int | None = ...,
+        longest_gap_seconds: builtins.int = ...,
+        activation_energy_joules_per_mole: builtins.int = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["_clock_ahead_seconds", b"_clock_ahead_seconds", "band_max", b"band_max", "band_min", b"band_min", "clock_ahead_seconds", b"clock_ahead_seconds", "file", b"file", "temperature_max", b"temperature_max", "temperature_mean_kinetic", b"temperature_mean_kinetic", "temperature_min", b"temperature_min"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["_clock_ahead_seconds", b"_clock_ahead_seconds", "above_band_seconds", b"above_band_seconds", "band_max", b"band_max", "band_min", b"band_min", "below_band_seconds", b"below_band_seconds", "channel", b"channel", "clock_ahead_seconds", b"clock_ahead_seconds", "condition", b"condition", "file", b"file", "first_reading_unix_micros", b"first_reading_unix_micros", "gap_seconds", b"gap_seconds", "gaps", b"gaps", "interval_seconds", b"interval_seconds", "last_reading_unix_micros", b"last_reading_unix_micros", "layout", b"layout", "logger", b"logger", "longest_out_of_band_seconds", b"longest_out_of_band_seconds", "out_of_band_seconds", b"out_of_band_seconds", "readings", b"readings", "temperature_max", b"temperature_max", "temperature_mean_kinetic", b"temperature_mean_kinetic", "temperature_min", b"temperature_min"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["_clock_ahead_seconds", b"_clock_ahead_seconds", "above_band_seconds", b"above_band_seconds", "activation_energy_joules_per_mole", b"activation_energy_joules_per_mole", "band_max", b"band_max", "band_min", b"band_min", "below_band_seconds", b"below_band_seconds", "channel", b"channel", "clock_ahead_seconds", b"clock_ahead_seconds", "condition", b"condition", "file", b"file", "first_reading_unix_micros", b"first_reading_unix_micros", "gap_seconds", b"gap_seconds", "gaps", b"gaps", "interval_seconds", b"interval_seconds", "last_reading_unix_micros", b"last_reading_unix_micros", "layout", b"layout", "logger", b"logger", "longest_gap_seconds", b"longest_gap_seconds", "longest_out_of_band_seconds", b"longest_out_of_band_seconds", "out_of_band_seconds", b"out_of_band_seconds", "readings", b"readings", "temperature_max", b"temperature_max", "temperature_mean_kinetic", b"temperature_mean_kinetic", "temperature_min", b"temperature_min"]) -> None: ...
     def WhichOneof(self, oneof_group: typing.Literal["_clock_ahead_seconds", b"_clock_ahead_seconds"]) -> typing.Literal["clock_ahead_seconds"] | None: ...
 
 Global___LoggerSummary: typing_extensions.TypeAlias = LoggerSummary

@@ -111,6 +111,8 @@ class _StreamKindEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._Enu
     """The one stream of schemas."""
     STREAM_KIND_LOG: _StreamKind.ValueType  # 9
     """The one stream of the log's own statements."""
+    STREAM_KIND_EQUIPMENT: _StreamKind.ValueType  # 10
+    """A piece of equipment: plant device, shipper, logger, freezer."""
 
 class StreamKind(_StreamKind, metaclass=_StreamKindEnumTypeWrapper):
     """StreamKind is the first byte of a stream id."""
@@ -135,6 +137,8 @@ STREAM_KIND_SCHEMA: StreamKind.ValueType  # 8
 """The one stream of schemas."""
 STREAM_KIND_LOG: StreamKind.ValueType  # 9
 """The one stream of the log's own statements."""
+STREAM_KIND_EQUIPMENT: StreamKind.ValueType  # 10
+"""A piece of equipment: plant device, shipper, logger, freezer."""
 Global___StreamKind: typing_extensions.TypeAlias = StreamKind
 
 class _Capability:

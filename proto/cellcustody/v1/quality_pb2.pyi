@@ -41,6 +41,8 @@ class _ScopeKindEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._Enum
     """A lot."""
     SCOPE_KIND_SITE: _ScopeKind.ValueType  # 6
     """A site."""
+    SCOPE_KIND_EQUIPMENT: _ScopeKind.ValueType  # 7
+    """A piece of equipment."""
 
 class ScopeKind(_ScopeKind, metaclass=_ScopeKindEnumTypeWrapper):
     """ScopeKind is what a hold or an override covers."""
@@ -59,6 +61,8 @@ SCOPE_KIND_LOT: ScopeKind.ValueType  # 5
 """A lot."""
 SCOPE_KIND_SITE: ScopeKind.ValueType  # 6
 """A site."""
+SCOPE_KIND_EQUIPMENT: ScopeKind.ValueType  # 7
+"""A piece of equipment."""
 Global___ScopeKind: typing_extensions.TypeAlias = ScopeKind
 
 @typing.final
@@ -433,6 +437,169 @@ class StatementRetracted(google.protobuf.message.Message):
     def ClearField(self, field_name: typing.Literal["circumstances", b"circumstances", "documents", b"documents", "procedure", b"procedure", "retracted", b"retracted", "scans", b"scans"]) -> None: ...
 
 Global___StatementRetracted: typing_extensions.TypeAlias = StatementRetracted
+
+@typing.final
+class DeviationClosed(google.protobuf.message.Message):
+    """DeviationClosed closes a deviation, with what it led to."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    DEVIATION_FIELD_NUMBER: builtins.int
+    CAPA_REFERENCE_FIELD_NUMBER: builtins.int
+    OUTCOME_FIELD_NUMBER: builtins.int
+    REPORT_FIELD_NUMBER: builtins.int
+    SCANS_FIELD_NUMBER: builtins.int
+    CIRCUMSTANCES_FIELD_NUMBER: builtins.int
+    DOCUMENTS_FIELD_NUMBER: builtins.int
+    PROCEDURE_FIELD_NUMBER: builtins.int
+    deviation: builtins.bytes
+    """Digest of the DeviationRaised, 32 bytes."""
+    capa_reference: builtins.str
+    """Number of the corrective and preventive action; empty if none was needed."""
+    outcome: builtins.str
+    """What was found and decided."""
+    procedure: builtins.str
+    """Procedure followed, with its version."""
+    @property
+    def report(self) -> cellcustody.v1.common_pb2.Document:
+        """The report, by digest."""
+
+    @property
+    def scans(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[cellcustody.v1.common_pb2.Scan]:
+        """What was scanned or typed, raw."""
+
+    @property
+    def circumstances(self) -> cellcustody.v1.common_pb2.Circumstances:
+        """Direct, late or from paper, and why."""
+
+    @property
+    def documents(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[cellcustody.v1.common_pb2.Document]:
+        """Documents by digest."""
+
+    def __init__(
+        self,
+        *,
+        deviation: builtins.bytes = ...,
+        capa_reference: builtins.str = ...,
+        outcome: builtins.str = ...,
+        report: cellcustody.v1.common_pb2.Document | None = ...,
+        scans: collections.abc.Iterable[cellcustody.v1.common_pb2.Scan] | None = ...,
+        circumstances: cellcustody.v1.common_pb2.Circumstances | None = ...,
+        documents: collections.abc.Iterable[cellcustody.v1.common_pb2.Document] | None = ...,
+        procedure: builtins.str = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["circumstances", b"circumstances", "report", b"report"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["capa_reference", b"capa_reference", "circumstances", b"circumstances", "deviation", b"deviation", "documents", b"documents", "outcome", b"outcome", "procedure", b"procedure", "report", b"report", "scans", b"scans"]) -> None: ...
+
+Global___DeviationClosed: typing_extensions.TypeAlias = DeviationClosed
+
+@typing.final
+class ComplaintRecorded(google.protobuf.message.Message):
+    """ComplaintRecorded records a complaint about a product, a service or a site."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    REFERENCE_FIELD_NUMBER: builtins.int
+    SCOPE_FIELD_NUMBER: builtins.int
+    DESCRIPTION_FIELD_NUMBER: builtins.int
+    DEVIATION_FIELD_NUMBER: builtins.int
+    SCANS_FIELD_NUMBER: builtins.int
+    CIRCUMSTANCES_FIELD_NUMBER: builtins.int
+    DOCUMENTS_FIELD_NUMBER: builtins.int
+    PROCEDURE_FIELD_NUMBER: builtins.int
+    REPLACES_FIELD_NUMBER: builtins.int
+    reference: builtins.str
+    """Number of the complaint."""
+    description: builtins.str
+    """What is complained of."""
+    deviation: builtins.bytes
+    """Digest of the DeviationRaised that it led to, 32 bytes; absent if none."""
+    procedure: builtins.str
+    """Procedure followed, with its version."""
+    replaces: builtins.bytes
+    """Digest of the fact that this one is to replace, 32 bytes; it has no effect until a StatementCorrected names both."""
+    @property
+    def scope(self) -> Global___Scope:
+        """What it concerns."""
+
+    @property
+    def scans(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[cellcustody.v1.common_pb2.Scan]:
+        """What was scanned or typed, raw."""
+
+    @property
+    def circumstances(self) -> cellcustody.v1.common_pb2.Circumstances:
+        """Direct, late or from paper, and why."""
+
+    @property
+    def documents(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[cellcustody.v1.common_pb2.Document]:
+        """Documents by digest."""
+
+    def __init__(
+        self,
+        *,
+        reference: builtins.str = ...,
+        scope: Global___Scope | None = ...,
+        description: builtins.str = ...,
+        deviation: builtins.bytes = ...,
+        scans: collections.abc.Iterable[cellcustody.v1.common_pb2.Scan] | None = ...,
+        circumstances: cellcustody.v1.common_pb2.Circumstances | None = ...,
+        documents: collections.abc.Iterable[cellcustody.v1.common_pb2.Document] | None = ...,
+        procedure: builtins.str = ...,
+        replaces: builtins.bytes = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["circumstances", b"circumstances", "scope", b"scope"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["circumstances", b"circumstances", "description", b"description", "deviation", b"deviation", "documents", b"documents", "procedure", b"procedure", "reference", b"reference", "replaces", b"replaces", "scans", b"scans", "scope", b"scope"]) -> None: ...
+
+Global___ComplaintRecorded: typing_extensions.TypeAlias = ComplaintRecorded
+
+@typing.final
+class CoSignatureDeclined(google.protobuf.message.Message):
+    """CoSignatureDeclined says that a person will not join a statement of this stream; a pending authorisation ends with it."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    DECLINED_FIELD_NUMBER: builtins.int
+    GROUNDS_FIELD_NUMBER: builtins.int
+    SCANS_FIELD_NUMBER: builtins.int
+    CIRCUMSTANCES_FIELD_NUMBER: builtins.int
+    DOCUMENTS_FIELD_NUMBER: builtins.int
+    PROCEDURE_FIELD_NUMBER: builtins.int
+    REPLACES_FIELD_NUMBER: builtins.int
+    declined: builtins.bytes
+    """Digest of the statement, 32 bytes."""
+    grounds: builtins.str
+    """Why."""
+    procedure: builtins.str
+    """Procedure followed, with its version."""
+    replaces: builtins.bytes
+    """Digest of the fact that this one is to replace, 32 bytes; it has no effect until a StatementCorrected names both."""
+    @property
+    def scans(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[cellcustody.v1.common_pb2.Scan]:
+        """What was scanned or typed, raw."""
+
+    @property
+    def circumstances(self) -> cellcustody.v1.common_pb2.Circumstances:
+        """Direct, late or from paper, and why."""
+
+    @property
+    def documents(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[cellcustody.v1.common_pb2.Document]:
+        """Documents by digest."""
+
+    def __init__(
+        self,
+        *,
+        declined: builtins.bytes = ...,
+        grounds: builtins.str = ...,
+        scans: collections.abc.Iterable[cellcustody.v1.common_pb2.Scan] | None = ...,
+        circumstances: cellcustody.v1.common_pb2.Circumstances | None = ...,
+        documents: collections.abc.Iterable[cellcustody.v1.common_pb2.Document] | None = ...,
+        procedure: builtins.str = ...,
+        replaces: builtins.bytes = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["circumstances", b"circumstances"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["circumstances", b"circumstances", "declined", b"declined", "documents", b"documents", "grounds", b"grounds", "procedure", b"procedure", "replaces", b"replaces", "scans", b"scans"]) -> None: ...
+
+Global___CoSignatureDeclined: typing_extensions.TypeAlias = CoSignatureDeclined
 
 @typing.final
 class JudgementsRevised(google.protobuf.message.Message):

@@ -127,18 +127,25 @@ class RoleGrant(google.protobuf.message.Message):
 
     ROLE_FIELD_NUMBER: builtins.int
     TRAINED_UNTIL_UNIX_MICROS_FIELD_NUMBER: builtins.int
+    TRAINED_AT_UNIX_MICROS_FIELD_NUMBER: builtins.int
     role: builtins.str
     """The role, such as collection_nurse."""
     trained_until_unix_micros: builtins.int
     """Until when the training holds, microseconds since 1970-01-01T00:00:00Z; absent: no training is asked for."""
+    trained_at_unix_micros: builtins.int
+    """When the training was passed, microseconds since 1970-01-01T00:00:00Z; policies say how long it holds."""
     def __init__(
         self,
         *,
         role: builtins.str = ...,
         trained_until_unix_micros: builtins.int | None = ...,
+        trained_at_unix_micros: builtins.int | None = ...,
     ) -> None: ...
-    def HasField(self, field_name: typing.Literal["_trained_until_unix_micros", b"_trained_until_unix_micros", "trained_until_unix_micros", b"trained_until_unix_micros"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["_trained_until_unix_micros", b"_trained_until_unix_micros", "role", b"role", "trained_until_unix_micros", b"trained_until_unix_micros"]) -> None: ...
+    def HasField(self, field_name: typing.Literal["_trained_at_unix_micros", b"_trained_at_unix_micros", "_trained_until_unix_micros", b"_trained_until_unix_micros", "trained_at_unix_micros", b"trained_at_unix_micros", "trained_until_unix_micros", b"trained_until_unix_micros"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["_trained_at_unix_micros", b"_trained_at_unix_micros", "_trained_until_unix_micros", b"_trained_until_unix_micros", "role", b"role", "trained_at_unix_micros", b"trained_at_unix_micros", "trained_until_unix_micros", b"trained_until_unix_micros"]) -> None: ...
+    @typing.overload
+    def WhichOneof(self, oneof_group: typing.Literal["_trained_at_unix_micros", b"_trained_at_unix_micros"]) -> typing.Literal["trained_at_unix_micros"] | None: ...
+    @typing.overload
     def WhichOneof(self, oneof_group: typing.Literal["_trained_until_unix_micros", b"_trained_until_unix_micros"]) -> typing.Literal["trained_until_unix_micros"] | None: ...
 
 Global___RoleGrant: typing_extensions.TypeAlias = RoleGrant
@@ -492,6 +499,42 @@ class KeyRevoked(google.protobuf.message.Message):
     def WhichOneof(self, oneof_group: typing.Literal["_compromised_since_leaf", b"_compromised_since_leaf"]) -> typing.Literal["compromised_since_leaf"] | None: ...
 
 Global___KeyRevoked: typing_extensions.TypeAlias = KeyRevoked
+
+@typing.final
+class EmergencyCredentialGranted(google.protobuf.message.Message):
+    """EmergencyCredentialGranted lets a person of a site act in further roles for a day at most; two administrators of it."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    PERSON_FIELD_NUMBER: builtins.int
+    ROLES_FIELD_NUMBER: builtins.int
+    VALID_FROM_UNIX_MICROS_FIELD_NUMBER: builtins.int
+    VALID_SECONDS_FIELD_NUMBER: builtins.int
+    GROUNDS_FIELD_NUMBER: builtins.int
+    person: builtins.bytes
+    """Person id, 16 bytes."""
+    valid_from_unix_micros: builtins.int
+    """From when they may be used, microseconds since 1970-01-01T00:00:00Z."""
+    valid_seconds: builtins.int
+    """For how long, in seconds."""
+    grounds: builtins.str
+    """Why."""
+    @property
+    def roles(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
+        """The roles."""
+
+    def __init__(
+        self,
+        *,
+        person: builtins.bytes = ...,
+        roles: collections.abc.Iterable[builtins.str] | None = ...,
+        valid_from_unix_micros: builtins.int = ...,
+        valid_seconds: builtins.int = ...,
+        grounds: builtins.str = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["grounds", b"grounds", "person", b"person", "roles", b"roles", "valid_from_unix_micros", b"valid_from_unix_micros", "valid_seconds", b"valid_seconds"]) -> None: ...
+
+Global___EmergencyCredentialGranted: typing_extensions.TypeAlias = EmergencyCredentialGranted
 
 @typing.final
 class LogKeysRotated(google.protobuf.message.Message):

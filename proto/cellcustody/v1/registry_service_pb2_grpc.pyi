@@ -186,6 +186,22 @@ _RegistryServiceRevokeKeyType = typing_extensions.TypeVar(
     ],
 )
 
+_RegistryServiceGrantEmergencyCredentialType = typing_extensions.TypeVar(
+    '_RegistryServiceGrantEmergencyCredentialType',
+    grpc.UnaryUnaryMultiCallable[
+        cellcustody.v1.ledger_service_pb2.SubmitRequest,
+        cellcustody.v1.ledger_service_pb2.SubmitResponse,
+    ],
+    grpc.aio.UnaryUnaryMultiCallable[
+        cellcustody.v1.ledger_service_pb2.SubmitRequest,
+        cellcustody.v1.ledger_service_pb2.SubmitResponse,
+    ],
+    default=grpc.UnaryUnaryMultiCallable[
+        cellcustody.v1.ledger_service_pb2.SubmitRequest,
+        cellcustody.v1.ledger_service_pb2.SubmitResponse,
+    ],
+)
+
 _RegistryServiceRotateLogKeysType = typing_extensions.TypeVar(
     '_RegistryServiceRotateLogKeysType',
     grpc.UnaryUnaryMultiCallable[
@@ -298,11 +314,15 @@ _RegistryServiceGetPolicyType = typing_extensions.TypeVar(
     ],
 )
 
-class RegistryServiceStub(typing.Generic[_RegistryServiceEnrolSiteType, _RegistryServiceChangeSiteType, _RegistryServiceEnrolPersonType, _RegistryServiceChangePersonType, _RegistryServiceEnrolDeviceType, _RegistryServiceAddKeyType, _RegistryServiceRetireKeyType, _RegistryServiceSuspendKeyType, _RegistryServiceReinstateKeyType, _RegistryServiceRevokeKeyType, _RegistryServiceRotateLogKeysType, _RegistryServiceRotateServiceKeyType, _RegistryServiceChangeRegistrarsType, _RegistryServicePublishPolicyType, _RegistryServicePublishSchemaType, _RegistryServiceGetRegistryType, _RegistryServiceGetPolicyType]):
+class RegistryServiceStub(typing.Generic[_RegistryServiceEnrolSiteType, _RegistryServiceChangeSiteType, _RegistryServiceEnrolPersonType, _RegistryServiceChangePersonType, _RegistryServiceEnrolDeviceType, _RegistryServiceAddKeyType, _RegistryServiceRetireKeyType, _RegistryServiceSuspendKeyType, _RegistryServiceReinstateKeyType, _RegistryServiceRevokeKeyType, _RegistryServiceGrantEmergencyCredentialType, _RegistryServiceRotateLogKeysType, _RegistryServiceRotateServiceKeyType, _RegistryServiceChangeRegistrarsType, _RegistryServicePublishPolicyType, _RegistryServicePublishSchemaType, _RegistryServiceGetRegistryType, _RegistryServiceGetPolicyType]):
     """RegistryService takes the registry's acts and answers who may do what, as of any position."""
 
     @typing.overload
     def __init__(self: RegistryServiceStub[
+        grpc.UnaryUnaryMultiCallable[
+            cellcustody.v1.ledger_service_pb2.SubmitRequest,
+            cellcustody.v1.ledger_service_pb2.SubmitResponse,
+        ],
         grpc.UnaryUnaryMultiCallable[
             cellcustody.v1.ledger_service_pb2.SubmitRequest,
             cellcustody.v1.ledger_service_pb2.SubmitResponse,
@@ -436,6 +456,10 @@ class RegistryServiceStub(typing.Generic[_RegistryServiceEnrolSiteType, _Registr
             cellcustody.v1.ledger_service_pb2.SubmitResponse,
         ],
         grpc.aio.UnaryUnaryMultiCallable[
+            cellcustody.v1.ledger_service_pb2.SubmitRequest,
+            cellcustody.v1.ledger_service_pb2.SubmitResponse,
+        ],
+        grpc.aio.UnaryUnaryMultiCallable[
             cellcustody.v1.registry_service_pb2.GetRegistryRequest,
             cellcustody.v1.registry_service_pb2.GetRegistryResponse,
         ],
@@ -475,6 +499,9 @@ class RegistryServiceStub(typing.Generic[_RegistryServiceEnrolSiteType, _Registr
     RevokeKey: _RegistryServiceRevokeKeyType
     """Appends a KeyRevoked."""
 
+    GrantEmergencyCredential: _RegistryServiceGrantEmergencyCredentialType
+    """Appends a EmergencyCredentialGranted."""
+
     RotateLogKeys: _RegistryServiceRotateLogKeysType
     """Appends a LogKeysRotated."""
 
@@ -497,6 +524,10 @@ class RegistryServiceStub(typing.Generic[_RegistryServiceEnrolSiteType, _Registr
     """Gives a policy pack by digest, or the newest for a product and jurisdiction."""
 
 RegistryServiceAsyncStub: typing_extensions.TypeAlias = RegistryServiceStub[
+    grpc.aio.UnaryUnaryMultiCallable[
+        cellcustody.v1.ledger_service_pb2.SubmitRequest,
+        cellcustody.v1.ledger_service_pb2.SubmitResponse,
+    ],
     grpc.aio.UnaryUnaryMultiCallable[
         cellcustody.v1.ledger_service_pb2.SubmitRequest,
         cellcustody.v1.ledger_service_pb2.SubmitResponse,
@@ -649,6 +680,14 @@ class RegistryServiceServicer(metaclass=abc.ABCMeta):
         context: _ServicerContext,
     ) -> typing.Union[cellcustody.v1.ledger_service_pb2.SubmitResponse, collections.abc.Awaitable[cellcustody.v1.ledger_service_pb2.SubmitResponse]]:
         """Appends a KeyRevoked."""
+
+    @abc.abstractmethod
+    def GrantEmergencyCredential(
+        self,
+        request: cellcustody.v1.ledger_service_pb2.SubmitRequest,
+        context: _ServicerContext,
+    ) -> typing.Union[cellcustody.v1.ledger_service_pb2.SubmitResponse, collections.abc.Awaitable[cellcustody.v1.ledger_service_pb2.SubmitResponse]]:
+        """Appends a EmergencyCredentialGranted."""
 
     @abc.abstractmethod
     def RotateLogKeys(
