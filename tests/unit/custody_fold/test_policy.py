@@ -11,9 +11,11 @@ import pytest
 from cellcustody.ledger.custody.findings import Family, Strength, rule_of
 from cellcustody.ledger.custody.policy import (
     DEFAULT_PACK,
+    Budget,
     Json,
     PolicyMalformedError,
     PolicyPack,
+    ResultPhase,
     canonical_json,
     sample_pack_bytes,
 )
@@ -31,6 +33,41 @@ def changed(path: str, value: Json) -> bytes:
     else:
         place[name] = value
     return canonical_json(pack)
+
+
+def _changed_first(member: str, **values: Json) -> bytes:
+    pack = json.loads(sample_pack_bytes())
+    pack[member][0] |= values
+    return canonical_json(pack)
+
+
+def changed_test(**values: Json) -> bytes:
+    """Returns the sample pack with its first test changed."""
+    return _changed_first("tests", **values)
+
+
+def changed_step(**values: Json) -> bytes:
+    """Returns the sample pack with its first step changed."""
+    return _changed_first("steps", **values)
+
+
+VISIT: dict[str, Json] = {"visit": "month 3", "due_after_days": 91, "window_days": 14}
+BAND: dict[str, Json] = {
+    "kind": "a",
+    "state": "b",
+    "millicelsius_min": None,
+    "millicelsius_max": None,
+    "mean_kinetic_millicelsius_max": None,
+    "grace_seconds": None,
+}
+DOSE: dict[str, Json] = {
+    "unit": "{cells}",
+    "min": "1",
+    "max": "2",
+    "per_kilogram": False,
+    "components": [],
+    "ratio_tolerance": "0",
+}
 
 
 def test_the_sample_pack_is_invented_and_reads() -> None:
@@ -59,14 +96,48 @@ def test_every_gate_that_a_shipped_pack_overrides_is_a_gate() -> None:
         (changed("roles", None), "$.roles"),
         (changed("roles.HoldLifted", ["b", "a"]), "$.roles.HoldLifted"),
         (changed("roles.HoldLifted", [1]), "$.roles.HoldLifted[0]"),
-        (changed("format", 2), "$.format"),
+        (changed("format", 1), "$.format"),
         (changed("patient_identifiers_min", 1), "$.patient_identifiers_min"),
-        (changed("volume_tolerance.denominator", 0), "$.volume_tolerance.denominator"),
-        (changed("conditional_tests", ["potency"]), "$.conditional_tests"),
+        (changed("volume_tolerance", "0.050"), "$.volume_tolerance"),
+        (changed("volume_tolerance", "-0.05"), "$.volume_tolerance"),
+        (changed("volume_tolerance", "1e2"), "$.volume_tolerance"),
+        (changed("volume_tolerance", 5), "$.volume_tolerance"),
+        (changed_test(required=False, conditional=True), "$.tests[0].conditional"),
+        (changed_test(min="80", max="70", unit="%"), "$.tests[0]"),
+        (changed_test(min="80"), "$.tests[0].unit"),
+        (changed_test(phases=["someday"]), "$.tests[0].phases[0]"),
+        (changed_test(phases=[]), "$.tests[0].phases"),
+        (changed_test(test="sterility"), "$.tests[1].phases"),
+        (changed_step(after=["ConsentRecorded"]), "$.steps[0].after"),
+        (changed_step(after=["Nothing"]), "$.steps[0].after"),
+        (changed_step(step="ConsentRecorded"), "$.steps[1].step"),
+        (changed_step(optional=1), "$.steps[0].optional"),
+        (
+            changed("budgets.lymphodepletion_to_infusion", {"min_seconds": 2, "max_seconds": 1}),
+            "$.budgets.lymphodepletion_to_infusion.repeat_after_seconds",
+        ),
+        (
+            changed(
+                "budgets.lymphodepletion_to_infusion",
+                {"min_seconds": 2, "max_seconds": 1, "repeat_after_seconds": 9},
+            ),
+            "$.budgets.lymphodepletion_to_infusion",
+        ),
+        (changed("monitoring", {"daily_days": 8, "total_days": 7}), "$.monitoring"),
+        (
+            changed("yield.ExpansionPerformed", {"measurement": "volume", "min": "2", "max": "1"}),
+            "$.yield.ExpansionPerformed",
+        ),
+        (changed("follow_up", [VISIT, VISIT]), "$.follow_up[1].due_after_days"),
+        (changed("follow_up", [VISIT, VISIT | {"due_after_days": 92}]), "$.follow_up"),
+        (changed("dose", DOSE | {"min": "3"}), "$.dose"),
+        (changed("dose", DOSE | {"components": [{"component": "CD4", "parts": 1}]}), "$.dose.components"),
+        (changed("alerts.budget_warning_fraction", "1.1"), "$.alerts.budget_warning_fraction"),
+        (changed("training_validity_days.driver", 10), "$.training_validity_days.driver"),
         (changed("co_signing.BatchReleased", {"number": 1, "roles": []}), "$.co_signing.BatchReleased.window_seconds"),
         (changed("product", ""), "$.product"),
         (
-            changed("temperature_bands", [{"kind": "a", "state": "b", "millicelsius_min": 2, "millicelsius_max": 1}]),
+            changed("temperature_bands", [BAND | {"millicelsius_min": 2, "millicelsius_max": 1}]),
             "$.temperature_bands[0]",
         ),
         (b"[]", "$"),
@@ -136,3 +207,58 @@ def test_the_pack_names_who_overrides_and_who_lifts() -> None:
     assert not pack.may_lift("EXCURSION", "driver")
     assert DEFAULT_PACK.may_lift("EXCURSION", "driver")
     assert not DEFAULT_PACK.may_override("EXCURSION", "quality_reviewer")
+
+
+def test_budgets_are_asked_by_name() -> None:
+    """Each budget has one name, the pack's own; what is not limited is None."""
+    pack = PolicyPack.parse(sample_pack_bytes())
+    members = json.loads(sample_pack_bytes())["budgets"]
+    assert {budget.value: pack.budget(budget) for budget in Budget} == {
+        name: value for name, value in members.items() if name != "lymphodepletion_to_infusion"
+    }
+    assert DEFAULT_PACK.budget(Budget.INFUSION) is None
+    assert pack.handoff_acceptance_seconds == 86_400
+
+
+def test_an_optional_step_hands_on_what_stands_before_it() -> None:
+    """Nobody has to select, activate or expand; what follows still waits for what stands before."""
+    pack = PolicyPack.parse(sample_pack_bytes())
+    assert pack.steps_before("cellcustody.v1.ModificationPerformed") == {"MaterialAccessioned"}
+    assert pack.steps_before("FormulationPerformed") == {"ModificationPerformed"}
+    assert pack.steps_before("ReactionObserved") == frozenset()
+    step = pack.step_for("SelectionPerformed")
+    assert step is not None and step.is_optional
+    assert pack.step_for("ReactionObserved") is None
+
+
+def test_limits_hold_to_their_ends_and_not_beyond() -> None:
+    """A limit is found by test and phase; a test of another phase has none at release."""
+    pack = PolicyPack.parse(sample_pack_bytes())
+    viability = pack.limits_for("viability")
+    assert viability is not None
+    assert viability.holds(Fraction(70)) and not viability.holds(Fraction(699, 10))
+    assert pack.limits_for("viability", ResultPhase.LATE) is None
+    assert (pack.required_tests, pack.conditional_tests) == ({"identity", "sterility", "viability"}, {"sterility"})
+    assert pack.required_in(ResultPhase.RELEASE) == pack.required_tests
+    assert pack.required_in(ResultPhase.LATE) == frozenset()
+    expansion = pack.yield_for("cellcustody.v1.ExpansionPerformed")
+    assert expansion is not None
+    assert expansion.holds(Fraction(1000)) and not expansion.holds(Fraction(1001))
+
+
+def test_training_holds_as_long_as_the_pack_says() -> None:
+    """Two years of microseconds for a ward nurse; for good for a role of which no training is asked."""
+    pack = PolicyPack.parse(sample_pack_bytes())
+    assert pack.training_valid_until("ward_nurse", 1_000) == 1_000 + 730 * 86_400_000_000
+    assert pack.training_valid_until("driver", 1_000) is None
+
+
+def test_a_band_may_let_pass_less_than_the_pack() -> None:
+    """The band's own grace counts where it has one."""
+    bands = [BAND | {"kind": "product", "state": "frozen", "grace_seconds": 60}]
+    pack = PolicyPack.parse(changed("temperature_bands", bands))
+    assert pack.grace_for("product", "frozen") == 60
+    assert pack.grace_for("sample", "fresh") == pack.excursion.grace_seconds
+    band = PolicyPack.parse(sample_pack_bytes()).band_for("collection", "fresh")
+    assert band is not None
+    assert band.holds(8_000) and band.holds(2_000) and not band.holds(8_001) and not band.holds(1_999)
