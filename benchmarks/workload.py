@@ -81,6 +81,7 @@ class Therapy:
     number: int
     last: bytes = b""
     told: int = 0
+    scan: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -235,7 +236,9 @@ class Scene:
         second = next(one for one in self.nurses if one is not nurse)
         unit = common_pb2.Unit(site=self.site, unit=UNIT)
         coi = next_chain_of_identity(FACILITY, year, therapy.number).printed_compact
-        din = "".join(next_din(FACILITY, year, therapy.number).format_print().split())
+        donation = next_din(FACILITY, year, therapy.number)
+        din = "".join(donation.format_print().split())
+        therapy.scan = donation.wire()
         identifiers = [
             common_pb2.PatientIdentifier(kind=kind, value=f"{kind}-{therapy.number:08d}", method=method)
             for kind, method in (
@@ -317,9 +320,7 @@ class Scene:
         position = common_pb2.Position(
             unit=common_pb2.Unit(site=self.site, unit=UNIT), place=f"freezer 2, rack {therapy.told % 40}"
         )
-        scans = [
-            common_pb2.Scan(raw=f"=A9999{therapy.number:08d}", method=common_pb2.READ_METHOD_SCANNED, on="bag label")
-        ]
+        scans = [common_pb2.Scan(raw=therapy.scan, method=common_pb2.READ_METHOD_SCANNED, on="bag label")]
         circumstances = common_pb2.Circumstances(mode=common_pb2.ENTRY_MODE_DIRECT)
         if therapy.told % 2:
             return harvest_pb2.MaterialMoved(

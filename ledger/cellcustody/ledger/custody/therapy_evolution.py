@@ -45,7 +45,16 @@ __all__ = [
 MATERIAL_ID_BYTES = 16
 
 # Findings after which nobody may rely on whose cells these are, until they are identified anew.
-BREAKS_IDENTITY = frozenset({"IDENTITY_MISMATCH", "IDENTIFIER_MISMATCH", "LABEL_MISMATCH", "OTHER_PATIENTS_MATERIAL"})
+BREAKS_IDENTITY = frozenset(
+    {
+        "IDENTITY_MISMATCH",
+        "IDENTIFIER_MISMATCH",
+        "LABEL_MISMATCH",
+        "OTHER_PATIENTS_MATERIAL",
+        "SCAN_MISMATCH",
+        "SCAN_UNREADABLE",
+    }
+)
 
 # Findings that stop the whole course, whatever the act touches.
 THERAPY_WIDE = frozenset({"CONSENT_WITHDRAWN"})

@@ -6,6 +6,7 @@ The rules of this module:
   their own rules of evolution; they are never judged here. A therapy's acts are judged against the consignments as
   they stand in front of them.
 * A body type has one row; a type without a row (the ledger's own re-judgements) changes nothing.
+* The scans of every act are compared with what its labels are expected to say (`therapy_scans`).
 * A gate that an override in effect names, for all that the act touches, becomes the advisory GATE_OVERRIDDEN.
 * What is read from other streams is passed in as `References` and may be replaced as a whole between two folds.
 """
@@ -25,9 +26,11 @@ from cellcustody.ledger.custody.consignment_state import ConsignmentState
 from cellcustody.ledger.custody.overrides import let_pass
 from cellcustody.ledger.custody.policy import PolicyPack
 from cellcustody.ledger.custody.references import References
+from cellcustody.ledger.custody.scan_comparison import scans_of
 from cellcustody.ledger.custody.therapy_evolution import note_findings
 from cellcustody.ledger.custody.therapy_judging import Judging
 from cellcustody.ledger.custody.therapy_rows import TherapyAct
+from cellcustody.ledger.custody.therapy_scans import therapy_scan_findings
 from cellcustody.ledger.custody.therapy_state import TherapyState
 from cellcustody.v1 import harvest_pb2 as harvest
 
@@ -86,7 +89,11 @@ class TherapyRules:
         judging = Judging(state, act, self.pack, self.references)
         row.check(judging)
         found = judging.findings()
-        if state.overrides and found and not judging.waits:
+        if judging.waits:
+            return found
+        if scans_of(act):
+            found += therapy_scan_findings(state, act, row.touches(act)[0])
+        if state.overrides and found:
             materials, batches = row.touches(act)
             for ids in (materials, batches):
                 found = let_pass(found, state.overrides, act.occurred_start, ids=frozenset(ids))

@@ -4,6 +4,7 @@ The rules:
 
 * An ISBT 128 identifier in a body is in its exact printed form with its check character; what the contract calls
   `..._read` may be empty, for it may not have been readable.
+* A scan that a person typed is marked, and one that names a patient or donor is told to have no place there.
 * A clock more than five minutes ahead of the ledger's is a finding for a fact; an authorisation is refused.
 * Lateness counts from the end of the occurrence to the time of recording; it is flagged and never refused.
 
@@ -12,15 +13,17 @@ These findings may rest on fields that can be shredded later, for they are never
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final
 
 from google.protobuf.message import Message
 
 from cellcustody.ledger.custody.act import Finding
 from cellcustody.ledger.custody.policy import PolicyPack
+from cellcustody.ledger.custody.scan_comparison import FIELD_SCANS, read_scan
 from cellcustody.ledger.errors import MalformedError
 from cellcustody.ledger.identifiers import ChainOfIdentity, Din
-from cellcustody.v1 import harvest_pb2, return_pb2, statement_pb2
+from cellcustody.v1 import common_pb2, harvest_pb2, return_pb2, statement_pb2
 
 __all__ = ["CLOCK_AHEAD_MICROS_MAX", "body_findings", "clock_is_ahead", "is_late"]
 
@@ -84,9 +87,27 @@ def body_findings(body: Message, field_numbers: tuple[int, ...]) -> list[Finding
                 found.append(Finding("GRADE_OUT_OF_RANGE", _leaves(field_numbers, [number])))
         case _:
             pass
+    found.extend(_scan_findings(body, field_numbers))
     if wrong:
         found.append(Finding("CHECK_CHARACTER_WRONG", _leaves(field_numbers, wrong)))
     return found
+
+
+def _scan_findings(body: Message, field_numbers: tuple[int, ...]) -> list[Finding]:
+    """Returns which scans were typed, and which name a person; what they say is compared by the fold."""
+    scans: object = getattr(body, "scans", ())
+    if not scans or not isinstance(scans, Sequence):
+        return []
+    leaves = _leaves(field_numbers, [FIELD_SCANS])
+    typed: list[int] = []
+    naming: list[int] = []
+    for leaf, scan in zip(leaves, scans, strict=False):
+        if scan.method == common_pb2.READ_METHOD_MANUAL:
+            typed.append(leaf)
+        if read_scan(scan.raw).names_person:
+            naming.append(leaf)
+    told = (("SCAN_TYPED", typed), ("SCAN_NAMES_PERSON", naming))
+    return [Finding(code, tuple(where)) for code, where in told if where]
 
 
 def _leaves(field_numbers: tuple[int, ...], wanted: list[int]) -> tuple[int, ...]:

@@ -1,0 +1,144 @@
+"""One engine compares raw scans with what the ledger expects."""
+
+from __future__ import annotations
+
+import pytest
+
+from cellcustody.ledger.custody.act import Finding, Outcome
+from cellcustody.ledger.custody.scan_comparison import (
+    Expectation,
+    ScanKind,
+    compare_scans,
+    has_matched,
+    read_scan,
+    scan_findings,
+)
+from cellcustody.v1 import common_pb2 as common
+from cellcustody.v1 import harvest_pb2 as harvest
+
+from .stories import Story
+
+BAG = Expectation.of(
+    cois=["CHA9999 25 000001 G"], dins=["=A99992500000100"], product_codes=["S1128TA0"], texts=["BOX-7"]
+)
+COI_SCAN = "&/CHA999925000001"
+DIN_SCAN = "=A99992500000100"
+
+
+def _scan(raw: str, on: str = "") -> common.Scan:
+    return common.Scan(raw=raw, method=common.READ_METHOD_SCANNED, on=on)
+
+
+def _typed(raw: str) -> common.Scan:
+    return common.Scan(raw=raw, method=common.READ_METHOD_MANUAL)
+
+
+@pytest.mark.parametrize(
+    ("raw", "outcome"),
+    [
+        (COI_SCAN, Outcome.MATCH),
+        ("&/CHA999925000002", Outcome.MISMATCH),
+        ("&/CHA99992500000", Outcome.UNREADABLE),
+        (DIN_SCAN, Outcome.MATCH),
+        ("=A99992500000103", Outcome.MATCH),  # Flags say which label it is, not which donation.
+        ("=A99992500000200", Outcome.MISMATCH),
+        ("=<S1128TA0", Outcome.MATCH),
+        ("=<S1128TB0", Outcome.MISMATCH),  # Another division of the same product.
+        ("=<S1129TA0", Outcome.MISMATCH),
+        ("=,AA0000", Outcome.MISMATCH),
+        ("BOX-7", Outcome.MATCH),
+        ("BOX-8", Outcome.MISMATCH),
+        ("", Outcome.UNREADABLE),
+        ("='A9999123456", Outcome.NOT_COMPARED),  # Who scanned is not what the bag is.
+        ("=+03000&/CHA999925000001=A99992500000100=<S1128TA0", Outcome.MATCH),
+        ("=+03000&/CHA999925000001=A99992500000200=<S1128TA0", Outcome.MISMATCH),
+        ("=+03000&/CHA999925000001=A99992500000100", Outcome.UNREADABLE),  # One structure was lost.
+    ],
+)
+def test_a_scan_is_compared_kind_by_kind(raw: str, outcome: Outcome) -> None:
+    """A compound message is as bad as its worst structure."""
+    (compared,) = compare_scans([_scan(raw)], BAG)
+    assert compared.outcome is outcome
+    assert not compared.is_manual
+
+
+@pytest.mark.parametrize(
+    ("raw", "outcome"),
+    [
+        ("CHA9999 25 000001 G", Outcome.MATCH),
+        ("CHA999925000001H", Outcome.UNREADABLE),
+        ("CHA999925000001", Outcome.UNREADABLE),  # What is typed carries its check character.
+        ("CHA999925000002E", Outcome.MISMATCH),
+        ("A999925000001Y", Outcome.UNREADABLE),
+    ],
+)
+def test_what_is_typed_carries_its_check_character(raw: str, outcome: Outcome) -> None:
+    """A slip of the keyboard is not another patient's label; it confirms nothing either."""
+    (compared,) = compare_scans([_typed(raw)], BAG)
+    assert compared.outcome is outcome
+    assert compared.is_manual
+
+
+def test_scanned_text_is_never_taken_for_typed_text() -> None:
+    """A symbol that holds the printed form is no symbol of ISBT 128."""
+    assert read_scan("CHA999925000001G").values == ((ScanKind.TEXT, "CHA999925000001G"),)
+
+
+def test_what_nothing_is_expected_of_is_not_compared() -> None:
+    """Unknown is neither a match nor a mismatch."""
+    (compared,) = compare_scans([_scan(DIN_SCAN)], Expectation.of())
+    assert compared.outcome is Outcome.NOT_COMPARED
+    assert not has_matched([compared], ScanKind.DIN)
+
+
+def test_assets_are_compared_however_they_were_registered() -> None:
+    """A GS1 key in brackets and the symbol with it are one; an owner's own number is itself."""
+    expected = Expectation.of(assets=["(8004)0614141SHIPPER7", "LOGGER-1"])
+    scans = [_scan("]d280040614141SHIPPER7"), _scan("LOGGER-1"), _scan("]d280040614141SHIPPER8"), _scan("LOGGER-2")]
+    assert [one.outcome for one in compare_scans(scans, expected)] == [
+        Outcome.MATCH,
+        Outcome.MATCH,
+        Outcome.MISMATCH,
+        Outcome.MISMATCH,
+    ]
+
+
+def test_each_label_has_an_expectation_of_its_own() -> None:
+    """Two bags swapped between two labels are found on both."""
+    expected = {"a": Expectation.of(dins=["A999925000001"]), "b": Expectation.of(dins=["A999925000002"])}
+    right = [_scan("=A99992500000100", "a"), _scan("=A99992500000200", "b")]
+    swapped = [_scan("=A99992500000100", "b"), _scan("=A99992500000200", "a")]
+    assert has_matched(compare_scans(right, expected.__getitem__), ScanKind.DIN)
+    assert [one.outcome for one in compare_scans(swapped, expected.__getitem__)] == [Outcome.MISMATCH] * 2
+
+
+def test_a_scan_of_a_person_is_told_and_not_compared() -> None:
+    """Patients are compared by the vault alone; a symbol cut short may name one too."""
+    reading = read_scan("&#0104A123")
+    assert reading.names_person
+    assert reading.values == ()
+    assert read_scan("&#").names_person
+
+
+def test_findings_name_the_scans_concerned() -> None:
+    """Of four scans the second is another's and the fourth another item's."""
+    story = Story()
+    body = harvest.IdentityChecked(
+        scans=[_scan(COI_SCAN), _scan("=A99992500000200"), _scan("=<S1128TA0"), _scan("BOX-8")]
+    )
+    act = story.tell(body)
+    assert scan_findings(act, BAG) == (Finding("SCAN_MISMATCH", (1,)), Finding("SCAN_OF_ANOTHER_ITEM", (3,)))
+
+
+def test_an_unreadable_label_is_excused_by_two_others_on_it() -> None:
+    """One other identifier is not enough, nor one on another label."""
+    blot = common.Scan(method=common.READ_METHOD_UNREADABLE, on="a")
+    coi, din = _scan(COI_SCAN, "a"), _scan(DIN_SCAN, "a")
+
+    def found(*scans: common.Scan) -> tuple[str, ...]:
+        act = Story().tell(harvest.IdentityChecked(scans=scans))
+        return tuple(finding.code for finding in scan_findings(act, BAG))
+
+    assert found(blot, coi, din) == ()
+    assert found(blot, coi) == ("SCAN_UNREADABLE",)
+    assert found(blot, coi, _scan(DIN_SCAN, "b")) == ("SCAN_UNREADABLE",)
