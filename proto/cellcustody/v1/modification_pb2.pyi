@@ -92,6 +92,8 @@ class _ResultPhaseEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._En
     """Before the method has run its full time."""
     RESULT_PHASE_FINAL: _ResultPhase.ValueType  # 4
     """After the method has run its full time."""
+    RESULT_PHASE_STARTING_MATERIAL: _ResultPhase.ValueType  # 5
+    """On the collected cells, before manufacture; never counts towards release."""
 
 class ResultPhase(_ResultPhase, metaclass=_ResultPhaseEnumTypeWrapper):
     """ResultPhase is the stage of the process at which a test is made."""
@@ -106,6 +108,8 @@ RESULT_PHASE_INTERIM: ResultPhase.ValueType  # 3
 """Before the method has run its full time."""
 RESULT_PHASE_FINAL: ResultPhase.ValueType  # 4
 """After the method has run its full time."""
+RESULT_PHASE_STARTING_MATERIAL: ResultPhase.ValueType  # 5
+"""On the collected cells, before manufacture; never counts towards release."""
 Global___ResultPhase: typing_extensions.TypeAlias = ResultPhase
 
 class _TerminationCause:
