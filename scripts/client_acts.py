@@ -13,6 +13,7 @@ The rules:
 import argparse
 import re
 import sys
+import textwrap
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -143,23 +144,22 @@ def write_module(acts: tuple[Act, ...]) -> str:
 def write_table(acts: tuple[Act, ...]) -> str:
     """Returns the text of the table of rpcs."""
     rows = [f'    "cellcustody.v1.{act.body}": ("{act.service}", "{act.rpc}"),\n' for act in acts]
-    return "".join((TABLE_HEAD, *rows, '}\n"""Service and rpc of each body that somebody sends, by its full name."""\n'))
+    return "".join(
+        (TABLE_HEAD, *rows, '}\n"""Service and rpc of each body that somebody sends, by its full name."""\n')
+    )
 
 
 def _docstring(act: Act) -> str:
     text = f"Signs a statement that {act.comment.partition(' ')[2]}"
     if len(text) + 14 <= 120:
         return text
-    words, rows = text.split(), [""]
     first = text.split(". ")[0].split("; ")[0].split(": ")[0]
     if len(first) + 15 <= 120:
         rest = text[len(first) :].lstrip(".;: ")
-        return f"{first}.\n\n        {rest[:1].upper()}{rest[1:]}\n        "
-    for word in words:
-        if len(rows[-1]) + len(word) + 1 > 108:
-            rows.append("")
-        rows[-1] = f"{rows[-1]} {word}".strip()
-    return "\n        ".join(rows) + "\n        "
+        text, opening = f"{rest[:1].upper()}{rest[1:]}", f"{first}.\n\n        "
+    else:
+        opening = ""
+    return opening + "\n        ".join(textwrap.wrap(text, 104)) + "\n        "
 
 
 def main() -> None:

@@ -232,8 +232,8 @@ class Acts(ABC, Generic[ResultT]):
     def dispose_condition(
         self, stream: bytes, body: transport_pb2.ConditionDisposed, **options: Unpack[ActOptions]
     ) -> ResultT:
-        """Signs a statement that decides about materials that are held for their condition, on a study that was there
-        before.
+        """Signs a statement that decides about materials that are held for their condition, on a study that was
+        there before.
         """
         return self.act(stream, body, **options)
 
@@ -374,8 +374,8 @@ class Acts(ABC, Generic[ResultT]):
     def request_out_of_specification(
         self, stream: bytes, body: modification_pb2.OutOfSpecificationRequested, **options: Unpack[ActOptions]
     ) -> ResultT:
-        """Signs a statement that is a physician's request for a batch outside its specification, there being no other
-        way.
+        """Signs a statement that is a physician's request for a batch outside its specification, there being no
+        other way.
         """
         return self.act(stream, body, **options)
 
@@ -390,7 +390,8 @@ class Acts(ABC, Generic[ResultT]):
     def inform_patient(
         self, stream: bytes, body: modification_pb2.PatientInformed, **options: Unpack[ActOptions]
     ) -> ResultT:
-        """Signs a statement that says that the patient knows that the batch is outside its specification, and agrees.
+        """Signs a statement that says that the patient knows that the batch is outside its specification, and
+        agrees.
         """
         return self.act(stream, body, **options)
 
@@ -540,7 +541,8 @@ class Acts(ABC, Generic[ResultT]):
     ) -> ResultT:
         """Signs a statement that tells of what is done to a thawed bag before it is given.
 
-        New bags and syringes are materials of their own and go on under the release, issue and thaw of the bag they were made of.
+        New bags and syringes are materials of their own and go on under the release, issue and thaw of the bag
+        they were made of.
         """
         return self.act(stream, body, **options)
 
@@ -552,8 +554,8 @@ class Acts(ABC, Generic[ResultT]):
         return self.act(stream, body, **options)
 
     def grade_toxicity(self, stream: bytes, body: return_pb2.ToxicityGraded, **options: Unpack[ActOptions]) -> ResultT:
-        """Signs a statement that grades cytokine release syndrome or neurotoxicity by ASTCT consensus, grades 0 to 5;
-        the ledger computes the grade from the criteria and compares.
+        """Signs a statement that grades cytokine release syndrome or neurotoxicity by ASTCT consensus, grades 0 to
+        5; the ledger computes the grade from the criteria and compares.
         """
         return self.act(stream, body, **options)
 
@@ -646,8 +648,8 @@ class Acts(ABC, Generic[ResultT]):
     def review_emergency_use(
         self, stream: bytes, body: facilities_pb2.EmergencyUseReviewed, **options: Unpack[ActOptions]
     ) -> ResultT:
-        """Signs a statement that is quality's word on what was done under an emergency credential, in the stream of
-        its site.
+        """Signs a statement that is quality's word on what was done under an emergency credential, in the stream
+        of its site.
         """
         return self.act(stream, body, **options)
 

@@ -69,7 +69,7 @@ _SEED_BYTES: Final = 32
 _ASKS_NO_SEEN: Final = frozenset(
     {StreamKind.REGISTRY, StreamKind.POLICY, StreamKind.SCHEMA, StreamKind.LOG}
 )  # These are judged by their position in the log, and rest on nothing seen.
-_SEEN_FROM_CONSIGNMENTS: Final = frozenset({StreamKind.CONSIGNMENT, StreamKind.SITE})
+_SEEN_FROM_CONSIGNMENTS: Final = frozenset({StreamKind.CONSIGNMENT, StreamKind.SITE, StreamKind.EQUIPMENT})
 _MEANINGS: Final[Mapping[str, int]] = {
     "CustodyReleased": statement_pb2.MEANING_RELEASED,
     "CustodyAccepted": statement_pb2.MEANING_ACCEPTED,

@@ -20,7 +20,7 @@ from typing import Final, Unpack
 
 from google.protobuf.message import Message
 
-from cellcustody.clients.acts import ACT_RPCS, Acts
+from cellcustody.clients.acts import Acts
 from cellcustody.clients.answers import Recorded, explained_findings, recorded_of
 from cellcustody.clients.connection import Connection, UnaryCall, retry_appends
 from cellcustody.clients.errors import ExplainedFinding, OutcomeUnknown, StatementRefused
@@ -28,6 +28,7 @@ from cellcustody.clients.outbox import Outbox, QueuedActs
 from cellcustody.clients.queries import Questions
 from cellcustody.clients.session import ActOptions, Draft, Session, SignedStatement, SigningOptions, openings_message
 from cellcustody.clients.showing import Showing
+from cellcustody.ledger.act_rpcs import ACT_RPCS
 from cellcustody.ledger.custody.act import Status
 from cellcustody.v1 import ledger_service_pb2, statement_pb2
 from cellcustody.v1.ledger_service_pb2_grpc import LedgerServiceStub

@@ -22,6 +22,7 @@ from google.protobuf.message_factory import GetMessageClass
 
 from cellcustody.ledger.statements import PayloadType
 from cellcustody.v1 import (
+    facilities_pb2,
     harvest_pb2,
     modification_pb2,
     options_pb2,
@@ -87,6 +88,7 @@ _MODULES: Final[tuple[ModuleType, ...]] = (
     modification_pb2,
     return_pb2,
     quality_pb2,
+    facilities_pb2,
     registry_pb2,
 )
 _PAYLOAD_TYPES: Final = {

@@ -125,6 +125,7 @@ ACCESS: Final[Mapping[str, Right]] = {
     "/cellcustody.v1.TransportService/*": Right.SITE,
     "/cellcustody.v1.ModificationService/*": Right.SITE,
     "/cellcustody.v1.ReturnService/*": Right.SITE,
+    "/cellcustody.v1.FacilitiesService/*": Right.SITE,
     "/cellcustody.v1.CustodyQueryService/*": Right.READER,
     "/cellcustody.v1.ExportService/*": Right.REGULATOR,
 }

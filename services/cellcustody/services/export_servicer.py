@@ -144,7 +144,7 @@ class ExportServicer(ExportServiceServicer):
 
         # (2): On record before it is given.
         exported = registry_pb2.ExportMade(
-            streams=[stream for stream in streams if stream[0] < StreamKind.REGISTRY],
+            streams=[stream for stream in streams if not StreamKind(stream[0]).has_one_stream],
             requester=site.site,
             purpose=request.purpose,
         )

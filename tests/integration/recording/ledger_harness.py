@@ -49,7 +49,7 @@ from cellcustody.ledger.store import (
 from cellcustody.ledger.transparency import Ed25519NoteSigner, MlDsa44NoteSigner, root_of, verify_checkpoint
 from cellcustody.v1 import options_pb2, registry_pb2, statement_pb2
 
-_FOLDED = frozenset({StreamKind.THERAPY, StreamKind.CONSIGNMENT, StreamKind.LOT, StreamKind.SITE})
+_FOLDED = frozenset({StreamKind.THERAPY, StreamKind.CONSIGNMENT, StreamKind.LOT, StreamKind.SITE, StreamKind.EQUIPMENT})
 ORIGIN = "ledger.example/cellcustody"
 SCHEMA = (Path(statement_pb2.__file__).parent / "schema.binpb").read_bytes()
 SCHEMA_DIGEST = hashlib.sha256(SCHEMA).digest()

@@ -6,9 +6,11 @@ import sys
 
 import cellcustody.clients
 import client_acts
-from cellcustody.clients.acts import ACT_RPCS, Acts
+from cellcustody.clients.acts import Acts
+from cellcustody.ledger.act_rpcs import ACT_RPCS
 from cellcustody.ledger.contract import BODIES
 from cellcustody.v1 import (
+    facilities_service_pb2,
     harvest_service_pb2,
     modification_service_pb2,
     registry_service_pb2,
@@ -22,7 +24,9 @@ WITHOUT_RPC = {"LedgerFounded", "JudgementsRevised", "ExportMade"}
 
 def test_every_act_of_the_contract_has_a_typed_method() -> None:
     """The module is the one that the script makes now, and no body is left out."""
-    assert client_acts.MODULE.read_text(encoding="utf-8") == client_acts.write_module(client_acts.read_acts())
+    acts = client_acts.read_acts()
+    assert client_acts.MODULE.read_text(encoding="utf-8") == client_acts.write_module(acts)
+    assert client_acts.TABLE.read_text(encoding="utf-8") == client_acts.write_table(acts)
     assert {BODIES[name].short_name for name in BODIES} - WITHOUT_RPC == {BODIES[name].short_name for name in ACT_RPCS}
 
 
@@ -31,6 +35,7 @@ def test_every_method_leads_to_an_rpc_that_exists() -> None:
     services = {
         name: service
         for module in (
+            facilities_service_pb2,
             harvest_service_pb2,
             modification_service_pb2,
             registry_service_pb2,

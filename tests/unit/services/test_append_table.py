@@ -4,10 +4,11 @@ from google.protobuf.descriptor import ServiceDescriptor
 
 from cellcustody.ledger.contract import BODIES
 from cellcustody.services.access import right_of
-from cellcustody.services.append_table import ACT_RPCS, ACT_SERVICES, WITHOUT_RPC, act_methods
+from cellcustody.services.append_table import ACT_SERVICES, BODIES_BY_RPC, WITHOUT_RPC, act_methods
 from cellcustody.v1 import (
     custody_query_service_pb2,
     export_service_pb2,
+    facilities_service_pb2,
     harvest_service_pb2,
     ledger_service_pb2,
     modification_service_pb2,
@@ -20,6 +21,7 @@ from cellcustody.v1 import (
 MODULES = (
     custody_query_service_pb2,
     export_service_pb2,
+    facilities_service_pb2,
     harvest_service_pb2,
     ledger_service_pb2,
     modification_service_pb2,
@@ -44,8 +46,8 @@ def test_every_rpc_that_takes_an_act_has_a_row_and_every_row_an_rpc() -> None:
         if method.input_type is submit and service.name != "LedgerService"
     }
 
-    assert in_contract == {(service, method) for service, rows in ACT_RPCS.items() for method in rows}
-    assert {service.name for service in ACT_SERVICES} == set(ACT_RPCS)
+    assert in_contract == {(service, method) for service, rows in BODIES_BY_RPC.items() for method in rows}
+    assert {service.name for service in ACT_SERVICES} == set(BODIES_BY_RPC)
 
 
 def test_every_act_has_exactly_one_rpc_save_those_that_nobody_sends() -> None:

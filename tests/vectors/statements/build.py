@@ -307,7 +307,7 @@ def _header_defects() -> dict[str, tuple[str, Change]]:
         "header-ledger-id-short": ("ledger_id", lambda p: setattr(p.header, "ledger_id", drawn("ledger", 15))),
         "header-statement-id-version-4": ("statement_id", uuid_version_4),
         "header-statement-id-variant": ("statement_id", uuid_variant_microsoft),
-        "header-stream-kind-unknown": ("stream", lambda p: setattr(p.header, "stream", b"\x0a" + drawn("x", 16))),
+        "header-stream-kind-unknown": ("stream", lambda p: setattr(p.header, "stream", b"\x0b" + drawn("x", 16))),
         "header-stream-registry-not-zero": ("stream", lambda p: setattr(p.header, "stream", b"\x06" + drawn("x", 16))),
         "header-stream-therapy-zero": ("stream", lambda p: setattr(p.header, "stream", b"\x01" + bytes(16))),
         "header-seen-descends": ("seen", seen_reversed),

@@ -11,7 +11,6 @@ from typing import Annotated, Final
 import typer
 from google.protobuf.message import Message
 
-from cellcustody.clients.acts import ACT_RPCS
 from cellcustody.clients.cli.context import AsJson, Context, Yes, context_of
 from cellcustody.clients.cli.plain import as_json, body_from_json
 from cellcustody.clients.cli.profile import id_from_text
@@ -21,6 +20,7 @@ from cellcustody.clients.errors import Busy, OutcomeUnknown, ServerUnavailable
 from cellcustody.clients.session import ActOptions, Confirm, SignedStatement, SigningOptions, unix_micros
 from cellcustody.clients.showing import Showing, name_in_words
 from cellcustody.clients.site import SiteClient
+from cellcustody.ledger.act_rpcs import ACT_RPCS
 from cellcustody.ledger.contract import BODIES, BodyType
 from cellcustody.ledger.errors import ConfigurationError
 from cellcustody.ledger.statements import StreamKind, new_stream_id, parse_statement, single_stream_id

@@ -48,7 +48,7 @@ from cellcustody.v1 import common_pb2, harvest_pb2
 
 __all__ = ["CoiTakenError", "CustodyJudge", "JoinedUnknownError", "planned"]
 
-_FOLDED = frozenset({StreamKind.THERAPY, StreamKind.CONSIGNMENT, StreamKind.LOT, StreamKind.SITE})
+_FOLDED = frozenset({StreamKind.THERAPY, StreamKind.CONSIGNMENT, StreamKind.LOT, StreamKind.SITE, StreamKind.EQUIPMENT})
 _CLAIM_CO_SIGNATURE = "co_signature"
 _CLAIM_COI = "coi"
 _IDENTITY_CODES = {"IDENTIFIER_MISMATCH": Outcome.MISMATCH, "IDENTIFIER_UNREADABLE": Outcome.UNREADABLE}

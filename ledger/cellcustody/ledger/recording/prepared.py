@@ -69,7 +69,14 @@ class SeenForbiddenError(FormRefusedError):
 
 
 _SEEN_BY_CONSIGNMENTS: Final = frozenset(
-    {StreamKind.CONSIGNMENT, StreamKind.SITE, StreamKind.REGISTRY, StreamKind.POLICY, StreamKind.SCHEMA}
+    {
+        StreamKind.CONSIGNMENT,
+        StreamKind.SITE,
+        StreamKind.EQUIPMENT,
+        StreamKind.REGISTRY,
+        StreamKind.POLICY,
+        StreamKind.SCHEMA,
+    }
 )
 
 

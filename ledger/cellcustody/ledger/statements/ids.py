@@ -71,11 +71,12 @@ class StreamKind(IntEnum):
     POLICY = 7
     SCHEMA = 8
     LOG = 9
+    EQUIPMENT = 10
 
     @property
     def has_one_stream(self) -> bool:
         """Tells whether a ledger has exactly one stream of this kind, under 16 zero bytes."""
-        return self >= StreamKind.REGISTRY
+        return StreamKind.REGISTRY <= self <= StreamKind.LOG
 
 
 def new_stream_id(kind: StreamKind, random_bytes: RandomBytes) -> StreamId:
@@ -103,9 +104,9 @@ def check_stream_id(raw: bytes) -> StreamId:
     """
     if len(raw) != STREAM_ID_BYTES:
         raise IdMalformedError("a stream id has 17 bytes", length=len(raw))
-    if not StreamKind.THERAPY <= raw[0] <= StreamKind.LOG:
+    if not StreamKind.THERAPY <= raw[0] <= StreamKind.EQUIPMENT:
         raise IdMalformedError("a stream id begins with a known kind", kind=raw[0])
-    if (raw[1:] == _ZERO) != (raw[0] >= StreamKind.REGISTRY):
+    if (raw[1:] == _ZERO) != StreamKind(raw[0]).has_one_stream:
         raise IdMalformedError("16 zero bytes belong to the kinds with one stream, and to no other", stream=raw)
     return StreamId(raw)
 

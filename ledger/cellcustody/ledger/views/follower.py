@@ -46,7 +46,9 @@ PAUSE_SECONDS_MAX: Final = 2.0
 RETRY_SECONDS: Final = 1.0  # After the ledger's store or the file did not answer.
 PACKS_KEPT_MAX: Final = 64
 
-_FOLDED: Final = frozenset({StreamKind.THERAPY, StreamKind.CONSIGNMENT, StreamKind.LOT, StreamKind.SITE})
+_FOLDED: Final = frozenset(
+    {StreamKind.THERAPY, StreamKind.CONSIGNMENT, StreamKind.LOT, StreamKind.SITE, StreamKind.EQUIPMENT}
+)
 _LOG: Final = logging.getLogger("cellcustody.views")
 
 

@@ -30,7 +30,9 @@ __all__ = ["watch"]
 
 READ_AT_ONCE: Final = 64  # Entries; news is small, and a caller who goes away costs no more than this.
 LOOK_SECONDS: Final = 0.25  # How soon a caller who goes away is noticed.
-_FOLDED: Final = frozenset({StreamKind.THERAPY, StreamKind.CONSIGNMENT, StreamKind.LOT, StreamKind.SITE})
+_FOLDED: Final = frozenset(
+    {StreamKind.THERAPY, StreamKind.CONSIGNMENT, StreamKind.LOT, StreamKind.SITE, StreamKind.EQUIPMENT}
+)
 
 
 def watch(
