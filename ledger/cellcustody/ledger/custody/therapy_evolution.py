@@ -99,6 +99,8 @@ def make_materials(
             custodian=custodian,
             possessor=maker,
             quantity=amount_of(output.quantity) if output.HasField("quantity") else None,
+            dose=amount_of(output.dose) if output.HasField("dose") else None,
+            component=output.component,
             product_code=output.product_code,
             division=output.division,
             din=din,

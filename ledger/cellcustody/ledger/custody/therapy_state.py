@@ -21,6 +21,16 @@ from enum import IntEnum, StrEnum
 from fractions import Fraction
 
 from cellcustody.ledger.custody.act import UnitRef
+from cellcustody.ledger.custody.batch_state import (
+    BatchState,
+    BatchStatus,
+    LateFailure,
+    OutOfSpecificationRequest,
+    OutOfSpecificationSupport,
+    ResultRecord,
+    ResultVerdict,
+    Step,
+)
 from cellcustody.ledger.custody.consignment_state import ConsignmentState
 from cellcustody.ledger.custody.fold import FoldState
 from cellcustody.ledger.custody.holds import Hold, ScopeOfHold
@@ -34,6 +44,7 @@ __all__ = [
     "Collection",
     "ConsentChange",
     "Deviation",
+    "DosePlan",
     "IdentityBreak",
     "IdentityCheck",
     "Infusion",
@@ -79,22 +90,6 @@ class MaterialKind(IntEnum):
     PRODUCT = 3
     SAMPLE = 4
     RETAIN = 5
-
-
-class BatchStatus(StrEnum):
-    """Quality's word on a batch so far; the texts are those of BatchRecord.state in the contract."""
-
-    OPEN = "open"
-    RELEASED = "released"
-    REJECTED = "rejected"
-
-
-class ResultVerdict(IntEnum):
-    """Outcome of a test; the numbers are those of ResultOutcome in the contract."""
-
-    PASS = 1
-    FAIL = 2
-    INVALID = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,6 +143,8 @@ class MaterialState:
     custodian: UnitRef | None
     possessor: UnitRef | None
     quantity: Amount | None = None
+    dose: Amount | None = None
+    component: str = ""
     product_code: str = ""
     division: str = ""
     din: str = ""
@@ -176,6 +173,14 @@ class MaterialState:
         return bool(self.released_by)
 
 
+@dataclass(frozen=True, slots=True)
+class DosePlan:
+    """Which bags make the dose: each with its place in the order, from 1."""
+
+    digest: bytes
+    bags: tuple[tuple[bytes, int], ...]
+
+
 @dataclass(slots=True)
 class Collection:
     """One day's collection."""
@@ -186,47 +191,6 @@ class Collection:
     unit: UnitRef
     started_at: int
     completed_by: bytes = b""
-
-
-@dataclass(frozen=True, slots=True)
-class Step:
-    """A step of manufacturing in a batch: `kind` is the short name of its body."""
-
-    kind: str
-    digest: bytes
-    at: int
-    inputs: tuple[bytes, ...]
-    outputs: tuple[bytes, ...]
-    process_area: str
-
-
-@dataclass(frozen=True, slots=True)
-class ResultRecord:
-    """One reported result."""
-
-    digest: bytes
-    test: str
-    verdict: ResultVerdict
-    interim: bool
-    sample: bytes
-    at: int
-
-
-@dataclass(slots=True)
-class BatchState:
-    """A batch; `results` holds, by test, the results in the order of the fold, so that the last one counts."""
-
-    batch: bytes
-    batch_number: str
-    attempt: int
-    unit: UnitRef
-    opened_by: bytes
-    opened_at: int
-    status: BatchStatus = BatchStatus.OPEN
-    decided_by: bytes = b""
-    materials: list[bytes] = field(default_factory=list)
-    steps: list[Step] = field(default_factory=list)
-    results: dict[str, list[ResultRecord]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -331,6 +295,10 @@ class TherapyState(FoldState):
     infusions: dict[bytes, Infusion] = field(default_factory=dict)
     deviations: list[Deviation] = field(default_factory=list)
     lots: list[LotUsed] = field(default_factory=list)
+    dose_plan: DosePlan | None = None
+    late_failures: list[LateFailure] = field(default_factory=list)
+    specification_requests: dict[bytes, OutOfSpecificationRequest] = field(default_factory=dict)
+    specification_supports: dict[bytes, OutOfSpecificationSupport] = field(default_factory=dict)
     reactions: list[bytes] = field(default_factory=list)
     follow_ups: list[tuple[bytes, str]] = field(default_factory=list)
     foreign_materials: dict[bytes, bytes] = field(default_factory=dict)
