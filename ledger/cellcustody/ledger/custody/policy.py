@@ -24,6 +24,7 @@ from typing import Final
 from cellcustody.ledger.custody.policy_members import (
     DAYS_MAX,
     Alerts,
+    Bedside,
     Budget,
     Budgets,
     CoSigning,
@@ -42,6 +43,7 @@ from cellcustody.ledger.custody.policy_members import (
     YieldBand,
     read_alerts,
     read_band,
+    read_bedside,
     read_budgets,
     read_co_signing,
     read_dose,
@@ -108,6 +110,7 @@ class PolicyPack:
     training_validity_days: Mapping[str, int]
     step_order: tuple[StepRule, ...]
     budgets: Budgets
+    bedside: Bedside
     temperature_bands: tuple[TemperatureBand, ...]
     excursion: Excursion
     volume_tolerance: Fraction
@@ -297,6 +300,7 @@ def _parse(pack: bytes) -> PolicyPack:
         training_validity_days=top.take("training_validity_days", table_of(integer(1, DAYS_MAX))),
         step_order=top.take("steps", read_steps),
         budgets=top.take("budgets", read_budgets),
+        bedside=top.take("bedside", read_bedside),
         temperature_bands=top.take("temperature_bands", list_of(read_band)),
         excursion=top.take("excursion", read_excursion),
         volume_tolerance=top.take("volume_tolerance", decimal(0)),

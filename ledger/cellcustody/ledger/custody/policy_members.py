@@ -27,11 +27,14 @@ from cellcustody.ledger.custody.policy_reading import (
     names,
     one_of,
     optional,
+    table_of,
     text,
 )
 
 __all__ = [
+    "BAG_READINGS",
     "Alerts",
+    "Bedside",
     "Budget",
     "Budgets",
     "CoSigning",
@@ -285,6 +288,23 @@ class Qualifications:
     lane: bool
     courier: bool
     equipment: frozenset[str]
+
+
+# What of a bag can be asked to be read or seen at the bedside, beside patient and chain of identity identifier.
+BAG_READINGS = ("expiry", "mpho_ui", "release_certificate")
+
+
+@dataclass(frozen=True, slots=True)
+class Bedside:
+    """What is asked for at issue and at the bedside; `rescue_medicines` gives the doses that must be at hand.
+
+    `bags_at_once_max` are the bags that may be issued and not yet infused; `must_read` names some of `BAG_READINGS`.
+    """
+
+    bags_at_once_max: int
+    must_read: frozenset[str]
+    rescue_medicines: Mapping[str, int]
+    premedication_seconds_max: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -588,6 +608,21 @@ def read_qualifications(path: str, value: Json) -> Qualifications:
         equipment=members.take("equipment", names),
     )
     members.end()
+    return result
+
+
+def read_bedside(path: str, value: Json) -> Bedside:
+    """Reads what is asked for at issue and at the bedside."""
+    members = Members(path, value)
+    result = Bedside(
+        bags_at_once_max=members.take("bags_at_once_max", integer(1)),
+        must_read=members.take("must_read", names),
+        rescue_medicines=members.take("rescue_medicines", table_of(integer(1))),
+        premedication_seconds_max=members.take("premedication_seconds_max", optional(integer(1))),
+    )
+    members.end()
+    for name in sorted(result.must_read - set(BAG_READINGS)):
+        raise PolicyMalformedError("nothing of this name is read", path=f"{path}.must_read", value=name)
     return result
 
 
