@@ -35,6 +35,7 @@ from cellcustody.ledger.custody.consignment_state import ConsignmentState
 from cellcustody.ledger.custody.fold import FoldState
 from cellcustody.ledger.custody.holds import Hold, ScopeOfHold
 from cellcustody.ledger.custody.quantities import EXPONENT_MAX
+from cellcustody.ledger.custody.treatment import Handling, Treatment
 
 __all__ = [
     "Amount",
@@ -74,6 +75,7 @@ class Life(StrEnum):
     DESTROYED = "destroyed"
     CONSUMED = "consumed"
     ARCHIVED = "archived"
+    RETAINED = "retained"
 
     @property
     def has_ended(self) -> bool:
@@ -166,6 +168,8 @@ class MaterialState:
     issued_by: bytes = b""
     issued_to: UnitRef | None = None
     released_by: bytes = b""
+    usable_until: int | None = None
+    handlings: list[Handling] = field(default_factory=list)
 
     @property
     def is_released(self) -> bool:
@@ -303,6 +307,7 @@ class TherapyState(FoldState):
     follow_ups: list[tuple[bytes, str]] = field(default_factory=list)
     foreign_materials: dict[bytes, bytes] = field(default_factory=dict)
     consignments: dict[bytes, ConsignmentState] = field(default_factory=dict)
+    treatment: Treatment = field(default_factory=Treatment)
     closed_by: bytes = b""
     kept_until: int | None = None
 
