@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from cellcustody.v1 import (
         facilities_pb2,
         harvest_pb2,
+        labels_pb2,
         modification_pb2,
         quality_pb2,
         registry_pb2,
@@ -104,6 +105,84 @@ class Acts(ABC, Generic[ResultT]):
 
     def pack_material(self, stream: bytes, body: harvest_pb2.MaterialPacked, **options: Unpack[ActOptions]) -> ResultT:
         """Signs a statement that puts a material into a container of a consignment."""
+        return self.act(stream, body, **options)
+
+    def assess_eligibility(
+        self, stream: bytes, body: harvest_pb2.EligibilityAssessed, **options: Unpack[ActOptions]
+    ) -> ResultT:
+        """Signs a statement that tells whether the patient may be treated; the last one counts."""
+        return self.act(stream, body, **options)
+
+    def enrol_in_trial(self, stream: bytes, body: harvest_pb2.TrialEnrolled, **options: Unpack[ActOptions]) -> ResultT:
+        """Signs a statement that takes the patient into a study; the therapy is enrolled and the patient eligible."""
+        return self.act(stream, body, **options)
+
+    def screen_donor(self, stream: bytes, body: harvest_pb2.DonorScreened, **options: Unpack[ActOptions]) -> ResultT:
+        """Signs a statement that tells which infectious markers of the patient were tested on one sample."""
+        return self.act(stream, body, **options)
+
+    def reserve_slot(self, stream: bytes, body: harvest_pb2.SlotReserved, **options: Unpack[ActOptions]) -> ResultT:
+        """Signs a statement that books a place in manufacture for one attempt."""
+        return self.act(stream, body, **options)
+
+    def move_slot(self, stream: bytes, body: harvest_pb2.SlotMoved, **options: Unpack[ActOptions]) -> ResultT:
+        """Signs a statement that puts a slot at other times."""
+        return self.act(stream, body, **options)
+
+    def release_slot(self, stream: bytes, body: harvest_pb2.SlotReleased, **options: Unpack[ActOptions]) -> ResultT:
+        """Signs a statement that gives a slot back."""
+        return self.act(stream, body, **options)
+
+    def receive_kit(self, stream: bytes, body: harvest_pb2.KitReceived, **options: Unpack[ActOptions]) -> ResultT:
+        """Signs a statement that tells that a collection kit came, and counts its labels in."""
+        return self.act(stream, body, **options)
+
+    def perform_reidentification(
+        self, stream: bytes, body: harvest_pb2.ReidentificationPerformed, **options: Unpack[ActOptions]
+    ) -> ResultT:
+        """Signs a statement that is the identification anew, by two persons, from the source record, after a break."""
+        return self.act(stream, body, **options)
+
+    def link_course(self, stream: bytes, body: harvest_pb2.CourseLinked, **options: Unpack[ActOptions]) -> ResultT:
+        """Signs a statement that joins another course of the same patient to this one; identity is never merged."""
+        return self.act(stream, body, **options)
+
+    def print_labels(self, stream: bytes, body: labels_pb2.LabelsPrinted, **options: Unpack[ActOptions]) -> ResultT:
+        """Signs a statement that tells which labels were printed and what they bear."""
+        return self.act(stream, body, **options)
+
+    def read_back_label(self, stream: bytes, body: labels_pb2.LabelReadBack, **options: Unpack[ActOptions]) -> ResultT:
+        """Signs a statement that tells that a second person scanned a label on its material and read what it
+        should bear.
+        """
+        return self.act(stream, body, **options)
+
+    def return_labels(self, stream: bytes, body: labels_pb2.LabelsReturned, **options: Unpack[ActOptions]) -> ResultT:
+        """Signs a statement that tells that labels were given back unused."""
+        return self.act(stream, body, **options)
+
+    def reconcile_labels(
+        self, stream: bytes, body: labels_pb2.LabelsReconciled, **options: Unpack[ActOptions]
+    ) -> ResultT:
+        """Signs a statement that counts a unit's labels: printed is applied, voided and returned."""
+        return self.act(stream, body, **options)
+
+    def start_fresh_hold(
+        self, stream: bytes, body: harvest_pb2.FreshHoldStarted, **options: Unpack[ActOptions]
+    ) -> ResultT:
+        """Signs a statement that tells from when materials wait fresh for preservation, dispatch or manufacture."""
+        return self.act(stream, body, **options)
+
+    def start_cryopreservation(
+        self, stream: bytes, body: harvest_pb2.CryopreservationStarted, **options: Unpack[ActOptions]
+    ) -> ResultT:
+        """Signs a statement that tells that materials begin to be frozen."""
+        return self.act(stream, body, **options)
+
+    def complete_cryopreservation(
+        self, stream: bytes, body: harvest_pb2.CryopreservationCompleted, **options: Unpack[ActOptions]
+    ) -> ResultT:
+        """Signs a statement that tells that materials are frozen."""
         return self.act(stream, body, **options)
 
     def open_consignment(

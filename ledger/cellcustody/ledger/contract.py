@@ -24,6 +24,7 @@ from cellcustody.ledger.statements import PayloadType
 from cellcustody.v1 import (
     facilities_pb2,
     harvest_pb2,
+    labels_pb2,
     modification_pb2,
     options_pb2,
     quality_pb2,
@@ -84,6 +85,7 @@ class BodyType:
 
 _MODULES: Final[tuple[ModuleType, ...]] = (
     harvest_pb2,
+    labels_pb2,
     transport_pb2,
     modification_pb2,
     return_pb2,

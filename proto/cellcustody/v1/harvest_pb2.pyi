@@ -92,6 +92,118 @@ IDENTITY_POINT_REIDENTIFICATION: IdentityPoint.ValueType  # 4
 """Re-identification from the source record after a break."""
 Global___IdentityPoint: typing_extensions.TypeAlias = IdentityPoint
 
+class _EligibilityOutcome:
+    ValueType = typing.NewType("ValueType", builtins.int)
+    V: typing_extensions.TypeAlias = ValueType
+
+class _EligibilityOutcomeEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._EnumTypeWrapper[_EligibilityOutcome.ValueType], builtins.type):
+    DESCRIPTOR: google.protobuf.descriptor.EnumDescriptor
+    ELIGIBILITY_OUTCOME_UNSPECIFIED: _EligibilityOutcome.ValueType  # 0
+    """Not stated."""
+    ELIGIBILITY_OUTCOME_ELIGIBLE: _EligibilityOutcome.ValueType  # 1
+    """May be treated."""
+    ELIGIBILITY_OUTCOME_NOT_ELIGIBLE: _EligibilityOutcome.ValueType  # 2
+    """May not be treated."""
+    ELIGIBILITY_OUTCOME_DEFERRED: _EligibilityOutcome.ValueType  # 3
+    """Not now; to be assessed again."""
+
+class EligibilityOutcome(_EligibilityOutcome, metaclass=_EligibilityOutcomeEnumTypeWrapper):
+    """EligibilityOutcome is what came of an assessment."""
+
+ELIGIBILITY_OUTCOME_UNSPECIFIED: EligibilityOutcome.ValueType  # 0
+"""Not stated."""
+ELIGIBILITY_OUTCOME_ELIGIBLE: EligibilityOutcome.ValueType  # 1
+"""May be treated."""
+ELIGIBILITY_OUTCOME_NOT_ELIGIBLE: EligibilityOutcome.ValueType  # 2
+"""May not be treated."""
+ELIGIBILITY_OUTCOME_DEFERRED: EligibilityOutcome.ValueType  # 3
+"""Not now; to be assessed again."""
+Global___EligibilityOutcome: typing_extensions.TypeAlias = EligibilityOutcome
+
+class _Biohazard:
+    ValueType = typing.NewType("ValueType", builtins.int)
+    V: typing_extensions.TypeAlias = ValueType
+
+class _BiohazardEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._EnumTypeWrapper[_Biohazard.ValueType], builtins.type):
+    DESCRIPTOR: google.protobuf.descriptor.EnumDescriptor
+    BIOHAZARD_UNSPECIFIED: _Biohazard.ValueType  # 0
+    """Not stated."""
+    BIOHAZARD_NEGATIVE: _Biohazard.ValueType  # 1
+    """Every marker asked for was tested and none is reactive."""
+    BIOHAZARD_REACTIVE: _Biohazard.ValueType  # 2
+    """At least one marker is reactive: the label bears the biohazard sign."""
+    BIOHAZARD_NOT_EVALUATED: _Biohazard.ValueType  # 3
+    """Not all was tested: the label says so, with its reason."""
+
+class Biohazard(_Biohazard, metaclass=_BiohazardEnumTypeWrapper):
+    """Biohazard is what the label says of infection."""
+
+BIOHAZARD_UNSPECIFIED: Biohazard.ValueType  # 0
+"""Not stated."""
+BIOHAZARD_NEGATIVE: Biohazard.ValueType  # 1
+"""Every marker asked for was tested and none is reactive."""
+BIOHAZARD_REACTIVE: Biohazard.ValueType  # 2
+"""At least one marker is reactive: the label bears the biohazard sign."""
+BIOHAZARD_NOT_EVALUATED: Biohazard.ValueType  # 3
+"""Not all was tested: the label says so, with its reason."""
+Global___Biohazard: typing_extensions.TypeAlias = Biohazard
+
+class _MarkerOutcome:
+    ValueType = typing.NewType("ValueType", builtins.int)
+    V: typing_extensions.TypeAlias = ValueType
+
+class _MarkerOutcomeEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._EnumTypeWrapper[_MarkerOutcome.ValueType], builtins.type):
+    DESCRIPTOR: google.protobuf.descriptor.EnumDescriptor
+    MARKER_OUTCOME_UNSPECIFIED: _MarkerOutcome.ValueType  # 0
+    """Not stated."""
+    MARKER_OUTCOME_NON_REACTIVE: _MarkerOutcome.ValueType  # 1
+    """No sign of infection."""
+    MARKER_OUTCOME_REACTIVE: _MarkerOutcome.ValueType  # 2
+    """A sign of infection."""
+    MARKER_OUTCOME_INDETERMINATE: _MarkerOutcome.ValueType  # 3
+    """Neither; to be tested again."""
+
+class MarkerOutcome(_MarkerOutcome, metaclass=_MarkerOutcomeEnumTypeWrapper):
+    """MarkerOutcome is the result of one marker."""
+
+MARKER_OUTCOME_UNSPECIFIED: MarkerOutcome.ValueType  # 0
+"""Not stated."""
+MARKER_OUTCOME_NON_REACTIVE: MarkerOutcome.ValueType  # 1
+"""No sign of infection."""
+MARKER_OUTCOME_REACTIVE: MarkerOutcome.ValueType  # 2
+"""A sign of infection."""
+MARKER_OUTCOME_INDETERMINATE: MarkerOutcome.ValueType  # 3
+"""Neither; to be tested again."""
+Global___MarkerOutcome: typing_extensions.TypeAlias = MarkerOutcome
+
+class _CourseRelation:
+    ValueType = typing.NewType("ValueType", builtins.int)
+    V: typing_extensions.TypeAlias = ValueType
+
+class _CourseRelationEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._EnumTypeWrapper[_CourseRelation.ValueType], builtins.type):
+    DESCRIPTOR: google.protobuf.descriptor.EnumDescriptor
+    COURSE_RELATION_UNSPECIFIED: _CourseRelation.ValueType  # 0
+    """Not stated."""
+    COURSE_RELATION_PREVIOUS_COURSE: _CourseRelation.ValueType  # 1
+    """An earlier course of the same patient."""
+    COURSE_RELATION_RE_ENROLMENT: _CourseRelation.ValueType  # 2
+    """The same course, enrolled anew under another chain of identity identifier."""
+    COURSE_RELATION_LATER_COURSE: _CourseRelation.ValueType  # 3
+    """A later course of the same patient."""
+
+class CourseRelation(_CourseRelation, metaclass=_CourseRelationEnumTypeWrapper):
+    """CourseRelation is how another course of treatment stands to this one."""
+
+COURSE_RELATION_UNSPECIFIED: CourseRelation.ValueType  # 0
+"""Not stated."""
+COURSE_RELATION_PREVIOUS_COURSE: CourseRelation.ValueType  # 1
+"""An earlier course of the same patient."""
+COURSE_RELATION_RE_ENROLMENT: CourseRelation.ValueType  # 2
+"""The same course, enrolled anew under another chain of identity identifier."""
+COURSE_RELATION_LATER_COURSE: CourseRelation.ValueType  # 3
+"""A later course of the same patient."""
+Global___CourseRelation: typing_extensions.TypeAlias = CourseRelation
+
 @typing.final
 class TherapyEnrolled(google.protobuf.message.Message):
     """TherapyEnrolled opens a therapy."""
@@ -351,6 +463,11 @@ class CollectionStarted(google.protobuf.message.Message):
     UNIT_FIELD_NUMBER: builtins.int
     EQUIPMENT_FIELD_NUMBER: builtins.int
     ANTICOAGULANT_FIELD_NUMBER: builtins.int
+    ATTEMPT_FIELD_NUMBER: builtins.int
+    SOFTWARE_FIELD_NUMBER: builtins.int
+    ANTICOAGULANT_LOT_FIELD_NUMBER: builtins.int
+    KIT_FIELD_NUMBER: builtins.int
+    SLOT_FIELD_NUMBER: builtins.int
     SCANS_FIELD_NUMBER: builtins.int
     CIRCUMSTANCES_FIELD_NUMBER: builtins.int
     DOCUMENTS_FIELD_NUMBER: builtins.int
@@ -364,6 +481,14 @@ class CollectionStarted(google.protobuf.message.Message):
     """Device used."""
     anticoagulant: builtins.str
     """Anticoagulant."""
+    attempt: builtins.int
+    """The attempt that it is for, from 1; 0 stands for the first."""
+    software: builtins.str
+    """The device's software, with version."""
+    kit: builtins.bytes
+    """Digest of the KitReceived that is used, 32 bytes; empty if none."""
+    slot: builtins.bytes
+    """Digest of the SlotReserved that it is for, 32 bytes; empty if none."""
     procedure: builtins.str
     """Procedure followed, with its version."""
     replaces: builtins.bytes
@@ -371,6 +496,10 @@ class CollectionStarted(google.protobuf.message.Message):
     @property
     def unit(self) -> cellcustody.v1.common_pb2.Unit:
         """Where."""
+
+    @property
+    def anticoagulant_lot(self) -> cellcustody.v1.common_pb2.LotUse:
+        """Lot of the anticoagulant."""
 
     @property
     def scans(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[cellcustody.v1.common_pb2.Scan]:
@@ -392,16 +521,47 @@ class CollectionStarted(google.protobuf.message.Message):
         unit: cellcustody.v1.common_pb2.Unit | None = ...,
         equipment: builtins.str = ...,
         anticoagulant: builtins.str = ...,
+        attempt: builtins.int = ...,
+        software: builtins.str = ...,
+        anticoagulant_lot: cellcustody.v1.common_pb2.LotUse | None = ...,
+        kit: builtins.bytes = ...,
+        slot: builtins.bytes = ...,
         scans: collections.abc.Iterable[cellcustody.v1.common_pb2.Scan] | None = ...,
         circumstances: cellcustody.v1.common_pb2.Circumstances | None = ...,
         documents: collections.abc.Iterable[cellcustody.v1.common_pb2.Document] | None = ...,
         procedure: builtins.str = ...,
         replaces: builtins.bytes = ...,
     ) -> None: ...
-    def HasField(self, field_name: typing.Literal["circumstances", b"circumstances", "unit", b"unit"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["anticoagulant", b"anticoagulant", "circumstances", b"circumstances", "day", b"day", "din", b"din", "documents", b"documents", "equipment", b"equipment", "procedure", b"procedure", "replaces", b"replaces", "scans", b"scans", "unit", b"unit"]) -> None: ...
+    def HasField(self, field_name: typing.Literal["anticoagulant_lot", b"anticoagulant_lot", "circumstances", b"circumstances", "unit", b"unit"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["anticoagulant", b"anticoagulant", "anticoagulant_lot", b"anticoagulant_lot", "attempt", b"attempt", "circumstances", b"circumstances", "day", b"day", "din", b"din", "documents", b"documents", "equipment", b"equipment", "kit", b"kit", "procedure", b"procedure", "replaces", b"replaces", "scans", b"scans", "slot", b"slot", "software", b"software", "unit", b"unit"]) -> None: ...
 
 Global___CollectionStarted: typing_extensions.TypeAlias = CollectionStarted
+
+@typing.final
+class CollectionEvent(google.protobuf.message.Message):
+    """CollectionEvent is something untoward during a collection."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    KIND_FIELD_NUMBER: builtins.int
+    GRADE_FIELD_NUMBER: builtins.int
+    ACTION_FIELD_NUMBER: builtins.int
+    kind: builtins.str
+    """What happened, such as citrate_reaction or access_failure."""
+    grade: builtins.int
+    """Its grade, 1 to 5."""
+    action: builtins.str
+    """What was done."""
+    def __init__(
+        self,
+        *,
+        kind: builtins.str = ...,
+        grade: builtins.int = ...,
+        action: builtins.str = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["action", b"action", "grade", b"grade", "kind", b"kind"]) -> None: ...
+
+Global___CollectionEvent: typing_extensions.TypeAlias = CollectionEvent
 
 @typing.final
 class CollectionCompleted(google.protobuf.message.Message):
@@ -414,6 +574,9 @@ class CollectionCompleted(google.protobuf.message.Message):
     UNIT_FIELD_NUMBER: builtins.int
     MEASUREMENTS_FIELD_NUMBER: builtins.int
     TOLERANCE_FIELD_NUMBER: builtins.int
+    BLOOD_PROCESSED_FIELD_NUMBER: builtins.int
+    ANTICOAGULANT_USED_FIELD_NUMBER: builtins.int
+    ADVERSE_EVENTS_FIELD_NUMBER: builtins.int
     SCANS_FIELD_NUMBER: builtins.int
     CIRCUMSTANCES_FIELD_NUMBER: builtins.int
     DOCUMENTS_FIELD_NUMBER: builtins.int
@@ -440,6 +603,18 @@ class CollectionCompleted(google.protobuf.message.Message):
         """Counts and volumes."""
 
     @property
+    def blood_processed(self) -> cellcustody.v1.common_pb2.Quantity:
+        """Volume of blood processed."""
+
+    @property
+    def anticoagulant_used(self) -> cellcustody.v1.common_pb2.Quantity:
+        """Volume of anticoagulant used."""
+
+    @property
+    def adverse_events(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[Global___CollectionEvent]:
+        """What happened to the patient."""
+
+    @property
     def scans(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[cellcustody.v1.common_pb2.Scan]:
         """What was scanned or typed, raw."""
 
@@ -459,14 +634,17 @@ class CollectionCompleted(google.protobuf.message.Message):
         unit: cellcustody.v1.common_pb2.Unit | None = ...,
         measurements: collections.abc.Iterable[cellcustody.v1.common_pb2.Measurement] | None = ...,
         tolerance: builtins.str = ...,
+        blood_processed: cellcustody.v1.common_pb2.Quantity | None = ...,
+        anticoagulant_used: cellcustody.v1.common_pb2.Quantity | None = ...,
+        adverse_events: collections.abc.Iterable[Global___CollectionEvent] | None = ...,
         scans: collections.abc.Iterable[cellcustody.v1.common_pb2.Scan] | None = ...,
         circumstances: cellcustody.v1.common_pb2.Circumstances | None = ...,
         documents: collections.abc.Iterable[cellcustody.v1.common_pb2.Document] | None = ...,
         procedure: builtins.str = ...,
         replaces: builtins.bytes = ...,
     ) -> None: ...
-    def HasField(self, field_name: typing.Literal["circumstances", b"circumstances", "unit", b"unit"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["circumstances", b"circumstances", "documents", b"documents", "measurements", b"measurements", "outputs", b"outputs", "procedure", b"procedure", "replaces", b"replaces", "scans", b"scans", "started", b"started", "tolerance", b"tolerance", "unit", b"unit"]) -> None: ...
+    def HasField(self, field_name: typing.Literal["anticoagulant_used", b"anticoagulant_used", "blood_processed", b"blood_processed", "circumstances", b"circumstances", "unit", b"unit"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["adverse_events", b"adverse_events", "anticoagulant_used", b"anticoagulant_used", "blood_processed", b"blood_processed", "circumstances", b"circumstances", "documents", b"documents", "measurements", b"measurements", "outputs", b"outputs", "procedure", b"procedure", "replaces", b"replaces", "scans", b"scans", "started", b"started", "tolerance", b"tolerance", "unit", b"unit"]) -> None: ...
 
 Global___CollectionCompleted: typing_extensions.TypeAlias = CollectionCompleted
 
@@ -483,6 +661,9 @@ class LabelApplied(google.protobuf.message.Message):
     DIVISION_FIELD_NUMBER: builtins.int
     EXPIRES_AT_UNIX_MICROS_FIELD_NUMBER: builtins.int
     LABEL_SERIAL_FIELD_NUMBER: builtins.int
+    TEXTS_FIELD_NUMBER: builtins.int
+    DONATION_SEQUENCE_FIELD_NUMBER: builtins.int
+    UNIQUE_IDENTIFIER_FIELD_NUMBER: builtins.int
     SCANS_FIELD_NUMBER: builtins.int
     CIRCUMSTANCES_FIELD_NUMBER: builtins.int
     DOCUMENTS_FIELD_NUMBER: builtins.int
@@ -502,10 +683,18 @@ class LabelApplied(google.protobuf.message.Message):
     """Expiry, microseconds since 1970-01-01T00:00:00Z; absent if the label bears none."""
     label_serial: builtins.str
     """Serial of the printed label."""
+    donation_sequence: builtins.str
+    """Single European Code's donation identification sequence, if it bears one."""
+    unique_identifier: builtins.str
+    """MPHO unique identifier, 29 characters, if it bears one."""
     procedure: builtins.str
     """Procedure followed, with its version."""
     replaces: builtins.bytes
     """Digest of the fact that this one is to replace, 32 bytes; it has no effect until a StatementCorrected names both."""
+    @property
+    def texts(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
+        """Texts on it, such as FOR AUTOLOGOUS USE ONLY, NOT EVALUATED FOR INFECTIOUS SUBSTANCES."""
+
     @property
     def scans(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[cellcustody.v1.common_pb2.Scan]:
         """What was scanned or typed, raw."""
@@ -528,6 +717,9 @@ class LabelApplied(google.protobuf.message.Message):
         division: builtins.str = ...,
         expires_at_unix_micros: builtins.int | None = ...,
         label_serial: builtins.str = ...,
+        texts: collections.abc.Iterable[builtins.str] | None = ...,
+        donation_sequence: builtins.str = ...,
+        unique_identifier: builtins.str = ...,
         scans: collections.abc.Iterable[cellcustody.v1.common_pb2.Scan] | None = ...,
         circumstances: cellcustody.v1.common_pb2.Circumstances | None = ...,
         documents: collections.abc.Iterable[cellcustody.v1.common_pb2.Document] | None = ...,
@@ -535,7 +727,7 @@ class LabelApplied(google.protobuf.message.Message):
         replaces: builtins.bytes = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["_expires_at_unix_micros", b"_expires_at_unix_micros", "circumstances", b"circumstances", "expires_at_unix_micros", b"expires_at_unix_micros"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["_expires_at_unix_micros", b"_expires_at_unix_micros", "circumstances", b"circumstances", "coi", b"coi", "din", b"din", "division", b"division", "documents", b"documents", "expires_at_unix_micros", b"expires_at_unix_micros", "label_serial", b"label_serial", "material", b"material", "procedure", b"procedure", "product_code", b"product_code", "replaces", b"replaces", "scans", b"scans"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["_expires_at_unix_micros", b"_expires_at_unix_micros", "circumstances", b"circumstances", "coi", b"coi", "din", b"din", "division", b"division", "documents", b"documents", "donation_sequence", b"donation_sequence", "expires_at_unix_micros", b"expires_at_unix_micros", "label_serial", b"label_serial", "material", b"material", "procedure", b"procedure", "product_code", b"product_code", "replaces", b"replaces", "scans", b"scans", "texts", b"texts", "unique_identifier", b"unique_identifier"]) -> None: ...
     def WhichOneof(self, oneof_group: typing.Literal["_expires_at_unix_micros", b"_expires_at_unix_micros"]) -> typing.Literal["expires_at_unix_micros"] | None: ...
 
 Global___LabelApplied: typing_extensions.TypeAlias = LabelApplied
@@ -547,17 +739,25 @@ class LabelVoided(google.protobuf.message.Message):
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     APPLIED_FIELD_NUMBER: builtins.int
+    SERIALS_FIELD_NUMBER: builtins.int
+    REASON_FIELD_NUMBER: builtins.int
     SCANS_FIELD_NUMBER: builtins.int
     CIRCUMSTANCES_FIELD_NUMBER: builtins.int
     DOCUMENTS_FIELD_NUMBER: builtins.int
     PROCEDURE_FIELD_NUMBER: builtins.int
     REPLACES_FIELD_NUMBER: builtins.int
     applied: builtins.bytes
-    """Digest of the LabelApplied, 32 bytes."""
+    """Digest of the LabelApplied, 32 bytes; empty for labels that were never applied."""
+    reason: builtins.str
+    """Why."""
     procedure: builtins.str
     """Procedure followed, with its version."""
     replaces: builtins.bytes
     """Digest of the fact that this one is to replace, 32 bytes; it has no effect until a StatementCorrected names both."""
+    @property
+    def serials(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
+        """Serials of labels that were never applied and are destroyed; `applied` is then empty."""
+
     @property
     def scans(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[cellcustody.v1.common_pb2.Scan]:
         """What was scanned or typed, raw."""
@@ -574,6 +774,8 @@ class LabelVoided(google.protobuf.message.Message):
         self,
         *,
         applied: builtins.bytes = ...,
+        serials: collections.abc.Iterable[builtins.str] | None = ...,
+        reason: builtins.str = ...,
         scans: collections.abc.Iterable[cellcustody.v1.common_pb2.Scan] | None = ...,
         circumstances: cellcustody.v1.common_pb2.Circumstances | None = ...,
         documents: collections.abc.Iterable[cellcustody.v1.common_pb2.Document] | None = ...,
@@ -581,7 +783,7 @@ class LabelVoided(google.protobuf.message.Message):
         replaces: builtins.bytes = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["circumstances", b"circumstances"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["applied", b"applied", "circumstances", b"circumstances", "documents", b"documents", "procedure", b"procedure", "replaces", b"replaces", "scans", b"scans"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["applied", b"applied", "circumstances", b"circumstances", "documents", b"documents", "procedure", b"procedure", "reason", b"reason", "replaces", b"replaces", "scans", b"scans", "serials", b"serials"]) -> None: ...
 
 Global___LabelVoided: typing_extensions.TypeAlias = LabelVoided
 
@@ -885,3 +1087,825 @@ class MaterialReceived(google.protobuf.message.Message):
     def ClearField(self, field_name: typing.Literal["circumstances", b"circumstances", "coi_read", b"coi_read", "consignment", b"consignment", "container", b"container", "din_read", b"din_read", "documents", b"documents", "intact", b"intact", "material", b"material", "procedure", b"procedure", "replaces", b"replaces", "scans", b"scans", "unit", b"unit"]) -> None: ...
 
 Global___MaterialReceived: typing_extensions.TypeAlias = MaterialReceived
+
+@typing.final
+class EligibilityAssessed(google.protobuf.message.Message):
+    """EligibilityAssessed tells whether the patient may be treated; the last one counts."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    OUTCOME_FIELD_NUMBER: builtins.int
+    CRITERIA_VERSION_FIELD_NUMBER: builtins.int
+    GROUNDS_FIELD_NUMBER: builtins.int
+    SCANS_FIELD_NUMBER: builtins.int
+    CIRCUMSTANCES_FIELD_NUMBER: builtins.int
+    DOCUMENTS_FIELD_NUMBER: builtins.int
+    PROCEDURE_FIELD_NUMBER: builtins.int
+    REPLACES_FIELD_NUMBER: builtins.int
+    outcome: Global___EligibilityOutcome.ValueType
+    """What came of it."""
+    criteria_version: builtins.str
+    """Version of the criteria."""
+    procedure: builtins.str
+    """Procedure followed, with its version."""
+    replaces: builtins.bytes
+    """Digest of the fact that this one is to replace, 32 bytes; it has no effect until a StatementCorrected names both."""
+    @property
+    def grounds(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
+        """On what grounds, in words."""
+
+    @property
+    def scans(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[cellcustody.v1.common_pb2.Scan]:
+        """What was scanned or typed, raw."""
+
+    @property
+    def circumstances(self) -> cellcustody.v1.common_pb2.Circumstances:
+        """Direct, late or from paper, and why."""
+
+    @property
+    def documents(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[cellcustody.v1.common_pb2.Document]:
+        """Documents by digest."""
+
+    def __init__(
+        self,
+        *,
+        outcome: Global___EligibilityOutcome.ValueType = ...,
+        criteria_version: builtins.str = ...,
+        grounds: collections.abc.Iterable[builtins.str] | None = ...,
+        scans: collections.abc.Iterable[cellcustody.v1.common_pb2.Scan] | None = ...,
+        circumstances: cellcustody.v1.common_pb2.Circumstances | None = ...,
+        documents: collections.abc.Iterable[cellcustody.v1.common_pb2.Document] | None = ...,
+        procedure: builtins.str = ...,
+        replaces: builtins.bytes = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["circumstances", b"circumstances"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["circumstances", b"circumstances", "criteria_version", b"criteria_version", "documents", b"documents", "grounds", b"grounds", "outcome", b"outcome", "procedure", b"procedure", "replaces", b"replaces", "scans", b"scans"]) -> None: ...
+
+Global___EligibilityAssessed: typing_extensions.TypeAlias = EligibilityAssessed
+
+@typing.final
+class TrialEnrolled(google.protobuf.message.Message):
+    """TrialEnrolled takes the patient into a study; the therapy is enrolled and the patient eligible."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    STUDY_FIELD_NUMBER: builtins.int
+    PROTOCOL_FIELD_NUMBER: builtins.int
+    PROTOCOL_VERSION_FIELD_NUMBER: builtins.int
+    SUBJECT_FIELD_NUMBER: builtins.int
+    ARM_FIELD_NUMBER: builtins.int
+    UNIT_FIELD_NUMBER: builtins.int
+    SCANS_FIELD_NUMBER: builtins.int
+    CIRCUMSTANCES_FIELD_NUMBER: builtins.int
+    DOCUMENTS_FIELD_NUMBER: builtins.int
+    PROCEDURE_FIELD_NUMBER: builtins.int
+    study: builtins.str
+    """The study, by its registered number."""
+    protocol: builtins.str
+    """The protocol."""
+    protocol_version: builtins.str
+    """Version of the protocol."""
+    subject: builtins.str
+    """The patient's number in the study."""
+    arm: builtins.str
+    """The arm, where it is known."""
+    procedure: builtins.str
+    """Procedure followed, with its version."""
+    @property
+    def unit(self) -> cellcustody.v1.common_pb2.Unit:
+        """The unit that enrols."""
+
+    @property
+    def scans(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[cellcustody.v1.common_pb2.Scan]:
+        """What was scanned or typed, raw."""
+
+    @property
+    def circumstances(self) -> cellcustody.v1.common_pb2.Circumstances:
+        """Direct, late or from paper, and why."""
+
+    @property
+    def documents(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[cellcustody.v1.common_pb2.Document]:
+        """Documents by digest."""
+
+    def __init__(
+        self,
+        *,
+        study: builtins.str = ...,
+        protocol: builtins.str = ...,
+        protocol_version: builtins.str = ...,
+        subject: builtins.str = ...,
+        arm: builtins.str = ...,
+        unit: cellcustody.v1.common_pb2.Unit | None = ...,
+        scans: collections.abc.Iterable[cellcustody.v1.common_pb2.Scan] | None = ...,
+        circumstances: cellcustody.v1.common_pb2.Circumstances | None = ...,
+        documents: collections.abc.Iterable[cellcustody.v1.common_pb2.Document] | None = ...,
+        procedure: builtins.str = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["circumstances", b"circumstances", "unit", b"unit"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["arm", b"arm", "circumstances", b"circumstances", "documents", b"documents", "procedure", b"procedure", "protocol", b"protocol", "protocol_version", b"protocol_version", "scans", b"scans", "study", b"study", "subject", b"subject", "unit", b"unit"]) -> None: ...
+
+Global___TrialEnrolled: typing_extensions.TypeAlias = TrialEnrolled
+
+@typing.final
+class MarkerTested(google.protobuf.message.Message):
+    """MarkerTested tells whether one infectious marker was tested."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    MARKER_FIELD_NUMBER: builtins.int
+    EVALUATED_FIELD_NUMBER: builtins.int
+    marker: builtins.str
+    """HIV, HBV, HCV, syphilis, HTLV, or another name as the pack has it."""
+    evaluated: builtins.bool
+    """True if it was tested; its result stands in `results`."""
+    def __init__(
+        self,
+        *,
+        marker: builtins.str = ...,
+        evaluated: builtins.bool = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["evaluated", b"evaluated", "marker", b"marker"]) -> None: ...
+
+Global___MarkerTested: typing_extensions.TypeAlias = MarkerTested
+
+@typing.final
+class MarkerResult(google.protobuf.message.Message):
+    """MarkerResult is the result of one infectious marker."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    MARKER_FIELD_NUMBER: builtins.int
+    OUTCOME_FIELD_NUMBER: builtins.int
+    METHOD_FIELD_NUMBER: builtins.int
+    marker: builtins.str
+    """The marker."""
+    outcome: Global___MarkerOutcome.ValueType
+    """What came of it."""
+    method: builtins.str
+    """How it was tested."""
+    def __init__(
+        self,
+        *,
+        marker: builtins.str = ...,
+        outcome: Global___MarkerOutcome.ValueType = ...,
+        method: builtins.str = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["marker", b"marker", "method", b"method", "outcome", b"outcome"]) -> None: ...
+
+Global___MarkerResult: typing_extensions.TypeAlias = MarkerResult
+
+@typing.final
+class DonorScreened(google.protobuf.message.Message):
+    """DonorScreened tells which infectious markers of the patient were tested on one sample."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    SAMPLE_TAKEN_AT_UNIX_MICROS_FIELD_NUMBER: builtins.int
+    MARKERS_FIELD_NUMBER: builtins.int
+    RESULTS_FIELD_NUMBER: builtins.int
+    BIOHAZARD_FIELD_NUMBER: builtins.int
+    LABEL_REASON_FIELD_NUMBER: builtins.int
+    LABORATORY_FIELD_NUMBER: builtins.int
+    SCANS_FIELD_NUMBER: builtins.int
+    CIRCUMSTANCES_FIELD_NUMBER: builtins.int
+    DOCUMENTS_FIELD_NUMBER: builtins.int
+    PROCEDURE_FIELD_NUMBER: builtins.int
+    REPLACES_FIELD_NUMBER: builtins.int
+    sample_taken_at_unix_micros: builtins.int
+    """When the sample was taken, microseconds since 1970-01-01T00:00:00Z."""
+    biohazard: Global___Biohazard.ValueType
+    """What the label says."""
+    label_reason: builtins.str
+    """Why a marker was not evaluated, as the label words it; empty if all were."""
+    laboratory: builtins.str
+    """The laboratory that tested."""
+    procedure: builtins.str
+    """Procedure followed, with its version."""
+    replaces: builtins.bytes
+    """Digest of the fact that this one is to replace, 32 bytes; it has no effect until a StatementCorrected names both."""
+    @property
+    def markers(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[Global___MarkerTested]:
+        """The markers, tested or not."""
+
+    @property
+    def results(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[Global___MarkerResult]:
+        """Their results."""
+
+    @property
+    def scans(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[cellcustody.v1.common_pb2.Scan]:
+        """What was scanned or typed, raw."""
+
+    @property
+    def circumstances(self) -> cellcustody.v1.common_pb2.Circumstances:
+        """Direct, late or from paper, and why."""
+
+    @property
+    def documents(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[cellcustody.v1.common_pb2.Document]:
+        """Documents by digest."""
+
+    def __init__(
+        self,
+        *,
+        sample_taken_at_unix_micros: builtins.int = ...,
+        markers: collections.abc.Iterable[Global___MarkerTested] | None = ...,
+        results: collections.abc.Iterable[Global___MarkerResult] | None = ...,
+        biohazard: Global___Biohazard.ValueType = ...,
+        label_reason: builtins.str = ...,
+        laboratory: builtins.str = ...,
+        scans: collections.abc.Iterable[cellcustody.v1.common_pb2.Scan] | None = ...,
+        circumstances: cellcustody.v1.common_pb2.Circumstances | None = ...,
+        documents: collections.abc.Iterable[cellcustody.v1.common_pb2.Document] | None = ...,
+        procedure: builtins.str = ...,
+        replaces: builtins.bytes = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["circumstances", b"circumstances"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["biohazard", b"biohazard", "circumstances", b"circumstances", "documents", b"documents", "label_reason", b"label_reason", "laboratory", b"laboratory", "markers", b"markers", "procedure", b"procedure", "replaces", b"replaces", "results", b"results", "sample_taken_at_unix_micros", b"sample_taken_at_unix_micros", "scans", b"scans"]) -> None: ...
+
+Global___DonorScreened: typing_extensions.TypeAlias = DonorScreened
+
+@typing.final
+class SlotReserved(google.protobuf.message.Message):
+    """SlotReserved books a place in manufacture for one attempt."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    SLOT_FIELD_NUMBER: builtins.int
+    UNIT_FIELD_NUMBER: builtins.int
+    COLLECT_FROM_UNIX_MICROS_FIELD_NUMBER: builtins.int
+    COLLECT_UNTIL_UNIX_MICROS_FIELD_NUMBER: builtins.int
+    MANUFACTURE_FROM_UNIX_MICROS_FIELD_NUMBER: builtins.int
+    PICK_UP_FROM_UNIX_MICROS_FIELD_NUMBER: builtins.int
+    PICK_UP_UNTIL_UNIX_MICROS_FIELD_NUMBER: builtins.int
+    ATTEMPT_FIELD_NUMBER: builtins.int
+    SCANS_FIELD_NUMBER: builtins.int
+    CIRCUMSTANCES_FIELD_NUMBER: builtins.int
+    DOCUMENTS_FIELD_NUMBER: builtins.int
+    PROCEDURE_FIELD_NUMBER: builtins.int
+    REPLACES_FIELD_NUMBER: builtins.int
+    slot: builtins.str
+    """The slot, as the manufacturer names it."""
+    collect_from_unix_micros: builtins.int
+    """From when cells may be collected for it, microseconds since 1970-01-01T00:00:00Z."""
+    collect_until_unix_micros: builtins.int
+    """Until when, microseconds since 1970-01-01T00:00:00Z."""
+    manufacture_from_unix_micros: builtins.int
+    """When manufacture is to begin, microseconds since 1970-01-01T00:00:00Z."""
+    pick_up_from_unix_micros: builtins.int
+    """From when the courier comes, microseconds since 1970-01-01T00:00:00Z."""
+    pick_up_until_unix_micros: builtins.int
+    """Until when, microseconds since 1970-01-01T00:00:00Z."""
+    attempt: builtins.int
+    """The attempt that it is for, from 1."""
+    procedure: builtins.str
+    """Procedure followed, with its version."""
+    replaces: builtins.bytes
+    """Digest of the fact that this one is to replace, 32 bytes; it has no effect until a StatementCorrected names both."""
+    @property
+    def unit(self) -> cellcustody.v1.common_pb2.Unit:
+        """The unit that manufactures."""
+
+    @property
+    def scans(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[cellcustody.v1.common_pb2.Scan]:
+        """What was scanned or typed, raw."""
+
+    @property
+    def circumstances(self) -> cellcustody.v1.common_pb2.Circumstances:
+        """Direct, late or from paper, and why."""
+
+    @property
+    def documents(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[cellcustody.v1.common_pb2.Document]:
+        """Documents by digest."""
+
+    def __init__(
+        self,
+        *,
+        slot: builtins.str = ...,
+        unit: cellcustody.v1.common_pb2.Unit | None = ...,
+        collect_from_unix_micros: builtins.int = ...,
+        collect_until_unix_micros: builtins.int = ...,
+        manufacture_from_unix_micros: builtins.int = ...,
+        pick_up_from_unix_micros: builtins.int = ...,
+        pick_up_until_unix_micros: builtins.int = ...,
+        attempt: builtins.int = ...,
+        scans: collections.abc.Iterable[cellcustody.v1.common_pb2.Scan] | None = ...,
+        circumstances: cellcustody.v1.common_pb2.Circumstances | None = ...,
+        documents: collections.abc.Iterable[cellcustody.v1.common_pb2.Document] | None = ...,
+        procedure: builtins.str = ...,
+        replaces: builtins.bytes = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["circumstances", b"circumstances", "unit", b"unit"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["attempt", b"attempt", "circumstances", b"circumstances", "collect_from_unix_micros", b"collect_from_unix_micros", "collect_until_unix_micros", b"collect_until_unix_micros", "documents", b"documents", "manufacture_from_unix_micros", b"manufacture_from_unix_micros", "pick_up_from_unix_micros", b"pick_up_from_unix_micros", "pick_up_until_unix_micros", b"pick_up_until_unix_micros", "procedure", b"procedure", "replaces", b"replaces", "scans", b"scans", "slot", b"slot", "unit", b"unit"]) -> None: ...
+
+Global___SlotReserved: typing_extensions.TypeAlias = SlotReserved
+
+@typing.final
+class SlotMoved(google.protobuf.message.Message):
+    """SlotMoved puts a slot at other times."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    RESERVED_FIELD_NUMBER: builtins.int
+    REASON_FIELD_NUMBER: builtins.int
+    COLLECT_FROM_UNIX_MICROS_FIELD_NUMBER: builtins.int
+    COLLECT_UNTIL_UNIX_MICROS_FIELD_NUMBER: builtins.int
+    MANUFACTURE_FROM_UNIX_MICROS_FIELD_NUMBER: builtins.int
+    PICK_UP_FROM_UNIX_MICROS_FIELD_NUMBER: builtins.int
+    PICK_UP_UNTIL_UNIX_MICROS_FIELD_NUMBER: builtins.int
+    SCANS_FIELD_NUMBER: builtins.int
+    CIRCUMSTANCES_FIELD_NUMBER: builtins.int
+    DOCUMENTS_FIELD_NUMBER: builtins.int
+    PROCEDURE_FIELD_NUMBER: builtins.int
+    REPLACES_FIELD_NUMBER: builtins.int
+    reserved: builtins.bytes
+    """Digest of the SlotReserved, 32 bytes."""
+    reason: builtins.str
+    """Why."""
+    collect_from_unix_micros: builtins.int
+    """From when cells may be collected for it, microseconds since 1970-01-01T00:00:00Z."""
+    collect_until_unix_micros: builtins.int
+    """Until when, microseconds since 1970-01-01T00:00:00Z."""
+    manufacture_from_unix_micros: builtins.int
+    """When manufacture is to begin, microseconds since 1970-01-01T00:00:00Z."""
+    pick_up_from_unix_micros: builtins.int
+    """From when the courier comes, microseconds since 1970-01-01T00:00:00Z."""
+    pick_up_until_unix_micros: builtins.int
+    """Until when, microseconds since 1970-01-01T00:00:00Z."""
+    procedure: builtins.str
+    """Procedure followed, with its version."""
+    replaces: builtins.bytes
+    """Digest of the fact that this one is to replace, 32 bytes; it has no effect until a StatementCorrected names both."""
+    @property
+    def scans(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[cellcustody.v1.common_pb2.Scan]:
+        """What was scanned or typed, raw."""
+
+    @property
+    def circumstances(self) -> cellcustody.v1.common_pb2.Circumstances:
+        """Direct, late or from paper, and why."""
+
+    @property
+    def documents(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[cellcustody.v1.common_pb2.Document]:
+        """Documents by digest."""
+
+    def __init__(
+        self,
+        *,
+        reserved: builtins.bytes = ...,
+        reason: builtins.str = ...,
+        collect_from_unix_micros: builtins.int = ...,
+        collect_until_unix_micros: builtins.int = ...,
+        manufacture_from_unix_micros: builtins.int = ...,
+        pick_up_from_unix_micros: builtins.int = ...,
+        pick_up_until_unix_micros: builtins.int = ...,
+        scans: collections.abc.Iterable[cellcustody.v1.common_pb2.Scan] | None = ...,
+        circumstances: cellcustody.v1.common_pb2.Circumstances | None = ...,
+        documents: collections.abc.Iterable[cellcustody.v1.common_pb2.Document] | None = ...,
+        procedure: builtins.str = ...,
+        replaces: builtins.bytes = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["circumstances", b"circumstances"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["circumstances", b"circumstances", "collect_from_unix_micros", b"collect_from_unix_micros", "collect_until_unix_micros", b"collect_until_unix_micros", "documents", b"documents", "manufacture_from_unix_micros", b"manufacture_from_unix_micros", "pick_up_from_unix_micros", b"pick_up_from_unix_micros", "pick_up_until_unix_micros", b"pick_up_until_unix_micros", "procedure", b"procedure", "reason", b"reason", "replaces", b"replaces", "reserved", b"reserved", "scans", b"scans"]) -> None: ...
+
+Global___SlotMoved: typing_extensions.TypeAlias = SlotMoved
+
+@typing.final
+class SlotReleased(google.protobuf.message.Message):
+    """SlotReleased gives a slot back."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    RESERVED_FIELD_NUMBER: builtins.int
+    REASON_FIELD_NUMBER: builtins.int
+    SCANS_FIELD_NUMBER: builtins.int
+    CIRCUMSTANCES_FIELD_NUMBER: builtins.int
+    DOCUMENTS_FIELD_NUMBER: builtins.int
+    PROCEDURE_FIELD_NUMBER: builtins.int
+    REPLACES_FIELD_NUMBER: builtins.int
+    reserved: builtins.bytes
+    """Digest of the SlotReserved, 32 bytes."""
+    reason: builtins.str
+    """Why."""
+    procedure: builtins.str
+    """Procedure followed, with its version."""
+    replaces: builtins.bytes
+    """Digest of the fact that this one is to replace, 32 bytes; it has no effect until a StatementCorrected names both."""
+    @property
+    def scans(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[cellcustody.v1.common_pb2.Scan]:
+        """What was scanned or typed, raw."""
+
+    @property
+    def circumstances(self) -> cellcustody.v1.common_pb2.Circumstances:
+        """Direct, late or from paper, and why."""
+
+    @property
+    def documents(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[cellcustody.v1.common_pb2.Document]:
+        """Documents by digest."""
+
+    def __init__(
+        self,
+        *,
+        reserved: builtins.bytes = ...,
+        reason: builtins.str = ...,
+        scans: collections.abc.Iterable[cellcustody.v1.common_pb2.Scan] | None = ...,
+        circumstances: cellcustody.v1.common_pb2.Circumstances | None = ...,
+        documents: collections.abc.Iterable[cellcustody.v1.common_pb2.Document] | None = ...,
+        procedure: builtins.str = ...,
+        replaces: builtins.bytes = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["circumstances", b"circumstances"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["circumstances", b"circumstances", "documents", b"documents", "procedure", b"procedure", "reason", b"reason", "replaces", b"replaces", "reserved", b"reserved", "scans", b"scans"]) -> None: ...
+
+Global___SlotReleased: typing_extensions.TypeAlias = SlotReleased
+
+@typing.final
+class KitReceived(google.protobuf.message.Message):
+    """KitReceived tells that a collection kit came, and counts its labels in."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    LOT_FIELD_NUMBER: builtins.int
+    KIT_SERIAL_FIELD_NUMBER: builtins.int
+    EXPIRES_AT_UNIX_MICROS_FIELD_NUMBER: builtins.int
+    LABEL_SERIALS_FIELD_NUMBER: builtins.int
+    LABELS_COUNTED_FIELD_NUMBER: builtins.int
+    UNIT_FIELD_NUMBER: builtins.int
+    INTACT_FIELD_NUMBER: builtins.int
+    SCANS_FIELD_NUMBER: builtins.int
+    CIRCUMSTANCES_FIELD_NUMBER: builtins.int
+    DOCUMENTS_FIELD_NUMBER: builtins.int
+    PROCEDURE_FIELD_NUMBER: builtins.int
+    REPLACES_FIELD_NUMBER: builtins.int
+    kit_serial: builtins.str
+    """The kit's own number."""
+    expires_at_unix_micros: builtins.int
+    """Expiry, microseconds since 1970-01-01T00:00:00Z."""
+    labels_counted: builtins.int
+    """How many labels were counted."""
+    intact: builtins.bool
+    """True if it is whole and sealed."""
+    procedure: builtins.str
+    """Procedure followed, with its version."""
+    replaces: builtins.bytes
+    """Digest of the fact that this one is to replace, 32 bytes; it has no effect until a StatementCorrected names both."""
+    @property
+    def lot(self) -> cellcustody.v1.common_pb2.LotUse:
+        """The kit's lot."""
+
+    @property
+    def label_serials(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
+        """Serials of the labels in it, as its list names them."""
+
+    @property
+    def unit(self) -> cellcustody.v1.common_pb2.Unit:
+        """The unit that received it."""
+
+    @property
+    def scans(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[cellcustody.v1.common_pb2.Scan]:
+        """What was scanned or typed, raw."""
+
+    @property
+    def circumstances(self) -> cellcustody.v1.common_pb2.Circumstances:
+        """Direct, late or from paper, and why."""
+
+    @property
+    def documents(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[cellcustody.v1.common_pb2.Document]:
+        """Documents by digest."""
+
+    def __init__(
+        self,
+        *,
+        lot: cellcustody.v1.common_pb2.LotUse | None = ...,
+        kit_serial: builtins.str = ...,
+        expires_at_unix_micros: builtins.int = ...,
+        label_serials: collections.abc.Iterable[builtins.str] | None = ...,
+        labels_counted: builtins.int = ...,
+        unit: cellcustody.v1.common_pb2.Unit | None = ...,
+        intact: builtins.bool = ...,
+        scans: collections.abc.Iterable[cellcustody.v1.common_pb2.Scan] | None = ...,
+        circumstances: cellcustody.v1.common_pb2.Circumstances | None = ...,
+        documents: collections.abc.Iterable[cellcustody.v1.common_pb2.Document] | None = ...,
+        procedure: builtins.str = ...,
+        replaces: builtins.bytes = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["circumstances", b"circumstances", "lot", b"lot", "unit", b"unit"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["circumstances", b"circumstances", "documents", b"documents", "expires_at_unix_micros", b"expires_at_unix_micros", "intact", b"intact", "kit_serial", b"kit_serial", "label_serials", b"label_serials", "labels_counted", b"labels_counted", "lot", b"lot", "procedure", b"procedure", "replaces", b"replaces", "scans", b"scans", "unit", b"unit"]) -> None: ...
+
+Global___KitReceived: typing_extensions.TypeAlias = KitReceived
+
+@typing.final
+class ReidentificationPerformed(google.protobuf.message.Message):
+    """ReidentificationPerformed is the identification anew, by two persons, from the source record, after a break."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    SOURCE_RECORD_FIELD_NUMBER: builtins.int
+    PATIENT_IDENTIFIERS_FIELD_NUMBER: builtins.int
+    COI_READ_FIELD_NUMBER: builtins.int
+    MATERIALS_FIELD_NUMBER: builtins.int
+    BREAKS_FIELD_NUMBER: builtins.int
+    SCANS_FIELD_NUMBER: builtins.int
+    CIRCUMSTANCES_FIELD_NUMBER: builtins.int
+    DOCUMENTS_FIELD_NUMBER: builtins.int
+    PROCEDURE_FIELD_NUMBER: builtins.int
+    REPLACES_FIELD_NUMBER: builtins.int
+    source_record: builtins.str
+    """The record that says who the patient is and whose the cells are, and where it is kept."""
+    coi_read: builtins.str
+    """The chain of identity identifier as the source record has it."""
+    procedure: builtins.str
+    """Procedure followed, with its version."""
+    replaces: builtins.bytes
+    """Digest of the fact that this one is to replace, 32 bytes; it has no effect until a StatementCorrected names both."""
+    @property
+    def patient_identifiers(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[cellcustody.v1.common_pb2.PatientIdentifier]:
+        """What was read from the source record; the vault compares."""
+
+    @property
+    def materials(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.bytes]:
+        """Materials identified anew, if any, 16 bytes each."""
+
+    @property
+    def breaks(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.bytes]:
+        """Digests of the statements that broke identity, 32 bytes each."""
+
+    @property
+    def scans(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[cellcustody.v1.common_pb2.Scan]:
+        """What was scanned or typed, raw."""
+
+    @property
+    def circumstances(self) -> cellcustody.v1.common_pb2.Circumstances:
+        """Direct, late or from paper, and why."""
+
+    @property
+    def documents(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[cellcustody.v1.common_pb2.Document]:
+        """Documents by digest."""
+
+    def __init__(
+        self,
+        *,
+        source_record: builtins.str = ...,
+        patient_identifiers: collections.abc.Iterable[cellcustody.v1.common_pb2.PatientIdentifier] | None = ...,
+        coi_read: builtins.str = ...,
+        materials: collections.abc.Iterable[builtins.bytes] | None = ...,
+        breaks: collections.abc.Iterable[builtins.bytes] | None = ...,
+        scans: collections.abc.Iterable[cellcustody.v1.common_pb2.Scan] | None = ...,
+        circumstances: cellcustody.v1.common_pb2.Circumstances | None = ...,
+        documents: collections.abc.Iterable[cellcustody.v1.common_pb2.Document] | None = ...,
+        procedure: builtins.str = ...,
+        replaces: builtins.bytes = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["circumstances", b"circumstances"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["breaks", b"breaks", "circumstances", b"circumstances", "coi_read", b"coi_read", "documents", b"documents", "materials", b"materials", "patient_identifiers", b"patient_identifiers", "procedure", b"procedure", "replaces", b"replaces", "scans", b"scans", "source_record", b"source_record"]) -> None: ...
+
+Global___ReidentificationPerformed: typing_extensions.TypeAlias = ReidentificationPerformed
+
+@typing.final
+class CourseLinked(google.protobuf.message.Message):
+    """CourseLinked joins another course of the same patient to this one; identity is never merged."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    COURSE_FIELD_NUMBER: builtins.int
+    RELATION_FIELD_NUMBER: builtins.int
+    COI_FIELD_NUMBER: builtins.int
+    REASON_FIELD_NUMBER: builtins.int
+    SCANS_FIELD_NUMBER: builtins.int
+    CIRCUMSTANCES_FIELD_NUMBER: builtins.int
+    DOCUMENTS_FIELD_NUMBER: builtins.int
+    PROCEDURE_FIELD_NUMBER: builtins.int
+    REPLACES_FIELD_NUMBER: builtins.int
+    course: builtins.bytes
+    """The other therapy's stream, 17 bytes."""
+    relation: Global___CourseRelation.ValueType
+    """How it stands to this one."""
+    coi: builtins.str
+    """The other course's chain of identity identifier, with check character."""
+    reason: builtins.str
+    """Why."""
+    procedure: builtins.str
+    """Procedure followed, with its version."""
+    replaces: builtins.bytes
+    """Digest of the fact that this one is to replace, 32 bytes; it has no effect until a StatementCorrected names both."""
+    @property
+    def scans(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[cellcustody.v1.common_pb2.Scan]:
+        """What was scanned or typed, raw."""
+
+    @property
+    def circumstances(self) -> cellcustody.v1.common_pb2.Circumstances:
+        """Direct, late or from paper, and why."""
+
+    @property
+    def documents(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[cellcustody.v1.common_pb2.Document]:
+        """Documents by digest."""
+
+    def __init__(
+        self,
+        *,
+        course: builtins.bytes = ...,
+        relation: Global___CourseRelation.ValueType = ...,
+        coi: builtins.str = ...,
+        reason: builtins.str = ...,
+        scans: collections.abc.Iterable[cellcustody.v1.common_pb2.Scan] | None = ...,
+        circumstances: cellcustody.v1.common_pb2.Circumstances | None = ...,
+        documents: collections.abc.Iterable[cellcustody.v1.common_pb2.Document] | None = ...,
+        procedure: builtins.str = ...,
+        replaces: builtins.bytes = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["circumstances", b"circumstances"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["circumstances", b"circumstances", "coi", b"coi", "course", b"course", "documents", b"documents", "procedure", b"procedure", "reason", b"reason", "relation", b"relation", "replaces", b"replaces", "scans", b"scans"]) -> None: ...
+
+Global___CourseLinked: typing_extensions.TypeAlias = CourseLinked
+
+@typing.final
+class FreshHoldStarted(google.protobuf.message.Message):
+    """FreshHoldStarted tells from when materials wait fresh for preservation, dispatch or manufacture."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    MATERIALS_FIELD_NUMBER: builtins.int
+    POSITION_FIELD_NUMBER: builtins.int
+    TEMPERATURE_FIELD_NUMBER: builtins.int
+    SCANS_FIELD_NUMBER: builtins.int
+    CIRCUMSTANCES_FIELD_NUMBER: builtins.int
+    DOCUMENTS_FIELD_NUMBER: builtins.int
+    PROCEDURE_FIELD_NUMBER: builtins.int
+    REPLACES_FIELD_NUMBER: builtins.int
+    procedure: builtins.str
+    """Procedure followed, with its version."""
+    replaces: builtins.bytes
+    """Digest of the fact that this one is to replace, 32 bytes; it has no effect until a StatementCorrected names both."""
+    @property
+    def materials(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.bytes]:
+        """The materials, 16 bytes each."""
+
+    @property
+    def position(self) -> cellcustody.v1.common_pb2.Position:
+        """Where they wait."""
+
+    @property
+    def temperature(self) -> cellcustody.v1.common_pb2.Quantity:
+        """Temperature there."""
+
+    @property
+    def scans(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[cellcustody.v1.common_pb2.Scan]:
+        """What was scanned or typed, raw."""
+
+    @property
+    def circumstances(self) -> cellcustody.v1.common_pb2.Circumstances:
+        """Direct, late or from paper, and why."""
+
+    @property
+    def documents(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[cellcustody.v1.common_pb2.Document]:
+        """Documents by digest."""
+
+    def __init__(
+        self,
+        *,
+        materials: collections.abc.Iterable[builtins.bytes] | None = ...,
+        position: cellcustody.v1.common_pb2.Position | None = ...,
+        temperature: cellcustody.v1.common_pb2.Quantity | None = ...,
+        scans: collections.abc.Iterable[cellcustody.v1.common_pb2.Scan] | None = ...,
+        circumstances: cellcustody.v1.common_pb2.Circumstances | None = ...,
+        documents: collections.abc.Iterable[cellcustody.v1.common_pb2.Document] | None = ...,
+        procedure: builtins.str = ...,
+        replaces: builtins.bytes = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["circumstances", b"circumstances", "position", b"position", "temperature", b"temperature"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["circumstances", b"circumstances", "documents", b"documents", "materials", b"materials", "position", b"position", "procedure", b"procedure", "replaces", b"replaces", "scans", b"scans", "temperature", b"temperature"]) -> None: ...
+
+Global___FreshHoldStarted: typing_extensions.TypeAlias = FreshHoldStarted
+
+@typing.final
+class CryopreservationStarted(google.protobuf.message.Message):
+    """CryopreservationStarted tells that materials begin to be frozen."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    MATERIALS_FIELD_NUMBER: builtins.int
+    UNIT_FIELD_NUMBER: builtins.int
+    EQUIPMENT_FIELD_NUMBER: builtins.int
+    PROGRAMME_FIELD_NUMBER: builtins.int
+    CRYOPROTECTANT_FIELD_NUMBER: builtins.int
+    SCANS_FIELD_NUMBER: builtins.int
+    CIRCUMSTANCES_FIELD_NUMBER: builtins.int
+    DOCUMENTS_FIELD_NUMBER: builtins.int
+    PROCEDURE_FIELD_NUMBER: builtins.int
+    REPLACES_FIELD_NUMBER: builtins.int
+    equipment: builtins.str
+    """The controlled-rate freezer."""
+    programme: builtins.str
+    """Its programme, with version."""
+    procedure: builtins.str
+    """Procedure followed, with its version."""
+    replaces: builtins.bytes
+    """Digest of the fact that this one is to replace, 32 bytes; it has no effect until a StatementCorrected names both."""
+    @property
+    def materials(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.bytes]:
+        """The materials, 16 bytes each."""
+
+    @property
+    def unit(self) -> cellcustody.v1.common_pb2.Unit:
+        """The unit that freezes them."""
+
+    @property
+    def cryoprotectant(self) -> cellcustody.v1.common_pb2.LotUse:
+        """Lot of the cryoprotectant."""
+
+    @property
+    def scans(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[cellcustody.v1.common_pb2.Scan]:
+        """What was scanned or typed, raw."""
+
+    @property
+    def circumstances(self) -> cellcustody.v1.common_pb2.Circumstances:
+        """Direct, late or from paper, and why."""
+
+    @property
+    def documents(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[cellcustody.v1.common_pb2.Document]:
+        """Documents by digest."""
+
+    def __init__(
+        self,
+        *,
+        materials: collections.abc.Iterable[builtins.bytes] | None = ...,
+        unit: cellcustody.v1.common_pb2.Unit | None = ...,
+        equipment: builtins.str = ...,
+        programme: builtins.str = ...,
+        cryoprotectant: cellcustody.v1.common_pb2.LotUse | None = ...,
+        scans: collections.abc.Iterable[cellcustody.v1.common_pb2.Scan] | None = ...,
+        circumstances: cellcustody.v1.common_pb2.Circumstances | None = ...,
+        documents: collections.abc.Iterable[cellcustody.v1.common_pb2.Document] | None = ...,
+        procedure: builtins.str = ...,
+        replaces: builtins.bytes = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["circumstances", b"circumstances", "cryoprotectant", b"cryoprotectant", "unit", b"unit"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["circumstances", b"circumstances", "cryoprotectant", b"cryoprotectant", "documents", b"documents", "equipment", b"equipment", "materials", b"materials", "procedure", b"procedure", "programme", b"programme", "replaces", b"replaces", "scans", b"scans", "unit", b"unit"]) -> None: ...
+
+Global___CryopreservationStarted: typing_extensions.TypeAlias = CryopreservationStarted
+
+@typing.final
+class CryopreservationCompleted(google.protobuf.message.Message):
+    """CryopreservationCompleted tells that materials are frozen."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    STARTED_FIELD_NUMBER: builtins.int
+    RATE_TRACE_FIELD_NUMBER: builtins.int
+    FAILED_FIELD_NUMBER: builtins.int
+    TEMPERATURE_END_FIELD_NUMBER: builtins.int
+    POSITION_FIELD_NUMBER: builtins.int
+    SCANS_FIELD_NUMBER: builtins.int
+    CIRCUMSTANCES_FIELD_NUMBER: builtins.int
+    DOCUMENTS_FIELD_NUMBER: builtins.int
+    PROCEDURE_FIELD_NUMBER: builtins.int
+    REPLACES_FIELD_NUMBER: builtins.int
+    started: builtins.bytes
+    """Digest of the CryopreservationStarted, 32 bytes."""
+    procedure: builtins.str
+    """Procedure followed, with its version."""
+    replaces: builtins.bytes
+    """Digest of the fact that this one is to replace, 32 bytes; it has no effect until a StatementCorrected names both."""
+    @property
+    def rate_trace(self) -> cellcustody.v1.common_pb2.Document:
+        """The freezer's trace, by digest."""
+
+    @property
+    def failed(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.bytes]:
+        """Materials that did not freeze as they should, 16 bytes each."""
+
+    @property
+    def temperature_end(self) -> cellcustody.v1.common_pb2.Quantity:
+        """Temperature at the end."""
+
+    @property
+    def position(self) -> cellcustody.v1.common_pb2.Position:
+        """Where they were put."""
+
+    @property
+    def scans(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[cellcustody.v1.common_pb2.Scan]:
+        """What was scanned or typed, raw."""
+
+    @property
+    def circumstances(self) -> cellcustody.v1.common_pb2.Circumstances:
+        """Direct, late or from paper, and why."""
+
+    @property
+    def documents(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[cellcustody.v1.common_pb2.Document]:
+        """Documents by digest."""
+
+    def __init__(
+        self,
+        *,
+        started: builtins.bytes = ...,
+        rate_trace: cellcustody.v1.common_pb2.Document | None = ...,
+        failed: collections.abc.Iterable[builtins.bytes] | None = ...,
+        temperature_end: cellcustody.v1.common_pb2.Quantity | None = ...,
+        position: cellcustody.v1.common_pb2.Position | None = ...,
+        scans: collections.abc.Iterable[cellcustody.v1.common_pb2.Scan] | None = ...,
+        circumstances: cellcustody.v1.common_pb2.Circumstances | None = ...,
+        documents: collections.abc.Iterable[cellcustody.v1.common_pb2.Document] | None = ...,
+        procedure: builtins.str = ...,
+        replaces: builtins.bytes = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["circumstances", b"circumstances", "position", b"position", "rate_trace", b"rate_trace", "temperature_end", b"temperature_end"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["circumstances", b"circumstances", "documents", b"documents", "failed", b"failed", "position", b"position", "procedure", b"procedure", "rate_trace", b"rate_trace", "replaces", b"replaces", "scans", b"scans", "started", b"started", "temperature_end", b"temperature_end"]) -> None: ...
+
+Global___CryopreservationCompleted: typing_extensions.TypeAlias = CryopreservationCompleted

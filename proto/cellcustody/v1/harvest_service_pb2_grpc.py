@@ -95,6 +95,86 @@ class HarvestServiceStub(object):
                 request_serializer=cellcustody_dot_v1_dot_ledger__service__pb2.SubmitRequest.SerializeToString,
                 response_deserializer=cellcustody_dot_v1_dot_ledger__service__pb2.SubmitResponse.FromString,
                 _registered_method=True)
+        self.AssessEligibility = channel.unary_unary(
+                '/cellcustody.v1.HarvestService/AssessEligibility',
+                request_serializer=cellcustody_dot_v1_dot_ledger__service__pb2.SubmitRequest.SerializeToString,
+                response_deserializer=cellcustody_dot_v1_dot_ledger__service__pb2.SubmitResponse.FromString,
+                _registered_method=True)
+        self.EnrolInTrial = channel.unary_unary(
+                '/cellcustody.v1.HarvestService/EnrolInTrial',
+                request_serializer=cellcustody_dot_v1_dot_ledger__service__pb2.SubmitRequest.SerializeToString,
+                response_deserializer=cellcustody_dot_v1_dot_ledger__service__pb2.SubmitResponse.FromString,
+                _registered_method=True)
+        self.ScreenDonor = channel.unary_unary(
+                '/cellcustody.v1.HarvestService/ScreenDonor',
+                request_serializer=cellcustody_dot_v1_dot_ledger__service__pb2.SubmitRequest.SerializeToString,
+                response_deserializer=cellcustody_dot_v1_dot_ledger__service__pb2.SubmitResponse.FromString,
+                _registered_method=True)
+        self.ReserveSlot = channel.unary_unary(
+                '/cellcustody.v1.HarvestService/ReserveSlot',
+                request_serializer=cellcustody_dot_v1_dot_ledger__service__pb2.SubmitRequest.SerializeToString,
+                response_deserializer=cellcustody_dot_v1_dot_ledger__service__pb2.SubmitResponse.FromString,
+                _registered_method=True)
+        self.MoveSlot = channel.unary_unary(
+                '/cellcustody.v1.HarvestService/MoveSlot',
+                request_serializer=cellcustody_dot_v1_dot_ledger__service__pb2.SubmitRequest.SerializeToString,
+                response_deserializer=cellcustody_dot_v1_dot_ledger__service__pb2.SubmitResponse.FromString,
+                _registered_method=True)
+        self.ReleaseSlot = channel.unary_unary(
+                '/cellcustody.v1.HarvestService/ReleaseSlot',
+                request_serializer=cellcustody_dot_v1_dot_ledger__service__pb2.SubmitRequest.SerializeToString,
+                response_deserializer=cellcustody_dot_v1_dot_ledger__service__pb2.SubmitResponse.FromString,
+                _registered_method=True)
+        self.ReceiveKit = channel.unary_unary(
+                '/cellcustody.v1.HarvestService/ReceiveKit',
+                request_serializer=cellcustody_dot_v1_dot_ledger__service__pb2.SubmitRequest.SerializeToString,
+                response_deserializer=cellcustody_dot_v1_dot_ledger__service__pb2.SubmitResponse.FromString,
+                _registered_method=True)
+        self.PerformReidentification = channel.unary_unary(
+                '/cellcustody.v1.HarvestService/PerformReidentification',
+                request_serializer=cellcustody_dot_v1_dot_ledger__service__pb2.SubmitRequest.SerializeToString,
+                response_deserializer=cellcustody_dot_v1_dot_ledger__service__pb2.SubmitResponse.FromString,
+                _registered_method=True)
+        self.LinkCourse = channel.unary_unary(
+                '/cellcustody.v1.HarvestService/LinkCourse',
+                request_serializer=cellcustody_dot_v1_dot_ledger__service__pb2.SubmitRequest.SerializeToString,
+                response_deserializer=cellcustody_dot_v1_dot_ledger__service__pb2.SubmitResponse.FromString,
+                _registered_method=True)
+        self.PrintLabels = channel.unary_unary(
+                '/cellcustody.v1.HarvestService/PrintLabels',
+                request_serializer=cellcustody_dot_v1_dot_ledger__service__pb2.SubmitRequest.SerializeToString,
+                response_deserializer=cellcustody_dot_v1_dot_ledger__service__pb2.SubmitResponse.FromString,
+                _registered_method=True)
+        self.ReadBackLabel = channel.unary_unary(
+                '/cellcustody.v1.HarvestService/ReadBackLabel',
+                request_serializer=cellcustody_dot_v1_dot_ledger__service__pb2.SubmitRequest.SerializeToString,
+                response_deserializer=cellcustody_dot_v1_dot_ledger__service__pb2.SubmitResponse.FromString,
+                _registered_method=True)
+        self.ReturnLabels = channel.unary_unary(
+                '/cellcustody.v1.HarvestService/ReturnLabels',
+                request_serializer=cellcustody_dot_v1_dot_ledger__service__pb2.SubmitRequest.SerializeToString,
+                response_deserializer=cellcustody_dot_v1_dot_ledger__service__pb2.SubmitResponse.FromString,
+                _registered_method=True)
+        self.ReconcileLabels = channel.unary_unary(
+                '/cellcustody.v1.HarvestService/ReconcileLabels',
+                request_serializer=cellcustody_dot_v1_dot_ledger__service__pb2.SubmitRequest.SerializeToString,
+                response_deserializer=cellcustody_dot_v1_dot_ledger__service__pb2.SubmitResponse.FromString,
+                _registered_method=True)
+        self.StartFreshHold = channel.unary_unary(
+                '/cellcustody.v1.HarvestService/StartFreshHold',
+                request_serializer=cellcustody_dot_v1_dot_ledger__service__pb2.SubmitRequest.SerializeToString,
+                response_deserializer=cellcustody_dot_v1_dot_ledger__service__pb2.SubmitResponse.FromString,
+                _registered_method=True)
+        self.StartCryopreservation = channel.unary_unary(
+                '/cellcustody.v1.HarvestService/StartCryopreservation',
+                request_serializer=cellcustody_dot_v1_dot_ledger__service__pb2.SubmitRequest.SerializeToString,
+                response_deserializer=cellcustody_dot_v1_dot_ledger__service__pb2.SubmitResponse.FromString,
+                _registered_method=True)
+        self.CompleteCryopreservation = channel.unary_unary(
+                '/cellcustody.v1.HarvestService/CompleteCryopreservation',
+                request_serializer=cellcustody_dot_v1_dot_ledger__service__pb2.SubmitRequest.SerializeToString,
+                response_deserializer=cellcustody_dot_v1_dot_ledger__service__pb2.SubmitResponse.FromString,
+                _registered_method=True)
 
 
 class HarvestServiceServicer(object):
@@ -185,6 +265,118 @@ class HarvestServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def AssessEligibility(self, request, context):
+        """Appends a EligibilityAssessed.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def EnrolInTrial(self, request, context):
+        """Appends a TrialEnrolled.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ScreenDonor(self, request, context):
+        """Appends a DonorScreened.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ReserveSlot(self, request, context):
+        """Appends a SlotReserved.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def MoveSlot(self, request, context):
+        """Appends a SlotMoved.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ReleaseSlot(self, request, context):
+        """Appends a SlotReleased.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ReceiveKit(self, request, context):
+        """Appends a KitReceived.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def PerformReidentification(self, request, context):
+        """Appends a ReidentificationPerformed.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def LinkCourse(self, request, context):
+        """Appends a CourseLinked.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def PrintLabels(self, request, context):
+        """Appends a LabelsPrinted.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ReadBackLabel(self, request, context):
+        """Appends a LabelReadBack.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ReturnLabels(self, request, context):
+        """Appends a LabelsReturned.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ReconcileLabels(self, request, context):
+        """Appends a LabelsReconciled.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def StartFreshHold(self, request, context):
+        """Appends a FreshHoldStarted.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def StartCryopreservation(self, request, context):
+        """Appends a CryopreservationStarted.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def CompleteCryopreservation(self, request, context):
+        """Appends a CryopreservationCompleted.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_HarvestServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -245,6 +437,86 @@ def add_HarvestServiceServicer_to_server(servicer, server):
             ),
             'PackMaterial': grpc.unary_unary_rpc_method_handler(
                     servicer.PackMaterial,
+                    request_deserializer=cellcustody_dot_v1_dot_ledger__service__pb2.SubmitRequest.FromString,
+                    response_serializer=cellcustody_dot_v1_dot_ledger__service__pb2.SubmitResponse.SerializeToString,
+            ),
+            'AssessEligibility': grpc.unary_unary_rpc_method_handler(
+                    servicer.AssessEligibility,
+                    request_deserializer=cellcustody_dot_v1_dot_ledger__service__pb2.SubmitRequest.FromString,
+                    response_serializer=cellcustody_dot_v1_dot_ledger__service__pb2.SubmitResponse.SerializeToString,
+            ),
+            'EnrolInTrial': grpc.unary_unary_rpc_method_handler(
+                    servicer.EnrolInTrial,
+                    request_deserializer=cellcustody_dot_v1_dot_ledger__service__pb2.SubmitRequest.FromString,
+                    response_serializer=cellcustody_dot_v1_dot_ledger__service__pb2.SubmitResponse.SerializeToString,
+            ),
+            'ScreenDonor': grpc.unary_unary_rpc_method_handler(
+                    servicer.ScreenDonor,
+                    request_deserializer=cellcustody_dot_v1_dot_ledger__service__pb2.SubmitRequest.FromString,
+                    response_serializer=cellcustody_dot_v1_dot_ledger__service__pb2.SubmitResponse.SerializeToString,
+            ),
+            'ReserveSlot': grpc.unary_unary_rpc_method_handler(
+                    servicer.ReserveSlot,
+                    request_deserializer=cellcustody_dot_v1_dot_ledger__service__pb2.SubmitRequest.FromString,
+                    response_serializer=cellcustody_dot_v1_dot_ledger__service__pb2.SubmitResponse.SerializeToString,
+            ),
+            'MoveSlot': grpc.unary_unary_rpc_method_handler(
+                    servicer.MoveSlot,
+                    request_deserializer=cellcustody_dot_v1_dot_ledger__service__pb2.SubmitRequest.FromString,
+                    response_serializer=cellcustody_dot_v1_dot_ledger__service__pb2.SubmitResponse.SerializeToString,
+            ),
+            'ReleaseSlot': grpc.unary_unary_rpc_method_handler(
+                    servicer.ReleaseSlot,
+                    request_deserializer=cellcustody_dot_v1_dot_ledger__service__pb2.SubmitRequest.FromString,
+                    response_serializer=cellcustody_dot_v1_dot_ledger__service__pb2.SubmitResponse.SerializeToString,
+            ),
+            'ReceiveKit': grpc.unary_unary_rpc_method_handler(
+                    servicer.ReceiveKit,
+                    request_deserializer=cellcustody_dot_v1_dot_ledger__service__pb2.SubmitRequest.FromString,
+                    response_serializer=cellcustody_dot_v1_dot_ledger__service__pb2.SubmitResponse.SerializeToString,
+            ),
+            'PerformReidentification': grpc.unary_unary_rpc_method_handler(
+                    servicer.PerformReidentification,
+                    request_deserializer=cellcustody_dot_v1_dot_ledger__service__pb2.SubmitRequest.FromString,
+                    response_serializer=cellcustody_dot_v1_dot_ledger__service__pb2.SubmitResponse.SerializeToString,
+            ),
+            'LinkCourse': grpc.unary_unary_rpc_method_handler(
+                    servicer.LinkCourse,
+                    request_deserializer=cellcustody_dot_v1_dot_ledger__service__pb2.SubmitRequest.FromString,
+                    response_serializer=cellcustody_dot_v1_dot_ledger__service__pb2.SubmitResponse.SerializeToString,
+            ),
+            'PrintLabels': grpc.unary_unary_rpc_method_handler(
+                    servicer.PrintLabels,
+                    request_deserializer=cellcustody_dot_v1_dot_ledger__service__pb2.SubmitRequest.FromString,
+                    response_serializer=cellcustody_dot_v1_dot_ledger__service__pb2.SubmitResponse.SerializeToString,
+            ),
+            'ReadBackLabel': grpc.unary_unary_rpc_method_handler(
+                    servicer.ReadBackLabel,
+                    request_deserializer=cellcustody_dot_v1_dot_ledger__service__pb2.SubmitRequest.FromString,
+                    response_serializer=cellcustody_dot_v1_dot_ledger__service__pb2.SubmitResponse.SerializeToString,
+            ),
+            'ReturnLabels': grpc.unary_unary_rpc_method_handler(
+                    servicer.ReturnLabels,
+                    request_deserializer=cellcustody_dot_v1_dot_ledger__service__pb2.SubmitRequest.FromString,
+                    response_serializer=cellcustody_dot_v1_dot_ledger__service__pb2.SubmitResponse.SerializeToString,
+            ),
+            'ReconcileLabels': grpc.unary_unary_rpc_method_handler(
+                    servicer.ReconcileLabels,
+                    request_deserializer=cellcustody_dot_v1_dot_ledger__service__pb2.SubmitRequest.FromString,
+                    response_serializer=cellcustody_dot_v1_dot_ledger__service__pb2.SubmitResponse.SerializeToString,
+            ),
+            'StartFreshHold': grpc.unary_unary_rpc_method_handler(
+                    servicer.StartFreshHold,
+                    request_deserializer=cellcustody_dot_v1_dot_ledger__service__pb2.SubmitRequest.FromString,
+                    response_serializer=cellcustody_dot_v1_dot_ledger__service__pb2.SubmitResponse.SerializeToString,
+            ),
+            'StartCryopreservation': grpc.unary_unary_rpc_method_handler(
+                    servicer.StartCryopreservation,
+                    request_deserializer=cellcustody_dot_v1_dot_ledger__service__pb2.SubmitRequest.FromString,
+                    response_serializer=cellcustody_dot_v1_dot_ledger__service__pb2.SubmitResponse.SerializeToString,
+            ),
+            'CompleteCryopreservation': grpc.unary_unary_rpc_method_handler(
+                    servicer.CompleteCryopreservation,
                     request_deserializer=cellcustody_dot_v1_dot_ledger__service__pb2.SubmitRequest.FromString,
                     response_serializer=cellcustody_dot_v1_dot_ledger__service__pb2.SubmitResponse.SerializeToString,
             ),
@@ -572,6 +844,438 @@ class HarvestService(object):
             request,
             target,
             '/cellcustody.v1.HarvestService/PackMaterial',
+            cellcustody_dot_v1_dot_ledger__service__pb2.SubmitRequest.SerializeToString,
+            cellcustody_dot_v1_dot_ledger__service__pb2.SubmitResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def AssessEligibility(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/cellcustody.v1.HarvestService/AssessEligibility',
+            cellcustody_dot_v1_dot_ledger__service__pb2.SubmitRequest.SerializeToString,
+            cellcustody_dot_v1_dot_ledger__service__pb2.SubmitResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def EnrolInTrial(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/cellcustody.v1.HarvestService/EnrolInTrial',
+            cellcustody_dot_v1_dot_ledger__service__pb2.SubmitRequest.SerializeToString,
+            cellcustody_dot_v1_dot_ledger__service__pb2.SubmitResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ScreenDonor(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/cellcustody.v1.HarvestService/ScreenDonor',
+            cellcustody_dot_v1_dot_ledger__service__pb2.SubmitRequest.SerializeToString,
+            cellcustody_dot_v1_dot_ledger__service__pb2.SubmitResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ReserveSlot(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/cellcustody.v1.HarvestService/ReserveSlot',
+            cellcustody_dot_v1_dot_ledger__service__pb2.SubmitRequest.SerializeToString,
+            cellcustody_dot_v1_dot_ledger__service__pb2.SubmitResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def MoveSlot(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/cellcustody.v1.HarvestService/MoveSlot',
+            cellcustody_dot_v1_dot_ledger__service__pb2.SubmitRequest.SerializeToString,
+            cellcustody_dot_v1_dot_ledger__service__pb2.SubmitResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ReleaseSlot(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/cellcustody.v1.HarvestService/ReleaseSlot',
+            cellcustody_dot_v1_dot_ledger__service__pb2.SubmitRequest.SerializeToString,
+            cellcustody_dot_v1_dot_ledger__service__pb2.SubmitResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ReceiveKit(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/cellcustody.v1.HarvestService/ReceiveKit',
+            cellcustody_dot_v1_dot_ledger__service__pb2.SubmitRequest.SerializeToString,
+            cellcustody_dot_v1_dot_ledger__service__pb2.SubmitResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def PerformReidentification(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/cellcustody.v1.HarvestService/PerformReidentification',
+            cellcustody_dot_v1_dot_ledger__service__pb2.SubmitRequest.SerializeToString,
+            cellcustody_dot_v1_dot_ledger__service__pb2.SubmitResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def LinkCourse(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/cellcustody.v1.HarvestService/LinkCourse',
+            cellcustody_dot_v1_dot_ledger__service__pb2.SubmitRequest.SerializeToString,
+            cellcustody_dot_v1_dot_ledger__service__pb2.SubmitResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def PrintLabels(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/cellcustody.v1.HarvestService/PrintLabels',
+            cellcustody_dot_v1_dot_ledger__service__pb2.SubmitRequest.SerializeToString,
+            cellcustody_dot_v1_dot_ledger__service__pb2.SubmitResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ReadBackLabel(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/cellcustody.v1.HarvestService/ReadBackLabel',
+            cellcustody_dot_v1_dot_ledger__service__pb2.SubmitRequest.SerializeToString,
+            cellcustody_dot_v1_dot_ledger__service__pb2.SubmitResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ReturnLabels(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/cellcustody.v1.HarvestService/ReturnLabels',
+            cellcustody_dot_v1_dot_ledger__service__pb2.SubmitRequest.SerializeToString,
+            cellcustody_dot_v1_dot_ledger__service__pb2.SubmitResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ReconcileLabels(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/cellcustody.v1.HarvestService/ReconcileLabels',
+            cellcustody_dot_v1_dot_ledger__service__pb2.SubmitRequest.SerializeToString,
+            cellcustody_dot_v1_dot_ledger__service__pb2.SubmitResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def StartFreshHold(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/cellcustody.v1.HarvestService/StartFreshHold',
+            cellcustody_dot_v1_dot_ledger__service__pb2.SubmitRequest.SerializeToString,
+            cellcustody_dot_v1_dot_ledger__service__pb2.SubmitResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def StartCryopreservation(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/cellcustody.v1.HarvestService/StartCryopreservation',
+            cellcustody_dot_v1_dot_ledger__service__pb2.SubmitRequest.SerializeToString,
+            cellcustody_dot_v1_dot_ledger__service__pb2.SubmitResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CompleteCryopreservation(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/cellcustody.v1.HarvestService/CompleteCryopreservation',
             cellcustody_dot_v1_dot_ledger__service__pb2.SubmitRequest.SerializeToString,
             cellcustody_dot_v1_dot_ledger__service__pb2.SubmitResponse.FromString,
             options,

@@ -217,11 +217,331 @@ _HarvestServicePackMaterialType = typing_extensions.TypeVar(
     ],
 )
 
-class HarvestServiceStub(typing.Generic[_HarvestServiceEnrolTherapyType, _HarvestServiceRecordConsentType, _HarvestServiceWithdrawConsentType, _HarvestServiceCheckIdentityType, _HarvestServiceStartCollectionType, _HarvestServiceCompleteCollectionType, _HarvestServiceApplyLabelType, _HarvestServiceVoidLabelType, _HarvestServiceStoreMaterialType, _HarvestServiceMoveMaterialType, _HarvestServiceTransferBetweenUnitsType, _HarvestServicePackMaterialType]):
+_HarvestServiceAssessEligibilityType = typing_extensions.TypeVar(
+    '_HarvestServiceAssessEligibilityType',
+    grpc.UnaryUnaryMultiCallable[
+        cellcustody.v1.ledger_service_pb2.SubmitRequest,
+        cellcustody.v1.ledger_service_pb2.SubmitResponse,
+    ],
+    grpc.aio.UnaryUnaryMultiCallable[
+        cellcustody.v1.ledger_service_pb2.SubmitRequest,
+        cellcustody.v1.ledger_service_pb2.SubmitResponse,
+    ],
+    default=grpc.UnaryUnaryMultiCallable[
+        cellcustody.v1.ledger_service_pb2.SubmitRequest,
+        cellcustody.v1.ledger_service_pb2.SubmitResponse,
+    ],
+)
+
+_HarvestServiceEnrolInTrialType = typing_extensions.TypeVar(
+    '_HarvestServiceEnrolInTrialType',
+    grpc.UnaryUnaryMultiCallable[
+        cellcustody.v1.ledger_service_pb2.SubmitRequest,
+        cellcustody.v1.ledger_service_pb2.SubmitResponse,
+    ],
+    grpc.aio.UnaryUnaryMultiCallable[
+        cellcustody.v1.ledger_service_pb2.SubmitRequest,
+        cellcustody.v1.ledger_service_pb2.SubmitResponse,
+    ],
+    default=grpc.UnaryUnaryMultiCallable[
+        cellcustody.v1.ledger_service_pb2.SubmitRequest,
+        cellcustody.v1.ledger_service_pb2.SubmitResponse,
+    ],
+)
+
+_HarvestServiceScreenDonorType = typing_extensions.TypeVar(
+    '_HarvestServiceScreenDonorType',
+    grpc.UnaryUnaryMultiCallable[
+        cellcustody.v1.ledger_service_pb2.SubmitRequest,
+        cellcustody.v1.ledger_service_pb2.SubmitResponse,
+    ],
+    grpc.aio.UnaryUnaryMultiCallable[
+        cellcustody.v1.ledger_service_pb2.SubmitRequest,
+        cellcustody.v1.ledger_service_pb2.SubmitResponse,
+    ],
+    default=grpc.UnaryUnaryMultiCallable[
+        cellcustody.v1.ledger_service_pb2.SubmitRequest,
+        cellcustody.v1.ledger_service_pb2.SubmitResponse,
+    ],
+)
+
+_HarvestServiceReserveSlotType = typing_extensions.TypeVar(
+    '_HarvestServiceReserveSlotType',
+    grpc.UnaryUnaryMultiCallable[
+        cellcustody.v1.ledger_service_pb2.SubmitRequest,
+        cellcustody.v1.ledger_service_pb2.SubmitResponse,
+    ],
+    grpc.aio.UnaryUnaryMultiCallable[
+        cellcustody.v1.ledger_service_pb2.SubmitRequest,
+        cellcustody.v1.ledger_service_pb2.SubmitResponse,
+    ],
+    default=grpc.UnaryUnaryMultiCallable[
+        cellcustody.v1.ledger_service_pb2.SubmitRequest,
+        cellcustody.v1.ledger_service_pb2.SubmitResponse,
+    ],
+)
+
+_HarvestServiceMoveSlotType = typing_extensions.TypeVar(
+    '_HarvestServiceMoveSlotType',
+    grpc.UnaryUnaryMultiCallable[
+        cellcustody.v1.ledger_service_pb2.SubmitRequest,
+        cellcustody.v1.ledger_service_pb2.SubmitResponse,
+    ],
+    grpc.aio.UnaryUnaryMultiCallable[
+        cellcustody.v1.ledger_service_pb2.SubmitRequest,
+        cellcustody.v1.ledger_service_pb2.SubmitResponse,
+    ],
+    default=grpc.UnaryUnaryMultiCallable[
+        cellcustody.v1.ledger_service_pb2.SubmitRequest,
+        cellcustody.v1.ledger_service_pb2.SubmitResponse,
+    ],
+)
+
+_HarvestServiceReleaseSlotType = typing_extensions.TypeVar(
+    '_HarvestServiceReleaseSlotType',
+    grpc.UnaryUnaryMultiCallable[
+        cellcustody.v1.ledger_service_pb2.SubmitRequest,
+        cellcustody.v1.ledger_service_pb2.SubmitResponse,
+    ],
+    grpc.aio.UnaryUnaryMultiCallable[
+        cellcustody.v1.ledger_service_pb2.SubmitRequest,
+        cellcustody.v1.ledger_service_pb2.SubmitResponse,
+    ],
+    default=grpc.UnaryUnaryMultiCallable[
+        cellcustody.v1.ledger_service_pb2.SubmitRequest,
+        cellcustody.v1.ledger_service_pb2.SubmitResponse,
+    ],
+)
+
+_HarvestServiceReceiveKitType = typing_extensions.TypeVar(
+    '_HarvestServiceReceiveKitType',
+    grpc.UnaryUnaryMultiCallable[
+        cellcustody.v1.ledger_service_pb2.SubmitRequest,
+        cellcustody.v1.ledger_service_pb2.SubmitResponse,
+    ],
+    grpc.aio.UnaryUnaryMultiCallable[
+        cellcustody.v1.ledger_service_pb2.SubmitRequest,
+        cellcustody.v1.ledger_service_pb2.SubmitResponse,
+    ],
+    default=grpc.UnaryUnaryMultiCallable[
+        cellcustody.v1.ledger_service_pb2.SubmitRequest,
+        cellcustody.v1.ledger_service_pb2.SubmitResponse,
+    ],
+)
+
+_HarvestServicePerformReidentificationType = typing_extensions.TypeVar(
+    '_HarvestServicePerformReidentificationType',
+    grpc.UnaryUnaryMultiCallable[
+        cellcustody.v1.ledger_service_pb2.SubmitRequest,
+        cellcustody.v1.ledger_service_pb2.SubmitResponse,
+    ],
+    grpc.aio.UnaryUnaryMultiCallable[
+        cellcustody.v1.ledger_service_pb2.SubmitRequest,
+        cellcustody.v1.ledger_service_pb2.SubmitResponse,
+    ],
+    default=grpc.UnaryUnaryMultiCallable[
+        cellcustody.v1.ledger_service_pb2.SubmitRequest,
+        cellcustody.v1.ledger_service_pb2.SubmitResponse,
+    ],
+)
+
+_HarvestServiceLinkCourseType = typing_extensions.TypeVar(
+    '_HarvestServiceLinkCourseType',
+    grpc.UnaryUnaryMultiCallable[
+        cellcustody.v1.ledger_service_pb2.SubmitRequest,
+        cellcustody.v1.ledger_service_pb2.SubmitResponse,
+    ],
+    grpc.aio.UnaryUnaryMultiCallable[
+        cellcustody.v1.ledger_service_pb2.SubmitRequest,
+        cellcustody.v1.ledger_service_pb2.SubmitResponse,
+    ],
+    default=grpc.UnaryUnaryMultiCallable[
+        cellcustody.v1.ledger_service_pb2.SubmitRequest,
+        cellcustody.v1.ledger_service_pb2.SubmitResponse,
+    ],
+)
+
+_HarvestServicePrintLabelsType = typing_extensions.TypeVar(
+    '_HarvestServicePrintLabelsType',
+    grpc.UnaryUnaryMultiCallable[
+        cellcustody.v1.ledger_service_pb2.SubmitRequest,
+        cellcustody.v1.ledger_service_pb2.SubmitResponse,
+    ],
+    grpc.aio.UnaryUnaryMultiCallable[
+        cellcustody.v1.ledger_service_pb2.SubmitRequest,
+        cellcustody.v1.ledger_service_pb2.SubmitResponse,
+    ],
+    default=grpc.UnaryUnaryMultiCallable[
+        cellcustody.v1.ledger_service_pb2.SubmitRequest,
+        cellcustody.v1.ledger_service_pb2.SubmitResponse,
+    ],
+)
+
+_HarvestServiceReadBackLabelType = typing_extensions.TypeVar(
+    '_HarvestServiceReadBackLabelType',
+    grpc.UnaryUnaryMultiCallable[
+        cellcustody.v1.ledger_service_pb2.SubmitRequest,
+        cellcustody.v1.ledger_service_pb2.SubmitResponse,
+    ],
+    grpc.aio.UnaryUnaryMultiCallable[
+        cellcustody.v1.ledger_service_pb2.SubmitRequest,
+        cellcustody.v1.ledger_service_pb2.SubmitResponse,
+    ],
+    default=grpc.UnaryUnaryMultiCallable[
+        cellcustody.v1.ledger_service_pb2.SubmitRequest,
+        cellcustody.v1.ledger_service_pb2.SubmitResponse,
+    ],
+)
+
+_HarvestServiceReturnLabelsType = typing_extensions.TypeVar(
+    '_HarvestServiceReturnLabelsType',
+    grpc.UnaryUnaryMultiCallable[
+        cellcustody.v1.ledger_service_pb2.SubmitRequest,
+        cellcustody.v1.ledger_service_pb2.SubmitResponse,
+    ],
+    grpc.aio.UnaryUnaryMultiCallable[
+        cellcustody.v1.ledger_service_pb2.SubmitRequest,
+        cellcustody.v1.ledger_service_pb2.SubmitResponse,
+    ],
+    default=grpc.UnaryUnaryMultiCallable[
+        cellcustody.v1.ledger_service_pb2.SubmitRequest,
+        cellcustody.v1.ledger_service_pb2.SubmitResponse,
+    ],
+)
+
+_HarvestServiceReconcileLabelsType = typing_extensions.TypeVar(
+    '_HarvestServiceReconcileLabelsType',
+    grpc.UnaryUnaryMultiCallable[
+        cellcustody.v1.ledger_service_pb2.SubmitRequest,
+        cellcustody.v1.ledger_service_pb2.SubmitResponse,
+    ],
+    grpc.aio.UnaryUnaryMultiCallable[
+        cellcustody.v1.ledger_service_pb2.SubmitRequest,
+        cellcustody.v1.ledger_service_pb2.SubmitResponse,
+    ],
+    default=grpc.UnaryUnaryMultiCallable[
+        cellcustody.v1.ledger_service_pb2.SubmitRequest,
+        cellcustody.v1.ledger_service_pb2.SubmitResponse,
+    ],
+)
+
+_HarvestServiceStartFreshHoldType = typing_extensions.TypeVar(
+    '_HarvestServiceStartFreshHoldType',
+    grpc.UnaryUnaryMultiCallable[
+        cellcustody.v1.ledger_service_pb2.SubmitRequest,
+        cellcustody.v1.ledger_service_pb2.SubmitResponse,
+    ],
+    grpc.aio.UnaryUnaryMultiCallable[
+        cellcustody.v1.ledger_service_pb2.SubmitRequest,
+        cellcustody.v1.ledger_service_pb2.SubmitResponse,
+    ],
+    default=grpc.UnaryUnaryMultiCallable[
+        cellcustody.v1.ledger_service_pb2.SubmitRequest,
+        cellcustody.v1.ledger_service_pb2.SubmitResponse,
+    ],
+)
+
+_HarvestServiceStartCryopreservationType = typing_extensions.TypeVar(
+    '_HarvestServiceStartCryopreservationType',
+    grpc.UnaryUnaryMultiCallable[
+        cellcustody.v1.ledger_service_pb2.SubmitRequest,
+        cellcustody.v1.ledger_service_pb2.SubmitResponse,
+    ],
+    grpc.aio.UnaryUnaryMultiCallable[
+        cellcustody.v1.ledger_service_pb2.SubmitRequest,
+        cellcustody.v1.ledger_service_pb2.SubmitResponse,
+    ],
+    default=grpc.UnaryUnaryMultiCallable[
+        cellcustody.v1.ledger_service_pb2.SubmitRequest,
+        cellcustody.v1.ledger_service_pb2.SubmitResponse,
+    ],
+)
+
+_HarvestServiceCompleteCryopreservationType = typing_extensions.TypeVar(
+    '_HarvestServiceCompleteCryopreservationType',
+    grpc.UnaryUnaryMultiCallable[
+        cellcustody.v1.ledger_service_pb2.SubmitRequest,
+        cellcustody.v1.ledger_service_pb2.SubmitResponse,
+    ],
+    grpc.aio.UnaryUnaryMultiCallable[
+        cellcustody.v1.ledger_service_pb2.SubmitRequest,
+        cellcustody.v1.ledger_service_pb2.SubmitResponse,
+    ],
+    default=grpc.UnaryUnaryMultiCallable[
+        cellcustody.v1.ledger_service_pb2.SubmitRequest,
+        cellcustody.v1.ledger_service_pb2.SubmitResponse,
+    ],
+)
+
+class HarvestServiceStub(typing.Generic[_HarvestServiceEnrolTherapyType, _HarvestServiceRecordConsentType, _HarvestServiceWithdrawConsentType, _HarvestServiceCheckIdentityType, _HarvestServiceStartCollectionType, _HarvestServiceCompleteCollectionType, _HarvestServiceApplyLabelType, _HarvestServiceVoidLabelType, _HarvestServiceStoreMaterialType, _HarvestServiceMoveMaterialType, _HarvestServiceTransferBetweenUnitsType, _HarvestServicePackMaterialType, _HarvestServiceAssessEligibilityType, _HarvestServiceEnrolInTrialType, _HarvestServiceScreenDonorType, _HarvestServiceReserveSlotType, _HarvestServiceMoveSlotType, _HarvestServiceReleaseSlotType, _HarvestServiceReceiveKitType, _HarvestServicePerformReidentificationType, _HarvestServiceLinkCourseType, _HarvestServicePrintLabelsType, _HarvestServiceReadBackLabelType, _HarvestServiceReturnLabelsType, _HarvestServiceReconcileLabelsType, _HarvestServiceStartFreshHoldType, _HarvestServiceStartCryopreservationType, _HarvestServiceCompleteCryopreservationType]):
     """HarvestService takes the acts from enrolment to the packed collection; every rpc leads to the same append core."""
 
     @typing.overload
     def __init__(self: HarvestServiceStub[
+        grpc.UnaryUnaryMultiCallable[
+            cellcustody.v1.ledger_service_pb2.SubmitRequest,
+            cellcustody.v1.ledger_service_pb2.SubmitResponse,
+        ],
+        grpc.UnaryUnaryMultiCallable[
+            cellcustody.v1.ledger_service_pb2.SubmitRequest,
+            cellcustody.v1.ledger_service_pb2.SubmitResponse,
+        ],
+        grpc.UnaryUnaryMultiCallable[
+            cellcustody.v1.ledger_service_pb2.SubmitRequest,
+            cellcustody.v1.ledger_service_pb2.SubmitResponse,
+        ],
+        grpc.UnaryUnaryMultiCallable[
+            cellcustody.v1.ledger_service_pb2.SubmitRequest,
+            cellcustody.v1.ledger_service_pb2.SubmitResponse,
+        ],
+        grpc.UnaryUnaryMultiCallable[
+            cellcustody.v1.ledger_service_pb2.SubmitRequest,
+            cellcustody.v1.ledger_service_pb2.SubmitResponse,
+        ],
+        grpc.UnaryUnaryMultiCallable[
+            cellcustody.v1.ledger_service_pb2.SubmitRequest,
+            cellcustody.v1.ledger_service_pb2.SubmitResponse,
+        ],
+        grpc.UnaryUnaryMultiCallable[
+            cellcustody.v1.ledger_service_pb2.SubmitRequest,
+            cellcustody.v1.ledger_service_pb2.SubmitResponse,
+        ],
+        grpc.UnaryUnaryMultiCallable[
+            cellcustody.v1.ledger_service_pb2.SubmitRequest,
+            cellcustody.v1.ledger_service_pb2.SubmitResponse,
+        ],
+        grpc.UnaryUnaryMultiCallable[
+            cellcustody.v1.ledger_service_pb2.SubmitRequest,
+            cellcustody.v1.ledger_service_pb2.SubmitResponse,
+        ],
+        grpc.UnaryUnaryMultiCallable[
+            cellcustody.v1.ledger_service_pb2.SubmitRequest,
+            cellcustody.v1.ledger_service_pb2.SubmitResponse,
+        ],
+        grpc.UnaryUnaryMultiCallable[
+            cellcustody.v1.ledger_service_pb2.SubmitRequest,
+            cellcustody.v1.ledger_service_pb2.SubmitResponse,
+        ],
+        grpc.UnaryUnaryMultiCallable[
+            cellcustody.v1.ledger_service_pb2.SubmitRequest,
+            cellcustody.v1.ledger_service_pb2.SubmitResponse,
+        ],
+        grpc.UnaryUnaryMultiCallable[
+            cellcustody.v1.ledger_service_pb2.SubmitRequest,
+            cellcustody.v1.ledger_service_pb2.SubmitResponse,
+        ],
+        grpc.UnaryUnaryMultiCallable[
+            cellcustody.v1.ledger_service_pb2.SubmitRequest,
+            cellcustody.v1.ledger_service_pb2.SubmitResponse,
+        ],
+        grpc.UnaryUnaryMultiCallable[
+            cellcustody.v1.ledger_service_pb2.SubmitRequest,
+            cellcustody.v1.ledger_service_pb2.SubmitResponse,
+        ],
+        grpc.UnaryUnaryMultiCallable[
+            cellcustody.v1.ledger_service_pb2.SubmitRequest,
+            cellcustody.v1.ledger_service_pb2.SubmitResponse,
+        ],
         grpc.UnaryUnaryMultiCallable[
             cellcustody.v1.ledger_service_pb2.SubmitRequest,
             cellcustody.v1.ledger_service_pb2.SubmitResponse,
@@ -322,6 +642,70 @@ class HarvestServiceStub(typing.Generic[_HarvestServiceEnrolTherapyType, _Harves
             cellcustody.v1.ledger_service_pb2.SubmitRequest,
             cellcustody.v1.ledger_service_pb2.SubmitResponse,
         ],
+        grpc.aio.UnaryUnaryMultiCallable[
+            cellcustody.v1.ledger_service_pb2.SubmitRequest,
+            cellcustody.v1.ledger_service_pb2.SubmitResponse,
+        ],
+        grpc.aio.UnaryUnaryMultiCallable[
+            cellcustody.v1.ledger_service_pb2.SubmitRequest,
+            cellcustody.v1.ledger_service_pb2.SubmitResponse,
+        ],
+        grpc.aio.UnaryUnaryMultiCallable[
+            cellcustody.v1.ledger_service_pb2.SubmitRequest,
+            cellcustody.v1.ledger_service_pb2.SubmitResponse,
+        ],
+        grpc.aio.UnaryUnaryMultiCallable[
+            cellcustody.v1.ledger_service_pb2.SubmitRequest,
+            cellcustody.v1.ledger_service_pb2.SubmitResponse,
+        ],
+        grpc.aio.UnaryUnaryMultiCallable[
+            cellcustody.v1.ledger_service_pb2.SubmitRequest,
+            cellcustody.v1.ledger_service_pb2.SubmitResponse,
+        ],
+        grpc.aio.UnaryUnaryMultiCallable[
+            cellcustody.v1.ledger_service_pb2.SubmitRequest,
+            cellcustody.v1.ledger_service_pb2.SubmitResponse,
+        ],
+        grpc.aio.UnaryUnaryMultiCallable[
+            cellcustody.v1.ledger_service_pb2.SubmitRequest,
+            cellcustody.v1.ledger_service_pb2.SubmitResponse,
+        ],
+        grpc.aio.UnaryUnaryMultiCallable[
+            cellcustody.v1.ledger_service_pb2.SubmitRequest,
+            cellcustody.v1.ledger_service_pb2.SubmitResponse,
+        ],
+        grpc.aio.UnaryUnaryMultiCallable[
+            cellcustody.v1.ledger_service_pb2.SubmitRequest,
+            cellcustody.v1.ledger_service_pb2.SubmitResponse,
+        ],
+        grpc.aio.UnaryUnaryMultiCallable[
+            cellcustody.v1.ledger_service_pb2.SubmitRequest,
+            cellcustody.v1.ledger_service_pb2.SubmitResponse,
+        ],
+        grpc.aio.UnaryUnaryMultiCallable[
+            cellcustody.v1.ledger_service_pb2.SubmitRequest,
+            cellcustody.v1.ledger_service_pb2.SubmitResponse,
+        ],
+        grpc.aio.UnaryUnaryMultiCallable[
+            cellcustody.v1.ledger_service_pb2.SubmitRequest,
+            cellcustody.v1.ledger_service_pb2.SubmitResponse,
+        ],
+        grpc.aio.UnaryUnaryMultiCallable[
+            cellcustody.v1.ledger_service_pb2.SubmitRequest,
+            cellcustody.v1.ledger_service_pb2.SubmitResponse,
+        ],
+        grpc.aio.UnaryUnaryMultiCallable[
+            cellcustody.v1.ledger_service_pb2.SubmitRequest,
+            cellcustody.v1.ledger_service_pb2.SubmitResponse,
+        ],
+        grpc.aio.UnaryUnaryMultiCallable[
+            cellcustody.v1.ledger_service_pb2.SubmitRequest,
+            cellcustody.v1.ledger_service_pb2.SubmitResponse,
+        ],
+        grpc.aio.UnaryUnaryMultiCallable[
+            cellcustody.v1.ledger_service_pb2.SubmitRequest,
+            cellcustody.v1.ledger_service_pb2.SubmitResponse,
+        ],
     ], channel: grpc.aio.Channel) -> None: ...
 
     EnrolTherapy: _HarvestServiceEnrolTherapyType
@@ -360,7 +744,119 @@ class HarvestServiceStub(typing.Generic[_HarvestServiceEnrolTherapyType, _Harves
     PackMaterial: _HarvestServicePackMaterialType
     """Appends a MaterialPacked."""
 
+    AssessEligibility: _HarvestServiceAssessEligibilityType
+    """Appends a EligibilityAssessed."""
+
+    EnrolInTrial: _HarvestServiceEnrolInTrialType
+    """Appends a TrialEnrolled."""
+
+    ScreenDonor: _HarvestServiceScreenDonorType
+    """Appends a DonorScreened."""
+
+    ReserveSlot: _HarvestServiceReserveSlotType
+    """Appends a SlotReserved."""
+
+    MoveSlot: _HarvestServiceMoveSlotType
+    """Appends a SlotMoved."""
+
+    ReleaseSlot: _HarvestServiceReleaseSlotType
+    """Appends a SlotReleased."""
+
+    ReceiveKit: _HarvestServiceReceiveKitType
+    """Appends a KitReceived."""
+
+    PerformReidentification: _HarvestServicePerformReidentificationType
+    """Appends a ReidentificationPerformed."""
+
+    LinkCourse: _HarvestServiceLinkCourseType
+    """Appends a CourseLinked."""
+
+    PrintLabels: _HarvestServicePrintLabelsType
+    """Appends a LabelsPrinted."""
+
+    ReadBackLabel: _HarvestServiceReadBackLabelType
+    """Appends a LabelReadBack."""
+
+    ReturnLabels: _HarvestServiceReturnLabelsType
+    """Appends a LabelsReturned."""
+
+    ReconcileLabels: _HarvestServiceReconcileLabelsType
+    """Appends a LabelsReconciled."""
+
+    StartFreshHold: _HarvestServiceStartFreshHoldType
+    """Appends a FreshHoldStarted."""
+
+    StartCryopreservation: _HarvestServiceStartCryopreservationType
+    """Appends a CryopreservationStarted."""
+
+    CompleteCryopreservation: _HarvestServiceCompleteCryopreservationType
+    """Appends a CryopreservationCompleted."""
+
 HarvestServiceAsyncStub: typing_extensions.TypeAlias = HarvestServiceStub[
+    grpc.aio.UnaryUnaryMultiCallable[
+        cellcustody.v1.ledger_service_pb2.SubmitRequest,
+        cellcustody.v1.ledger_service_pb2.SubmitResponse,
+    ],
+    grpc.aio.UnaryUnaryMultiCallable[
+        cellcustody.v1.ledger_service_pb2.SubmitRequest,
+        cellcustody.v1.ledger_service_pb2.SubmitResponse,
+    ],
+    grpc.aio.UnaryUnaryMultiCallable[
+        cellcustody.v1.ledger_service_pb2.SubmitRequest,
+        cellcustody.v1.ledger_service_pb2.SubmitResponse,
+    ],
+    grpc.aio.UnaryUnaryMultiCallable[
+        cellcustody.v1.ledger_service_pb2.SubmitRequest,
+        cellcustody.v1.ledger_service_pb2.SubmitResponse,
+    ],
+    grpc.aio.UnaryUnaryMultiCallable[
+        cellcustody.v1.ledger_service_pb2.SubmitRequest,
+        cellcustody.v1.ledger_service_pb2.SubmitResponse,
+    ],
+    grpc.aio.UnaryUnaryMultiCallable[
+        cellcustody.v1.ledger_service_pb2.SubmitRequest,
+        cellcustody.v1.ledger_service_pb2.SubmitResponse,
+    ],
+    grpc.aio.UnaryUnaryMultiCallable[
+        cellcustody.v1.ledger_service_pb2.SubmitRequest,
+        cellcustody.v1.ledger_service_pb2.SubmitResponse,
+    ],
+    grpc.aio.UnaryUnaryMultiCallable[
+        cellcustody.v1.ledger_service_pb2.SubmitRequest,
+        cellcustody.v1.ledger_service_pb2.SubmitResponse,
+    ],
+    grpc.aio.UnaryUnaryMultiCallable[
+        cellcustody.v1.ledger_service_pb2.SubmitRequest,
+        cellcustody.v1.ledger_service_pb2.SubmitResponse,
+    ],
+    grpc.aio.UnaryUnaryMultiCallable[
+        cellcustody.v1.ledger_service_pb2.SubmitRequest,
+        cellcustody.v1.ledger_service_pb2.SubmitResponse,
+    ],
+    grpc.aio.UnaryUnaryMultiCallable[
+        cellcustody.v1.ledger_service_pb2.SubmitRequest,
+        cellcustody.v1.ledger_service_pb2.SubmitResponse,
+    ],
+    grpc.aio.UnaryUnaryMultiCallable[
+        cellcustody.v1.ledger_service_pb2.SubmitRequest,
+        cellcustody.v1.ledger_service_pb2.SubmitResponse,
+    ],
+    grpc.aio.UnaryUnaryMultiCallable[
+        cellcustody.v1.ledger_service_pb2.SubmitRequest,
+        cellcustody.v1.ledger_service_pb2.SubmitResponse,
+    ],
+    grpc.aio.UnaryUnaryMultiCallable[
+        cellcustody.v1.ledger_service_pb2.SubmitRequest,
+        cellcustody.v1.ledger_service_pb2.SubmitResponse,
+    ],
+    grpc.aio.UnaryUnaryMultiCallable[
+        cellcustody.v1.ledger_service_pb2.SubmitRequest,
+        cellcustody.v1.ledger_service_pb2.SubmitResponse,
+    ],
+    grpc.aio.UnaryUnaryMultiCallable[
+        cellcustody.v1.ledger_service_pb2.SubmitRequest,
+        cellcustody.v1.ledger_service_pb2.SubmitResponse,
+    ],
     grpc.aio.UnaryUnaryMultiCallable[
         cellcustody.v1.ledger_service_pb2.SubmitRequest,
         cellcustody.v1.ledger_service_pb2.SubmitResponse,
@@ -509,5 +1005,133 @@ class HarvestServiceServicer(metaclass=abc.ABCMeta):
         context: _ServicerContext,
     ) -> typing.Union[cellcustody.v1.ledger_service_pb2.SubmitResponse, collections.abc.Awaitable[cellcustody.v1.ledger_service_pb2.SubmitResponse]]:
         """Appends a MaterialPacked."""
+
+    @abc.abstractmethod
+    def AssessEligibility(
+        self,
+        request: cellcustody.v1.ledger_service_pb2.SubmitRequest,
+        context: _ServicerContext,
+    ) -> typing.Union[cellcustody.v1.ledger_service_pb2.SubmitResponse, collections.abc.Awaitable[cellcustody.v1.ledger_service_pb2.SubmitResponse]]:
+        """Appends a EligibilityAssessed."""
+
+    @abc.abstractmethod
+    def EnrolInTrial(
+        self,
+        request: cellcustody.v1.ledger_service_pb2.SubmitRequest,
+        context: _ServicerContext,
+    ) -> typing.Union[cellcustody.v1.ledger_service_pb2.SubmitResponse, collections.abc.Awaitable[cellcustody.v1.ledger_service_pb2.SubmitResponse]]:
+        """Appends a TrialEnrolled."""
+
+    @abc.abstractmethod
+    def ScreenDonor(
+        self,
+        request: cellcustody.v1.ledger_service_pb2.SubmitRequest,
+        context: _ServicerContext,
+    ) -> typing.Union[cellcustody.v1.ledger_service_pb2.SubmitResponse, collections.abc.Awaitable[cellcustody.v1.ledger_service_pb2.SubmitResponse]]:
+        """Appends a DonorScreened."""
+
+    @abc.abstractmethod
+    def ReserveSlot(
+        self,
+        request: cellcustody.v1.ledger_service_pb2.SubmitRequest,
+        context: _ServicerContext,
+    ) -> typing.Union[cellcustody.v1.ledger_service_pb2.SubmitResponse, collections.abc.Awaitable[cellcustody.v1.ledger_service_pb2.SubmitResponse]]:
+        """Appends a SlotReserved."""
+
+    @abc.abstractmethod
+    def MoveSlot(
+        self,
+        request: cellcustody.v1.ledger_service_pb2.SubmitRequest,
+        context: _ServicerContext,
+    ) -> typing.Union[cellcustody.v1.ledger_service_pb2.SubmitResponse, collections.abc.Awaitable[cellcustody.v1.ledger_service_pb2.SubmitResponse]]:
+        """Appends a SlotMoved."""
+
+    @abc.abstractmethod
+    def ReleaseSlot(
+        self,
+        request: cellcustody.v1.ledger_service_pb2.SubmitRequest,
+        context: _ServicerContext,
+    ) -> typing.Union[cellcustody.v1.ledger_service_pb2.SubmitResponse, collections.abc.Awaitable[cellcustody.v1.ledger_service_pb2.SubmitResponse]]:
+        """Appends a SlotReleased."""
+
+    @abc.abstractmethod
+    def ReceiveKit(
+        self,
+        request: cellcustody.v1.ledger_service_pb2.SubmitRequest,
+        context: _ServicerContext,
+    ) -> typing.Union[cellcustody.v1.ledger_service_pb2.SubmitResponse, collections.abc.Awaitable[cellcustody.v1.ledger_service_pb2.SubmitResponse]]:
+        """Appends a KitReceived."""
+
+    @abc.abstractmethod
+    def PerformReidentification(
+        self,
+        request: cellcustody.v1.ledger_service_pb2.SubmitRequest,
+        context: _ServicerContext,
+    ) -> typing.Union[cellcustody.v1.ledger_service_pb2.SubmitResponse, collections.abc.Awaitable[cellcustody.v1.ledger_service_pb2.SubmitResponse]]:
+        """Appends a ReidentificationPerformed."""
+
+    @abc.abstractmethod
+    def LinkCourse(
+        self,
+        request: cellcustody.v1.ledger_service_pb2.SubmitRequest,
+        context: _ServicerContext,
+    ) -> typing.Union[cellcustody.v1.ledger_service_pb2.SubmitResponse, collections.abc.Awaitable[cellcustody.v1.ledger_service_pb2.SubmitResponse]]:
+        """Appends a CourseLinked."""
+
+    @abc.abstractmethod
+    def PrintLabels(
+        self,
+        request: cellcustody.v1.ledger_service_pb2.SubmitRequest,
+        context: _ServicerContext,
+    ) -> typing.Union[cellcustody.v1.ledger_service_pb2.SubmitResponse, collections.abc.Awaitable[cellcustody.v1.ledger_service_pb2.SubmitResponse]]:
+        """Appends a LabelsPrinted."""
+
+    @abc.abstractmethod
+    def ReadBackLabel(
+        self,
+        request: cellcustody.v1.ledger_service_pb2.SubmitRequest,
+        context: _ServicerContext,
+    ) -> typing.Union[cellcustody.v1.ledger_service_pb2.SubmitResponse, collections.abc.Awaitable[cellcustody.v1.ledger_service_pb2.SubmitResponse]]:
+        """Appends a LabelReadBack."""
+
+    @abc.abstractmethod
+    def ReturnLabels(
+        self,
+        request: cellcustody.v1.ledger_service_pb2.SubmitRequest,
+        context: _ServicerContext,
+    ) -> typing.Union[cellcustody.v1.ledger_service_pb2.SubmitResponse, collections.abc.Awaitable[cellcustody.v1.ledger_service_pb2.SubmitResponse]]:
+        """Appends a LabelsReturned."""
+
+    @abc.abstractmethod
+    def ReconcileLabels(
+        self,
+        request: cellcustody.v1.ledger_service_pb2.SubmitRequest,
+        context: _ServicerContext,
+    ) -> typing.Union[cellcustody.v1.ledger_service_pb2.SubmitResponse, collections.abc.Awaitable[cellcustody.v1.ledger_service_pb2.SubmitResponse]]:
+        """Appends a LabelsReconciled."""
+
+    @abc.abstractmethod
+    def StartFreshHold(
+        self,
+        request: cellcustody.v1.ledger_service_pb2.SubmitRequest,
+        context: _ServicerContext,
+    ) -> typing.Union[cellcustody.v1.ledger_service_pb2.SubmitResponse, collections.abc.Awaitable[cellcustody.v1.ledger_service_pb2.SubmitResponse]]:
+        """Appends a FreshHoldStarted."""
+
+    @abc.abstractmethod
+    def StartCryopreservation(
+        self,
+        request: cellcustody.v1.ledger_service_pb2.SubmitRequest,
+        context: _ServicerContext,
+    ) -> typing.Union[cellcustody.v1.ledger_service_pb2.SubmitResponse, collections.abc.Awaitable[cellcustody.v1.ledger_service_pb2.SubmitResponse]]:
+        """Appends a CryopreservationStarted."""
+
+    @abc.abstractmethod
+    def CompleteCryopreservation(
+        self,
+        request: cellcustody.v1.ledger_service_pb2.SubmitRequest,
+        context: _ServicerContext,
+    ) -> typing.Union[cellcustody.v1.ledger_service_pb2.SubmitResponse, collections.abc.Awaitable[cellcustody.v1.ledger_service_pb2.SubmitResponse]]:
+        """Appends a CryopreservationCompleted."""
 
 def add_HarvestServiceServicer_to_server(servicer: HarvestServiceServicer, server: typing.Union[grpc.Server, grpc.aio.Server]) -> None: ...
