@@ -1852,6 +1852,7 @@ class CryopreservationCompleted(google.protobuf.message.Message):
     FAILED_FIELD_NUMBER: builtins.int
     TEMPERATURE_END_FIELD_NUMBER: builtins.int
     POSITION_FIELD_NUMBER: builtins.int
+    MATERIALS_FIELD_NUMBER: builtins.int
     SCANS_FIELD_NUMBER: builtins.int
     CIRCUMSTANCES_FIELD_NUMBER: builtins.int
     DOCUMENTS_FIELD_NUMBER: builtins.int
@@ -1880,6 +1881,10 @@ class CryopreservationCompleted(google.protobuf.message.Message):
         """Where they were put."""
 
     @property
+    def materials(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.bytes]:
+        """Materials that are frozen, 16 bytes each."""
+
+    @property
     def scans(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[cellcustody.v1.common_pb2.Scan]:
         """What was scanned or typed, raw."""
 
@@ -1899,6 +1904,7 @@ class CryopreservationCompleted(google.protobuf.message.Message):
         failed: collections.abc.Iterable[builtins.bytes] | None = ...,
         temperature_end: cellcustody.v1.common_pb2.Quantity | None = ...,
         position: cellcustody.v1.common_pb2.Position | None = ...,
+        materials: collections.abc.Iterable[builtins.bytes] | None = ...,
         scans: collections.abc.Iterable[cellcustody.v1.common_pb2.Scan] | None = ...,
         circumstances: cellcustody.v1.common_pb2.Circumstances | None = ...,
         documents: collections.abc.Iterable[cellcustody.v1.common_pb2.Document] | None = ...,
@@ -1906,6 +1912,6 @@ class CryopreservationCompleted(google.protobuf.message.Message):
         replaces: builtins.bytes = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["circumstances", b"circumstances", "position", b"position", "rate_trace", b"rate_trace", "temperature_end", b"temperature_end"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["circumstances", b"circumstances", "documents", b"documents", "failed", b"failed", "position", b"position", "procedure", b"procedure", "rate_trace", b"rate_trace", "replaces", b"replaces", "scans", b"scans", "started", b"started", "temperature_end", b"temperature_end"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["circumstances", b"circumstances", "documents", b"documents", "failed", b"failed", "materials", b"materials", "position", b"position", "procedure", b"procedure", "rate_trace", b"rate_trace", "replaces", b"replaces", "scans", b"scans", "started", b"started", "temperature_end", b"temperature_end"]) -> None: ...
 
 Global___CryopreservationCompleted: typing_extensions.TypeAlias = CryopreservationCompleted
