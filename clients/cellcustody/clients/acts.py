@@ -20,6 +20,7 @@ if TYPE_CHECKING:
         harvest_pb2,
         labels_pb2,
         modification_pb2,
+        policy_pb2,
         quality_pb2,
         registry_pb2,
         return_pb2,
@@ -43,6 +44,13 @@ class Acts(ABC, Generic[ResultT]):
 
     def enrol_therapy(self, stream: bytes, body: harvest_pb2.TherapyEnrolled, **options: Unpack[ActOptions]) -> ResultT:
         """Signs a statement that opens a therapy."""
+        return self.act(stream, body, **options)
+
+    def repin_therapy(self, stream: bytes, body: policy_pb2.TherapyRepinned, **options: Unpack[ActOptions]) -> ResultT:
+        """Signs a statement that moves a therapy to another policy pack.
+
+        What stands after it is judged by the new one, the rest is not judged again.
+        """
         return self.act(stream, body, **options)
 
     def record_consent(

@@ -563,6 +563,7 @@ class Container(google.protobuf.message.Message):
     COOLANT_UNTIL_UNIX_MICROS_FIELD_NUMBER: builtins.int
     COOLANT_FIELD_NUMBER: builtins.int
     COOLANT_MASS_FIELD_NUMBER: builtins.int
+    COI_FIELD_NUMBER: builtins.int
     container: builtins.str
     """Its label within the consignment."""
     kind: builtins.str
@@ -581,6 +582,8 @@ class Container(google.protobuf.message.Message):
     """Until when its coolant keeps the temperature, microseconds since 1970-01-01T00:00:00Z; absent if not stated."""
     coolant: builtins.str
     """dry_ice, liquid_nitrogen_vapour, gel_packs; empty if none."""
+    coi: builtins.str
+    """Chain of identity identifier printed on its outside, for the carrier to compare; empty where it carries several."""
     @property
     def coolant_mass(self) -> Global___Quantity:
         """Mass of the coolant filled in."""
@@ -598,9 +601,10 @@ class Container(google.protobuf.message.Message):
         coolant_until_unix_micros: builtins.int = ...,
         coolant: builtins.str = ...,
         coolant_mass: Global___Quantity | None = ...,
+        coi: builtins.str = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["coolant_mass", b"coolant_mass"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["asset", b"asset", "container", b"container", "coolant", b"coolant", "coolant_mass", b"coolant_mass", "coolant_until_unix_micros", b"coolant_until_unix_micros", "kind", b"kind", "logger", b"logger", "number", b"number", "number_of", b"number_of", "qualified_until_unix_micros", b"qualified_until_unix_micros"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["asset", b"asset", "coi", b"coi", "container", b"container", "coolant", b"coolant", "coolant_mass", b"coolant_mass", "coolant_until_unix_micros", b"coolant_until_unix_micros", "kind", b"kind", "logger", b"logger", "number", b"number", "number_of", b"number_of", "qualified_until_unix_micros", b"qualified_until_unix_micros"]) -> None: ...
 
 Global___Container: typing_extensions.TypeAlias = Container
 

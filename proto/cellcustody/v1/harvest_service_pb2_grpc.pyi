@@ -41,6 +41,22 @@ _HarvestServiceEnrolTherapyType = typing_extensions.TypeVar(
     ],
 )
 
+_HarvestServiceRepinTherapyType = typing_extensions.TypeVar(
+    '_HarvestServiceRepinTherapyType',
+    grpc.UnaryUnaryMultiCallable[
+        cellcustody.v1.ledger_service_pb2.SubmitRequest,
+        cellcustody.v1.ledger_service_pb2.SubmitResponse,
+    ],
+    grpc.aio.UnaryUnaryMultiCallable[
+        cellcustody.v1.ledger_service_pb2.SubmitRequest,
+        cellcustody.v1.ledger_service_pb2.SubmitResponse,
+    ],
+    default=grpc.UnaryUnaryMultiCallable[
+        cellcustody.v1.ledger_service_pb2.SubmitRequest,
+        cellcustody.v1.ledger_service_pb2.SubmitResponse,
+    ],
+)
+
 _HarvestServiceRecordConsentType = typing_extensions.TypeVar(
     '_HarvestServiceRecordConsentType',
     grpc.UnaryUnaryMultiCallable[
@@ -473,11 +489,15 @@ _HarvestServiceCompleteCryopreservationType = typing_extensions.TypeVar(
     ],
 )
 
-class HarvestServiceStub(typing.Generic[_HarvestServiceEnrolTherapyType, _HarvestServiceRecordConsentType, _HarvestServiceWithdrawConsentType, _HarvestServiceCheckIdentityType, _HarvestServiceStartCollectionType, _HarvestServiceCompleteCollectionType, _HarvestServiceApplyLabelType, _HarvestServiceVoidLabelType, _HarvestServiceStoreMaterialType, _HarvestServiceMoveMaterialType, _HarvestServiceTransferBetweenUnitsType, _HarvestServicePackMaterialType, _HarvestServiceAssessEligibilityType, _HarvestServiceEnrolInTrialType, _HarvestServiceScreenDonorType, _HarvestServiceReserveSlotType, _HarvestServiceMoveSlotType, _HarvestServiceReleaseSlotType, _HarvestServiceReceiveKitType, _HarvestServicePerformReidentificationType, _HarvestServiceLinkCourseType, _HarvestServicePrintLabelsType, _HarvestServiceReadBackLabelType, _HarvestServiceReturnLabelsType, _HarvestServiceReconcileLabelsType, _HarvestServiceStartFreshHoldType, _HarvestServiceStartCryopreservationType, _HarvestServiceCompleteCryopreservationType]):
+class HarvestServiceStub(typing.Generic[_HarvestServiceEnrolTherapyType, _HarvestServiceRepinTherapyType, _HarvestServiceRecordConsentType, _HarvestServiceWithdrawConsentType, _HarvestServiceCheckIdentityType, _HarvestServiceStartCollectionType, _HarvestServiceCompleteCollectionType, _HarvestServiceApplyLabelType, _HarvestServiceVoidLabelType, _HarvestServiceStoreMaterialType, _HarvestServiceMoveMaterialType, _HarvestServiceTransferBetweenUnitsType, _HarvestServicePackMaterialType, _HarvestServiceAssessEligibilityType, _HarvestServiceEnrolInTrialType, _HarvestServiceScreenDonorType, _HarvestServiceReserveSlotType, _HarvestServiceMoveSlotType, _HarvestServiceReleaseSlotType, _HarvestServiceReceiveKitType, _HarvestServicePerformReidentificationType, _HarvestServiceLinkCourseType, _HarvestServicePrintLabelsType, _HarvestServiceReadBackLabelType, _HarvestServiceReturnLabelsType, _HarvestServiceReconcileLabelsType, _HarvestServiceStartFreshHoldType, _HarvestServiceStartCryopreservationType, _HarvestServiceCompleteCryopreservationType]):
     """HarvestService takes the acts from enrolment to the packed collection; every rpc leads to the same append core."""
 
     @typing.overload
     def __init__(self: HarvestServiceStub[
+        grpc.UnaryUnaryMultiCallable[
+            cellcustody.v1.ledger_service_pb2.SubmitRequest,
+            cellcustody.v1.ledger_service_pb2.SubmitResponse,
+        ],
         grpc.UnaryUnaryMultiCallable[
             cellcustody.v1.ledger_service_pb2.SubmitRequest,
             cellcustody.v1.ledger_service_pb2.SubmitResponse,
@@ -706,10 +726,17 @@ class HarvestServiceStub(typing.Generic[_HarvestServiceEnrolTherapyType, _Harves
             cellcustody.v1.ledger_service_pb2.SubmitRequest,
             cellcustody.v1.ledger_service_pb2.SubmitResponse,
         ],
+        grpc.aio.UnaryUnaryMultiCallable[
+            cellcustody.v1.ledger_service_pb2.SubmitRequest,
+            cellcustody.v1.ledger_service_pb2.SubmitResponse,
+        ],
     ], channel: grpc.aio.Channel) -> None: ...
 
     EnrolTherapy: _HarvestServiceEnrolTherapyType
     """Appends a TherapyEnrolled."""
+
+    RepinTherapy: _HarvestServiceRepinTherapyType
+    """Appends a TherapyRepinned."""
 
     RecordConsent: _HarvestServiceRecordConsentType
     """Appends a ConsentRecorded."""
@@ -905,6 +932,10 @@ HarvestServiceAsyncStub: typing_extensions.TypeAlias = HarvestServiceStub[
         cellcustody.v1.ledger_service_pb2.SubmitRequest,
         cellcustody.v1.ledger_service_pb2.SubmitResponse,
     ],
+    grpc.aio.UnaryUnaryMultiCallable[
+        cellcustody.v1.ledger_service_pb2.SubmitRequest,
+        cellcustody.v1.ledger_service_pb2.SubmitResponse,
+    ],
 ]
 
 class HarvestServiceServicer(metaclass=abc.ABCMeta):
@@ -917,6 +948,14 @@ class HarvestServiceServicer(metaclass=abc.ABCMeta):
         context: _ServicerContext,
     ) -> typing.Union[cellcustody.v1.ledger_service_pb2.SubmitResponse, collections.abc.Awaitable[cellcustody.v1.ledger_service_pb2.SubmitResponse]]:
         """Appends a TherapyEnrolled."""
+
+    @abc.abstractmethod
+    def RepinTherapy(
+        self,
+        request: cellcustody.v1.ledger_service_pb2.SubmitRequest,
+        context: _ServicerContext,
+    ) -> typing.Union[cellcustody.v1.ledger_service_pb2.SubmitResponse, collections.abc.Awaitable[cellcustody.v1.ledger_service_pb2.SubmitResponse]]:
+        """Appends a TherapyRepinned."""
 
     @abc.abstractmethod
     def RecordConsent(
