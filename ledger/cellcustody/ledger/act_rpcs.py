@@ -8,6 +8,7 @@ __all__ = ["ACT_RPCS"]
 
 ACT_RPCS: Final[dict[str, tuple[str, str]]] = {
     "cellcustody.v1.TherapyEnrolled": ("HarvestService", "EnrolTherapy"),
+    "cellcustody.v1.TherapyRepinned": ("HarvestService", "RepinTherapy"),
     "cellcustody.v1.ConsentRecorded": ("HarvestService", "RecordConsent"),
     "cellcustody.v1.ConsentWithdrawn": ("HarvestService", "WithdrawConsent"),
     "cellcustody.v1.IdentityChecked": ("HarvestService", "CheckIdentity"),

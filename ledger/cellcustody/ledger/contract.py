@@ -27,6 +27,7 @@ from cellcustody.v1 import (
     labels_pb2,
     modification_pb2,
     options_pb2,
+    policy_pb2,
     quality_pb2,
     registry_pb2,
     return_pb2,
@@ -90,6 +91,7 @@ _MODULES: Final[tuple[ModuleType, ...]] = (
     modification_pb2,
     return_pb2,
     quality_pb2,
+    policy_pb2,
     facilities_pb2,
     registry_pb2,
 )

@@ -10,11 +10,19 @@ from google.protobuf import descriptor_pool, message_factory
 from cellcustody.ledger.custody.act import Act, Judged, Status
 from cellcustody.ledger.custody.policy import DEFAULT_PACK
 from cellcustody.ledger.custody.therapy_rules import ROWS, TherapyRules
-from cellcustody.v1 import harvest_pb2, modification_pb2, options_pb2, quality_pb2, return_pb2, transport_pb2
+from cellcustody.v1 import (
+    harvest_pb2,
+    modification_pb2,
+    options_pb2,
+    policy_pb2,
+    quality_pb2,
+    return_pb2,
+    transport_pb2,
+)
 
 from .stories import Story, case_of
 
-_FILES = (harvest_pb2, transport_pb2, modification_pb2, return_pb2, quality_pb2)
+_FILES = (harvest_pb2, transport_pb2, modification_pb2, return_pb2, quality_pb2, policy_pb2)
 
 
 def _bodies_of_therapies() -> list[str]:

@@ -23,6 +23,7 @@ from cellcustody.ledger.custody.authorisations import News
 from cellcustody.ledger.custody.fold import Fold
 from cellcustody.ledger.custody.policy import PolicyPack
 from cellcustody.ledger.custody.references import ConsignmentHistory, References, cited_streams
+from cellcustody.ledger.custody.repinning import PackOf
 from cellcustody.ledger.custody.therapy_authorisations import judge_authorisation, therapy_news
 from cellcustody.ledger.custody.therapy_judging import MICROS_PER_SECOND, co_signers_min
 from cellcustody.ledger.custody.therapy_rules import TherapyRules
@@ -50,6 +51,7 @@ class TherapyCase:
     """A therapy as its acts, its consignments and other streams' claims leave it.
 
     `recorded` are judgements of the therapy's own acts that count as they are (views); absent, acts are judged here.
+    `pack` is the one the therapy was enrolled under; `pack_of` finds those that it was moved to since.
     """
 
     def __init__(
@@ -60,9 +62,10 @@ class TherapyCase:
         references: References | None = None,
         *,
         recorded: Mapping[bytes, Judged] | None = None,
+        pack_of: PackOf | None = None,
     ) -> None:
         self.stream = stream
-        self._rules = TherapyRules(pack, references)
+        self._rules = TherapyRules(pack, references, pack_of=pack_of)
         # Judgements made elsewhere: the consignments' own and, for views, all. Read by the fold each time it folds.
         self._given: dict[bytes, Judged] = dict(recorded or {})
         self._is_view = recorded is not None
@@ -111,8 +114,17 @@ class TherapyCase:
 
     @property
     def pack(self) -> PolicyPack:
-        """The policy pack that the therapy is judged under."""
+        """The policy pack that the therapy's next act is judged under."""
+        return self._rules.pack_in(self.state)
+
+    @property
+    def enrolled_pack(self) -> PolicyPack:
+        """The policy pack that the case was made with: the enrolment's, whatever the therapy was moved to."""
         return self._rules.pack
+
+    def pack_digest_of(self, digest: bytes) -> bytes:
+        """Returns the digest of the policy pack that an act of the therapy was judged under."""
+        return self.state.pins.under(digest, self.pack.digest)
 
     @property
     def references(self) -> References:
@@ -176,7 +188,14 @@ class TherapyCase:
         """Returns a case of the same acts that shares nothing with this one but what cannot change."""
         own = [act for act in self._fold.acts.values() if act.stream == self.stream]
         recorded = {act.digest: self._fold.judged[act.digest] for act in own} if self._is_view else None
-        return TherapyCase(self.stream, self.pack, own, self.references, recorded=recorded)
+        return TherapyCase(
+            self.stream,
+            self.enrolled_pack,
+            own,
+            self.references,
+            recorded=recorded,
+            pack_of=self._rules.pack_of,
+        )
 
     # What is asked ------------------------------------------------------------------------------------------------
 
@@ -189,7 +208,8 @@ class TherapyCase:
         re-judgement. For an authorisation that is here already (pending), its own act is left out of the news.
         """
         news = therapy_news(self._fold, act, revised_at=revised_at)
-        return judge_authorisation(self.state, act, self.pack if pack is None else pack, news), news
+        in_force = self.pack if pack is None else pack
+        return judge_authorisation(self.state, act, in_force, news, pack_of=self._rules.pack_of), news
 
     def outstanding(self) -> tuple[Outstanding, ...]:
         """Returns the therapy's statements that wait for another person's signature, in canonical order."""

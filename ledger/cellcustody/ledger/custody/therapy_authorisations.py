@@ -29,9 +29,11 @@ from cellcustody.ledger.custody.findings import Findings
 from cellcustody.ledger.custody.fold import Fold
 from cellcustody.ledger.custody.overrides import let_pass
 from cellcustody.ledger.custody.policy import PolicyPack
+from cellcustody.ledger.custody.repinning import PackOf, check_repinned
 from cellcustody.ledger.custody.therapy_evolution import BREAKS_IDENTITY
 from cellcustody.ledger.custody.therapy_judging import MICROS_PER_SECOND, co_signers_min, compared_well
 from cellcustody.ledger.custody.therapy_rules import ROWS
+from cellcustody.ledger.custody.therapy_rules_facilities import DISPUTED, check_settled
 from cellcustody.ledger.custody.therapy_rules_return import expires_at
 from cellcustody.ledger.custody.therapy_state import (
     BatchState,
@@ -43,8 +45,10 @@ from cellcustody.ledger.custody.therapy_state import (
 )
 from cellcustody.ledger.identifiers.chain_of_identity import ChainOfIdentity
 from cellcustody.ledger.identifiers.errors import IdentifierMalformedError
+from cellcustody.v1 import facilities_pb2 as facilities
 from cellcustody.v1 import harvest_pb2 as harvest
 from cellcustody.v1 import modification_pb2 as modification
+from cellcustody.v1 import policy_pb2 as policy
 from cellcustody.v1 import quality_pb2 as quality
 from cellcustody.v1 import return_pb2 as returned
 from cellcustody.v1 import transport_pb2 as transport
@@ -152,11 +156,17 @@ def therapy_news(
 
 
 def judge_authorisation(
-    state: TherapyState, act: Act, pack: PolicyPack | None, news: Collection[News] = ()
+    state: TherapyState,
+    act: Act,
+    pack: PolicyPack | None,
+    news: Collection[News] = (),
+    *,
+    pack_of: PackOf | None = None,
 ) -> tuple[Finding, ...]:
     """Returns what the rules find in an authorisation against the state as it is now, in order of code.
 
     `pack` is the one the therapy is pinned to, or for an enrolment the one it names; None if the ledger has none such.
+    `pack_of` finds the pack that a move to another one names.
     """
     found = Findings()
     if isinstance(act.body, harvest.TherapyEnrolled):
@@ -185,9 +195,13 @@ def judge_authorisation(
                 found.add("REASON_MISSING", act.leaves_of(51))
         case transport.CustodyEstablished() as body:
             _check_established(state, act, body, found)
+        case policy.TherapyRepinned() as body:
+            check_repinned(state, act, body, None if pack_of is None else pack_of(body.to_policy_digest), found)
         case returned.TherapyClosed():
             _check_closed(state, found)
-        case quality.StatementCorrected() | quality.StatementRetracted():
+        case facilities.DonationNumberSettled() as body:
+            check_settled(state, act, body, found)
+        case quality.StatementCorrected() | quality.StatementRetracted() | quality.DeviationClosed():
             pass
         case _:
             found.add("BODY_NOT_OF_THERAPY")
@@ -256,6 +270,8 @@ def _check_released(
             found.add("EXPIRED", leaf)
     concerned = set(body.materials)
     for deviation in state.deviations:
+        if deviation.digest in state.deviations_closed:
+            continue
         if (
             not (deviation.materials or deviation.batches)
             or body.batch in deviation.batches
@@ -282,6 +298,8 @@ def _check_lifted(state: TherapyState, act: Act, body: quality.HoldLifted, found
         leaf = leaves[index : index + 1]
         if hold.code in BREAKS_IDENTITY and state.identity_broken:
             found.add("IDENTITY_BROKEN", leaf)
+        if hold.code == DISPUTED:
+            found.add("LIFTING_NOT_PERMITTED", leaf)  # Only the settlement of the number ends it.
         if hold.code == "CONSENT_WITHDRAWN":
             withdrawal = state.placed.get(hold.statement_digest)
             if withdrawal is not None and isinstance(withdrawal.body, harvest.ConsentWithdrawn):

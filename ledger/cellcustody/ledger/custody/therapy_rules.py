@@ -8,12 +8,15 @@ The rules of this module:
 * A body type has one row; a type without a row (the ledger's own re-judgements) changes nothing.
 * The scans of every act are compared with what its labels are expected to say (`therapy_scans`).
 * A gate that an override in effect names, for all that the act touches, becomes the advisory GATE_OVERRIDDEN.
+* An act is judged under the pack that its place in the order has: the enrolment's, or one the therapy was moved to.
 * What is read from other streams is passed in as `References` and may be replaced as a whole between two folds.
 """
 
 from __future__ import annotations
 
 from cellcustody.ledger.custody import (
+    repinning,
+    therapy_rules_facilities,
     therapy_rules_harvest,
     therapy_rules_manufacturing,
     therapy_rules_quality,
@@ -26,6 +29,7 @@ from cellcustody.ledger.custody.consignment_state import ConsignmentState
 from cellcustody.ledger.custody.overrides import let_pass
 from cellcustody.ledger.custody.policy import PolicyPack
 from cellcustody.ledger.custody.references import References
+from cellcustody.ledger.custody.repinning import PackOf
 from cellcustody.ledger.custody.scan_comparison import scans_of
 from cellcustody.ledger.custody.therapy_evolution import note_findings
 from cellcustody.ledger.custody.therapy_judging import Judging
@@ -44,6 +48,8 @@ ROWS: dict[str, TherapyAct] = {
         *therapy_rules_manufacturing.ACTS,
         *therapy_rules_return.ACTS,
         *therapy_rules_quality.ACTS,
+        *therapy_rules_facilities.ACTS,
+        *repinning.ACTS,
     )
 }
 
@@ -58,11 +64,20 @@ class TherapyRules:
         self,
         pack: PolicyPack,
         references: References | None = None,
+        *,
+        pack_of: PackOf | None = None,
     ) -> None:
-        self.pack = pack
+        self.pack = pack  # As enrolled; `pack_in` tells the one in force where the therapy was moved.
+        self.pack_of = pack_of
         self.references = References() if references is None else references
         # Names, openings and evolution are the same for every consignment; judgements are never asked for here.
         self._consignments = ConsignmentRules(b"")
+
+    def pack_in(self, state: TherapyState) -> PolicyPack:
+        """Returns the pack that the next act is judged under."""
+        if not state.pins or self.pack_of is None:
+            return self.pack
+        return self.pack_of(state.policy_digest) or self.pack
 
     def new_state(self) -> TherapyState:
         """Returns the state before any act."""
@@ -86,7 +101,7 @@ class TherapyRules:
         row = ROWS.get(act.body_type)
         if row is None or act.stream[0] == _CONSIGNMENT:
             return ()
-        judging = Judging(state, act, self.pack, self.references)
+        judging = Judging(state, act, self.pack_in(state), self.references)
         row.check(judging)
         found = judging.findings()
         if judging.waits:
@@ -107,6 +122,8 @@ class TherapyRules:
         row = ROWS.get(act.body_type)
         if row is None:
             return
+        if state.pins:
+            state.pins.note(act.digest, state.policy_digest)
         row.evolve(state, act, judged)
         if judged.findings:
             note_findings(state, act, judged, *row.touches(act))

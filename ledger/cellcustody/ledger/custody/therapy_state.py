@@ -34,7 +34,9 @@ from cellcustody.ledger.custody.batch_state import (
 from cellcustody.ledger.custody.consignment_state import ConsignmentState
 from cellcustody.ledger.custody.fold import FoldState
 from cellcustody.ledger.custody.holds import Hold, ScopeOfHold
+from cellcustody.ledger.custody.pins import Pins
 from cellcustody.ledger.custody.quantities import EXPONENT_MAX
+from cellcustody.ledger.custody.recall_records import RecallActionDone
 from cellcustody.ledger.custody.treatment import Handling, Treatment
 
 __all__ = [
@@ -286,6 +288,7 @@ class TherapyState(FoldState):
     product: str = ""
     jurisdiction: str = ""
     policy_digest: bytes = b""
+    pins: Pins = field(default_factory=Pins)  # Where it was moved to another pack.
     treating_unit: UnitRef | None = None
     participants: frozenset[bytes] = frozenset()
     custodian_of_record: bytes = b""
@@ -306,6 +309,8 @@ class TherapyState(FoldState):
     reactions: list[bytes] = field(default_factory=list)
     follow_ups: list[tuple[bytes, str]] = field(default_factory=list)
     foreign_materials: dict[bytes, bytes] = field(default_factory=dict)
+    recall_actions: list[RecallActionDone] = field(default_factory=list)
+    settled_dins: dict[str, bytes] = field(default_factory=dict)
     consignments: dict[bytes, ConsignmentState] = field(default_factory=dict)
     treatment: Treatment = field(default_factory=Treatment)
     closed_by: bytes = b""

@@ -173,7 +173,7 @@ class Cases:
     def _pinned(self, enrolment: Act) -> frozenset[bytes]:
         """Folds a therapy anew if it has come to be pinned to another pack."""
         case = self.therapy(enrolment.stream)
-        if case.pack.digest == self._pack_for(case.acts.values()).digest:
+        if case.enrolled_pack.digest == self._pack_for(case.acts.values()).digest:
             return frozenset()
         return self._fold_anew(case, None, {}) - {enrolment.digest}
 
@@ -183,7 +183,7 @@ class Cases:
         before = {digest: judged for digest, judged in case.judged.items() if case.acts[digest].stream == case.stream}
         own = [replacing.get(digest, case.acts[digest]) for digest in before]
         own.extend(more)
-        anew = TherapyCase(case.stream, self._pack_for(own), own, references or case.references)
+        anew = TherapyCase(case.stream, self._pack_for(own), own, references or case.references, pack_of=self._pack_of)
         self._cases[case.stream] = anew
         return frozenset(
             digest for digest, judged in before.items() if digest in replacing or anew.judged[digest] != judged
@@ -333,7 +333,9 @@ class Cases:
         keys = {key for act in acts for key in reference_keys(act)}
         references = self._references(References(), keys) or References()
         shared = frozenset(one for use in area_uses(acts) for one in self._shared(use))
-        return TherapyCase(stream, self._pack_for(acts), acts, replace(references, area_uses=shared))
+        return TherapyCase(
+            stream, self._pack_for(acts), acts, replace(references, area_uses=shared), pack_of=self._pack_of
+        )
 
     def _pack_for(self, acts: Iterable[Act]) -> PolicyPack:
         """Returns the pack that the enrolment in effect pins a therapy to."""

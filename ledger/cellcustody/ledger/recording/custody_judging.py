@@ -21,6 +21,7 @@ from dataclasses import replace
 
 from cellcustody.ledger.contract import BODIES, BodyType, DisclosureClass
 from cellcustody.ledger.custody.act import Act, Comparison, Finding, Judged, Outcome, Status
+from cellcustody.ledger.custody.case import TherapyCase
 from cellcustody.ledger.custody.fold import CoSigner
 from cellcustody.ledger.custody.policy import PolicyPack
 from cellcustody.ledger.entries import JudgedEntry
@@ -262,7 +263,7 @@ class CustodyJudge:
         for stream in sorted(stream for stream, digests in changed.items() if digests):
             case = self._cases.case(stream)
             judgements = {
-                digest: JudgedEntry(case.judged[digest], self._pack_digest(case), case.acts[digest].comparisons)
+                digest: JudgedEntry(case.judged[digest], self._pack_digest(case, digest), case.acts[digest].comparisons)
                 for digest in changed[stream]
                 if digest != caused_by
                 and digest in case.acts
@@ -299,7 +300,9 @@ class CustodyJudge:
             entries.append(planned(said, b"", judgement))
         return entries
 
-    def _pack_digest(self, case: Case) -> bytes:
+    def _pack_digest(self, case: Case, digest: bytes) -> bytes:
+        if isinstance(case, TherapyCase):
+            return case.pack_digest_of(digest)
         return self._entry_bench.pack_of_case(case).digest
 
     # Identity. -----------------------------------------------------------------------------------------------------

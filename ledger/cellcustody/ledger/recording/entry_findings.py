@@ -53,9 +53,14 @@ class EntryBench:
         return DEFAULT_PACK
 
     def pack_for(self, prepared: Prepared, case: Case) -> PolicyPack:
-        """Returns the pack that a statement is judged under: an enrolment brings its own."""
+        """Returns the pack that a statement is judged under: an enrolment brings its own, a fact has that of its time."""
         if isinstance(prepared.body, harvest_pb2.TherapyEnrolled):
             return self._pack_of(prepared.body.policy_digest) or DEFAULT_PACK
+        state = case.state
+        found = prepared.body_type
+        if isinstance(state, TherapyState) and state.pins and found is not None and not found.is_authorisation:
+            occurred = prepared.statement.header.occurred_at.start_unix_micros
+            return self._pack_of(state.pins.at(occurred, state.policy_digest)) or DEFAULT_PACK
         return self.pack_of_case(case)
 
     def findings(

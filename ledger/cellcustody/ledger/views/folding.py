@@ -23,6 +23,7 @@ from cellcustody.ledger.custody.fold import Fold, FoldState
 from cellcustody.ledger.custody.lots import LotRules, LotState
 from cellcustody.ledger.custody.policy import DEFAULT_PACK, PolicyPack
 from cellcustody.ledger.custody.references import ConsignmentHistory, References, cited_streams
+from cellcustody.ledger.custody.repinning import PackOf
 from cellcustody.ledger.custody.sites import SiteRules, SiteState
 from cellcustody.ledger.custody.therapy_rules import TherapyRules
 from cellcustody.ledger.custody.therapy_state import TherapyState
@@ -107,8 +108,9 @@ def fold_therapy(
     pack: PolicyPack,
     *,
     at: int | None = None,
+    pack_of: PackOf | None = None,
 ) -> TherapyCase:
-    """Returns a therapy folded jointly with the consignments given."""
+    """Returns a therapy folded jointly with the consignments given; `pack_of` finds packs it was moved to."""
     histories: dict[bytes, ConsignmentHistory] = {}
     for consignment, carried in consignments.items():
         acts = {one.act.digest: one.act for one in happened_by(carried, at)}
@@ -119,6 +121,7 @@ def fold_therapy(
         [one.act for one in happened_by(told, at)],
         References(histories),
         recorded=_recorded(told, latest_judgements(told)),
+        pack_of=pack_of,
     )
 
 
@@ -167,10 +170,12 @@ class StreamView:
         self._case = None
         self._fold = None
 
-    def therapy(self, consignments: Mapping[bytes, Sequence[Told]], pack: PolicyPack) -> TherapyCase:
-        """Returns the therapy folded; `consignments` are those it cites."""
-        if self._case is None or self._case.pack.digest != pack.digest:
-            self._case = fold_therapy(self.stream, self.told, consignments, pack)
+    def therapy(
+        self, consignments: Mapping[bytes, Sequence[Told]], pack: PolicyPack, pack_of: PackOf | None = None
+    ) -> TherapyCase:
+        """Returns the therapy folded; `consignments` are those it cites, `pack` one that it was judged under."""
+        if self._case is None or self._case.enrolled_pack.digest != pack.digest:
+            self._case = fold_therapy(self.stream, self.told, consignments, pack, pack_of=pack_of)
         return self._case
 
     def consignment(self) -> Fold[ConsignmentState]:

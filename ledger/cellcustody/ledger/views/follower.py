@@ -235,7 +235,7 @@ class Follower:
             case StreamKind.THERAPY:
                 cited = sorted(cited_consignments(view.told))
                 consignments = {stream: self._view(stream, position).told for stream in cited}
-                return therapy_rows(view, view.therapy(consignments, self._pack(view)))
+                return therapy_rows(view, view.therapy(consignments, self._pack(view), self.packs.of))
             case StreamKind.CONSIGNMENT:
                 return consignment_rows(view, view.consignment())
             case _:

@@ -38,6 +38,7 @@ class TherapyPast:
             cited: read_told(source, cited, position) for cited in sorted(cited_consignments(self.told))
         }
         self.pack = self._pack(packs)
+        self._pack_of = packs.of
 
     def _pack(self, packs: Packs) -> PolicyPack:
         for told in reversed(self.told):
@@ -47,7 +48,7 @@ class TherapyPast:
 
     def case(self, at: int | None = None) -> TherapyCase:
         """Returns the therapy folded: as it was at a time (microseconds), or as it is."""
-        return fold_therapy(self.stream, self.told, self.consignments, self.pack, at=at)
+        return fold_therapy(self.stream, self.told, self.consignments, self.pack, at=at, pack_of=self._pack_of)
 
     def items(self, case: TherapyCase, summary: Summary) -> list[custody_query_service_pb2.HistoryItem]:
         """Returns the history in the order of occurrence."""

@@ -34,6 +34,7 @@ _NONE: Final = "none"
 _EXPONENT_SHOWN_MAX: Final = 12  # Beyond that, digits are shown with their exponent.
 
 TEMPLATES: Final[dict[str, str]] = {
+    "TherapyRepinned": "Therapy moved from policy pack {from_policy_digest} to {to_policy_digest}",
     "TherapyEnrolled": "Therapy enrolled as {aliases} for {product} in {jurisdiction}, treated at {treating_unit}",
     "ConsentRecorded": "Consent recorded for {scopes}",
     "ConsentWithdrawn": "Consent withdrawn for {scopes}",
