@@ -6,6 +6,7 @@ in it. Chapters tell many acts; everything told is recorded, durable and under a
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
@@ -48,6 +49,11 @@ def volume(millilitres: int) -> common.Quantity:
         comparator=common.COMPARATOR_EQUAL,
         basis=common.QUANTITY_BASIS_MEASURED,
     )
+
+
+def document(kind: str) -> common.Document:
+    """Returns a document of a kind, by a digest."""
+    return common.Document(sha256=hashlib.sha256(kind.encode()).digest(), kind=kind, media_type="application/pdf")
 
 
 def celsius(tenths: int) -> common.Quantity:
@@ -419,7 +425,8 @@ class Course:
         output: str,
         millilitres: int,
     ) -> Recorded:
-        """A step of manufacturing."""
+        """A step of manufacturing, each material compared before it."""
+        self.checks_process(*inputs)
         return self.say(
             self.world.operator,
             step(
@@ -432,7 +439,8 @@ class Course:
         )
 
     def modifies(self, source: str, output: str, lot: bytes) -> Recorded:
-        """Cells are modified with a lot of vector."""
+        """Cells are modified with a lot of vector, compared before."""
+        self.checks_process(source)
         return self.say(
             self.world.operator,
             modification.ModificationPerformed(
@@ -468,12 +476,38 @@ class Course:
         """The contract laboratory reports a result on the sample."""
         return self.say(
             self.world.analyst,
-            modification.ResultReported(sample=self.material("sample"), batch=self.batch, test=test, outcome=outcome),
+            self.result(test, outcome),
+        )
+
+    def result(self, test: str, outcome: modification.ResultOutcome.ValueType) -> modification.ResultReported:
+        """Returns the body of a result, with a value where the pack limits it."""
+        limit = self.world.pack.limits_for(test)
+        value = None
+        if limit is not None and limit.has_limits:
+            value = common.Quantity(
+                mantissa=40 if outcome == modification.RESULT_OUTCOME_FAIL else 90,
+                unit=limit.unit or "",
+                comparator=common.COMPARATOR_EQUAL,
+                basis=common.QUANTITY_BASIS_MEASURED,
+            )
+        return modification.ResultReported(
+            sample=self.material("sample"),
+            batch=self.batch,
+            test=test,
+            outcome=outcome,
+            value=value,
+            method=f"{test}-method-1",
+            specification="specification-1",
         )
 
     def release_of_batch(self, *bags: str) -> modification.BatchReleased:
         """Returns the body of quality's release."""
-        return modification.BatchReleased(batch=self.batch, materials=[self.material(bag) for bag in bags])
+        return modification.BatchReleased(
+            batch=self.batch,
+            materials=[self.material(bag) for bag in bags],
+            certificate=document("certificate-of-analysis"),
+            release_for_infusion=document("release-for-infusion"),
+        )
 
     # Return.
 
@@ -549,7 +583,7 @@ class Course:
 
     def makes_product(self, *bags: str) -> list[Recorded]:
         """Manufacture, from the accession to the labels of two bags."""
-        told = [self.accessions(*bags), self.checks_process(*bags)]
+        told = [self.accessions(*bags)]
         told.append(self.performs(modification.SelectionPerformed, bags, "selected", 90))
         told.append(self.performs(modification.ActivationPerformed, ["selected"], "activated", 90))
         told.append(self.modifies("activated", "modified", self.world.vector_lot()))

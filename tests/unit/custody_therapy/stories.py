@@ -56,6 +56,8 @@ CELL_LAB = common.Unit(site=HOSPITAL, unit="cell-lab")
 WARD = common.Unit(site=HOSPITAL, unit="ward")
 VAN = common.Unit(site=COURIER, unit="")
 SUITE = common.Unit(site=PLANT, unit="suite")
+CERTIFICATE = common.Document(sha256=bytes(32), kind="certificate-of-analysis", media_type="application/pdf")
+RELEASE_FOR_INFUSION = common.Document(sha256=bytes(32), kind="release-for-infusion", media_type="application/pdf")
 MATCHING = (Comparison(0, Outcome.MATCH), Comparison(1, Outcome.MATCH))
 MISMATCHING = (Comparison(0, Outcome.MATCH), Comparison(1, Outcome.MISMATCH))
 UNREADABLE = (Comparison(0, Outcome.MATCH), Comparison(1, Outcome.UNREADABLE))
@@ -225,6 +227,22 @@ class Story:
             self.join(act, second)
         return act
 
+    def reidentifies(
+        self,
+        *,
+        comparisons: tuple[Comparison, ...] = MATCHING,
+        second: bytes | None = SECOND_NURSE,
+        coi_read: str = COI,
+        source_record: str = "enrolment file, ward archive",
+    ) -> Act:
+        """Two persons identify anew from the source record."""
+        act = self.tell(
+            harvest.ReidentificationPerformed(source_record=source_record, coi_read=coi_read), comparisons=comparisons
+        )
+        if second is not None:
+            self.join(act, second)
+        return act
+
     def starts_collection(self, *, day: int = 1, din: str = DIN) -> Act:
         """Collection starts in apheresis."""
         return self.tell(harvest.CollectionStarted(day=day, din=din, unit=APHERESIS))
@@ -383,19 +401,33 @@ class Story:
         unit: common.Unit = SUITE,
         batch: str = "batch",
         at: int | None = None,
+        is_compared: bool = True,
     ) -> Act:
-        """A step of manufacturing."""
-        return self.tell(
-            step(
-                batch=material(batch),
-                inputs=[material(one) for one in inputs],
-                outputs=outputs,
-                unit=unit,
-                process_area="isolator-1",
+        """A step of manufacturing, each material compared before it unless told otherwise."""
+        if is_compared and inputs:
+            self.compares(*inputs, signer=signer, at=None if at is None else at - MINUTE)
+        body = step(
+            batch=material(batch),
+            inputs=[material(one) for one in inputs],
+            outputs=outputs,
+            unit=unit,
+            process_area="isolator-1",
+        )
+        if isinstance(body, modification.ModificationPerformed):
+            body.vector_lot.CopyFrom(common.LotUse(lot_number="V-1", kind="vector"))
+        return self.tell(body, signer, at=at)
+
+    def compares(self, *names: str, signer: bytes = OPERATOR, at: int | None = None) -> Act:
+        """Two persons compare materials before their cells are opened."""
+        act = self.tell(
+            harvest.IdentityChecked(
+                point=harvest.IDENTITY_POINT_PROCESS, coi_read=COI, materials=[material(one) for one in names]
             ),
             signer,
             at=at,
         )
+        self.join(act, SECOND_OPERATOR if SITE_OF[signer] == PLANT else SECOND_NURSE)
+        return act
 
     def divides(
         self,
@@ -423,10 +455,26 @@ class Story:
         batch: str = "batch",
         signer: bytes = OPERATOR,
     ) -> Act:
-        """A result is reported."""
+        """A result is reported, with a value where the pack limits it."""
+        limit = PACK.limits_for(test)
+        value = None
+        if limit is not None and limit.has_limits:
+            value = common.Quantity(
+                mantissa=90 if outcome != modification.RESULT_OUTCOME_FAIL else 40,
+                unit=limit.unit or "",
+                comparator=common.COMPARATOR_EQUAL,
+                basis=common.QUANTITY_BASIS_MEASURED,
+            )
         return self.tell(
             modification.ResultReported(
-                sample=material(sample), batch=material(batch), test=test, outcome=outcome, interim=interim
+                sample=material(sample),
+                batch=material(batch),
+                test=test,
+                outcome=outcome,
+                interim=interim,
+                value=value,
+                method=f"{test}-method-1",
+                specification="specification-1",
             ),
             signer,
         )
@@ -434,7 +482,12 @@ class Story:
     def releases_batch(self, *bags: str, is_in_effect: bool = True) -> Act:
         """Quality releases the batch with these bags."""
         act = self.tell(
-            modification.BatchReleased(batch=material("batch"), materials=[material(bag) for bag in bags]),
+            modification.BatchReleased(
+                batch=material("batch"),
+                materials=[material(bag) for bag in bags],
+                certificate=CERTIFICATE,
+                release_for_infusion=RELEASE_FOR_INFUSION,
+            ),
             REVIEWER,
             role="quality_reviewer",
             is_in_effect=is_in_effect,
@@ -443,6 +496,27 @@ class Story:
         if is_in_effect:
             self.join(act, SECOND_REVIEWER)
         return act
+
+    def conditions(self, *, started_at: int = START - 4 * DAY, stopped_at: int = START - 3 * DAY) -> Act:
+        """Lymphodepletion is given, three days before the therapy's own story begins; returns its end."""
+        now = self.now
+        started = self.tell(returned.LymphodepletionStarted(unit=WARD, course=1), at=started_at)
+        stopped = self.tell(returned.LymphodepletionStopped(started=started.digest, completed=True), at=stopped_at)
+        self.now = now
+        return stopped
+
+    def stores(self, bag: str, unit: common.Unit, signer: bytes, *, celsius: int = -150) -> Act:
+        """A bag is put into a frozen store."""
+        quantity = common.Quantity(
+            mantissa=celsius,
+            unit="Cel",
+            comparator=common.COMPARATOR_EQUAL,
+            basis=common.QUANTITY_BASIS_MEASURED,
+        )
+        body = harvest.MaterialStored(
+            material=material(bag), position=common.Position(unit=unit, place="vapour-1"), temperature=quantity
+        )
+        return self.tell(body, signer)
 
     def issues(self, bag: str) -> Act:
         """The cell laboratory issues a bag to the ward."""
@@ -526,13 +600,6 @@ class Story:
         """Tells up to two labelled bags of product and a sample."""
         self.to_the_plant()
         self.accessions("apheresis")
-        self.checks_identity(
-            harvest.IDENTITY_POINT_PROCESS,
-            comparisons=(),
-            signer=OPERATOR,
-            second=SECOND_OPERATOR,
-            materials=[material("apheresis")],
-        )
         intermediate = common.MATERIAL_KIND_INTERMEDIATE
         self.performs(modification.SelectionPerformed, ["apheresis"], [new("selected", intermediate, 90)])
         self.performs(modification.ActivationPerformed, ["selected"], [new("activated", intermediate, 90)])
@@ -550,6 +617,7 @@ class Story:
         )
         for bag in ("bag-1", "bag-2"):
             self.labels(bag, signer=OPERATOR, expires_at=START + 300 * DAY)
+            self.stores(bag, SUITE, OPERATOR)
         return self
 
     def to_the_release(self) -> Story:
@@ -565,6 +633,7 @@ class Story:
         """Tells up to the bags in the hospital's cell laboratory."""
         names = bags or ("bag-1", "bag-2")
         self.to_the_release()
+        self.conditions()
         self.opens_consignment(RETURN, SUITE, CELL_LAB, OPERATOR)
         for bag in names:
             self.packs(bag, RETURN, SUITE, OPERATOR)
@@ -587,7 +656,12 @@ class Story:
         check = self.checks_bedside("bag-1")
         self.stops_infusion("bag-1", self.starts_infusion("bag-1", check))
         destroyed = self.tell(
-            returned.MaterialDestroyed(material=material("bag-2"), unit=CELL_LAB, method="incineration")
+            returned.MaterialDestroyed(
+                material=material("bag-2"),
+                unit=CELL_LAB,
+                method="incineration",
+                certificate=common.Document(sha256=bytes(32), kind="destruction", media_type="application/pdf"),
+            )
         )
         self.join(destroyed, SECOND_NURSE)
         self.tell(returned.FollowUpRecorded(visit="month-1"))

@@ -295,7 +295,8 @@ RULES: tuple[FindingRule, ...] = (
         "OUTPUT_KIND_WRONG",
         _GATE,
         _FOLD,
-        "A collection makes collections, samples and retains; a step makes intermediates, formulation also product.",
+        "A collection makes collections, samples and retains; a step makes intermediates, formulation and filling "
+        "also product; a pool is of the kind of what went in.",
         "Correct the statement so that each new material is of the kind it is.",
     ),
     FindingRule(
@@ -342,17 +343,16 @@ RULES: tuple[FindingRule, ...] = (
     ),
     FindingRule(
         "PROCESS_CHECK_MISSING",
-        _ADVISORY,
+        _GATE,
         _FOLD,
-        "Where the policy pack asks for it, material is compared before the cells are opened.",
+        "Where the policy pack asks for it, each material is compared before its cells are opened.",
         "Check identity at the point process, naming the material.",
     ),
     FindingRule(
         "STEP_OUT_OF_ORDER",
         _GATE,
         _FOLD,
-        "Steps follow selection, activation, modification, expansion, formulation; formulated cells have been "
-        "modified.",
+        "Steps come in the policy pack's order along the line of each material.",
         "Enter the missing step, or correct times and inputs.",
     ),
     FindingRule(
@@ -380,7 +380,7 @@ RULES: tuple[FindingRule, ...] = (
         "QUANTITY_UNKNOWN",
         _GATE,
         _FOLD,
-        "A division states every quantity exactly; unknown is never in balance.",
+        "A division, pooling, filling or transfer states every quantity exactly; unknown is never in balance.",
         "Correct the statement with measured quantities.",
     ),
     FindingRule(
@@ -394,8 +394,8 @@ RULES: tuple[FindingRule, ...] = (
         "VOLUME_IMBALANCE",
         _GATE,
         _FOLD,
-        "What came out of a division, what is left and what was lost add up to what was there, within the "
-        "pack's tolerance.",
+        "What came out of a division, pooling, filling or transfer, what is left and what was lost add up to what "
+        "was there and was added, within the pack's tolerance.",
         "Measure again, state what was lost, or raise a deviation.",
     ),
     FindingRule(
@@ -543,8 +543,8 @@ RULES: tuple[FindingRule, ...] = (
         "TEST_INTERIM",
         _GATE,
         _FOLD,
-        "An interim result is enough for release only where the pack says so.",
-        "Wait for the final result.",
+        "An interim result is enough only for a conditional release, where the pack says so.",
+        "Wait for the final result, or release conditionally.",
     ),
     FindingRule(
         "NOT_A_PRODUCT",

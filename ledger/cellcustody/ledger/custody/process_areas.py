@@ -2,8 +2,9 @@
 
 The rules of this module:
 
-* A step uses the area it names at its unit's site, from the start of its interval up to its end, which is another's
-  to use again; an instant is used as such. An area that is not named is compared with none.
+* A step, a transfer, a pooling, a line clearance and a start use the area they name at their unit's site, from the
+  start of the interval up to its end, which is another's to use again; an instant is used as such. An area that is not
+  named is compared with none.
 * Area names are compared without regard to case and spaces around or between words.
 * Uses that overlap have a key in common, and what is found under a key stays few however long an area is in use:
   a use is linked under each day that it touches, a long one under each block of days, and a short one also below the
@@ -19,10 +20,11 @@ from dataclasses import dataclass
 from typing import Final
 
 from cellcustody.ledger.custody.act import Act
+from cellcustody.ledger.custody.manufacturing_acts import WorkBody
 from cellcustody.v1 import modification_pb2 as modification
 from cellcustody.v1 import quality_pb2 as quality
 
-__all__ = ["AREA_PREFIX", "AreaUse", "area_keys", "area_use", "area_uses", "meeting_keys"]
+__all__ = ["AREA_PREFIX", "AreaUse", "area_keys", "area_name", "area_use", "area_uses", "meeting_keys"]
 
 AREA_PREFIX: Final = b"A"
 USE_DAYS_MAX: Final = 366  # Longer than any culture; cells are in an open area for hours.
@@ -32,6 +34,8 @@ _AREA_BYTES: Final = 16  # Of SHA-256: names are of any length, keys are not.
 _BLOCK_DAYS: Final = 32
 _DAY_MICROS: Final = 86_400 * 1_000_000
 _ON_DAY, _IN_BLOCK, _BELOW_BLOCK = b"d", b"b", b"s"
+# Acts during which an area is one patient's alone; while a line is cleared, nobody's cells are in it.
+_IN_AREAS = WorkBody | modification.MaterialPooled | modification.LineCleared | modification.ManufacturingStarted
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -53,26 +57,24 @@ class AreaUse:
         )
 
 
+def area_name(process_area: str) -> str:
+    """Returns the name of an area as it is compared: in one case, without spaces around or beside others."""
+    return " ".join(process_area.split()).casefold()
+
+
 def area_use(act: Act) -> AreaUse | None:
-    """Returns the use that an act makes of a process area, or None if it is no step or names no area."""
-    match act.body:
-        case (
-            modification.SelectionPerformed()
-            | modification.ActivationPerformed()
-            | modification.ModificationPerformed()
-            | modification.ExpansionPerformed()
-            | modification.FormulationPerformed()
-        ) as body:
-            name = " ".join(body.process_area.split()).casefold()
-            site = body.unit.site
-            if not name or len(site) != _SITE_BYTES:
-                return None
-            start = act.occurred_start
-            end = min(max(act.occurred_end or 0, start + 1), start + USE_DAYS_MAX * _DAY_MICROS)
-            area = AREA_PREFIX + site + hashlib.sha256(name.encode()).digest()[:_AREA_BYTES]
-            return AreaUse(act.stream, area, start, end)
-        case _:
-            return None
+    """Returns the use that an act makes of a process area, or None if no cells are open in it or it names no area."""
+    body = act.body
+    if not isinstance(body, _IN_AREAS):
+        return None
+    name = area_name(body.process_area)
+    site = body.unit.site
+    if not name or len(site) != _SITE_BYTES:
+        return None
+    start = act.occurred_start
+    end = min(max(act.occurred_end or 0, start + 1), start + USE_DAYS_MAX * _DAY_MICROS)
+    area = AREA_PREFIX + site + hashlib.sha256(name.encode()).digest()[:_AREA_BYTES]
+    return AreaUse(act.stream, area, start, end)
 
 
 def area_uses(acts: Iterable[Act]) -> tuple[AreaUse, ...]:

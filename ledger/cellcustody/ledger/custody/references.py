@@ -4,9 +4,11 @@ The rules of this module:
 
 * A therapy cites consignments and lots by their streams, and names materials and donation numbers. Each citation is a
   link from the citing stream to a key; links only ever grow.
+* A course that is linked gives a key of its own (`L` + stream), so that either course leads to the other.
 * Keys: a consignment's or a lot's stream id as it is (17 bytes); `C` + material id where a statement creates the
   material; `N` + material id where it names one; `D` + donation number (13 characters) where it claims one; `A` + site,
   area and days where a step had cells open in a process area (`process_areas`).
+* `E` + digest of an asset identifier where a statement uses the equipment, `R` + the same where one registers it.
 * Links are taken from every statement as recorded, whatever its status: two streams that claim one thing are found
   even while one of the claims waits for a predecessor.
 * A history is a consignment's own fold: its acts with their own judgements. A therapy evolves them and never judges
@@ -15,13 +17,19 @@ The rules of this module:
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
 from cellcustody.ledger.custody.act import Act, Judged
+from cellcustody.ledger.custody.harvest_acts import lots_of_harvest
+from cellcustody.ledger.custody.manufacturing_acts import inputs_of, is_work, lots_of
 from cellcustody.ledger.custody.process_areas import AreaUse, area_keys, area_use
+from cellcustody.ledger.custody.uses import equipment_used
+from cellcustody.v1 import facilities_pb2 as facilities
 from cellcustody.v1 import harvest_pb2 as harvest
+from cellcustody.v1 import labels_pb2 as labels
 from cellcustody.v1 import modification_pb2 as modification
 from cellcustody.v1 import quality_pb2 as quality
 from cellcustody.v1 import return_pb2 as returned
@@ -31,15 +39,19 @@ __all__ = [
     "ConsignmentHistory",
     "References",
     "cited_streams",
+    "course_key",
     "creates_key",
     "din_key",
     "din_number",
     "named_materials",
     "names_key",
     "reference_keys",
+    "registers_key",
+    "uses_key",
 ]
 
 _STREAM_BYTES = 17
+_ASSET_BYTES = 20
 _DIN_CHARACTERS = (
     13  # ISBT 128 data structure 001 without flags and check character: what two readings are compared by.
 )
@@ -103,17 +115,35 @@ def din_key(din: str) -> bytes:
     return b"D" + din_number(din).encode()
 
 
+def _asset_key(prefix: bytes, asset: str) -> bytes:
+    # By digest, for an asset identifier may be as long as its owner likes.
+    return prefix + hashlib.sha256(asset.encode()).digest()[:_ASSET_BYTES]
+
+
+def uses_key(asset: str) -> bytes:
+    """Returns the key of a stream that uses the equipment with this asset identifier."""
+    return _asset_key(b"E", asset)
+
+
+def registers_key(asset: str) -> bytes:
+    """Returns the key of a stream that registers equipment under this asset identifier."""
+    return _asset_key(b"R", asset)
+
+
+def course_key(course: bytes) -> bytes:
+    """Returns the key of a stream that links the therapy `course` to itself as another course of its patient."""
+    return b"L" + course
+
+
 def _created(act: Act) -> tuple[bytes, ...]:
     match act.body:
         case (
-            harvest.CollectionCompleted()
-            | modification.SelectionPerformed()
-            | modification.ActivationPerformed()
-            | modification.ModificationPerformed()
-            | modification.ExpansionPerformed()
-            | modification.FormulationPerformed()
-            | modification.MaterialDivided()
+            harvest.CollectionCompleted() | modification.MaterialDivided() | returned.MaterialReconstituted()
         ) as body:
+            return tuple(output.material for output in body.outputs)
+        case modification.MaterialPooled() as body:
+            return (body.output.material,)
+        case body if is_work(body):
             return tuple(output.material for output in body.outputs)
         case _:
             return ()
@@ -137,28 +167,42 @@ def named_materials(act: Act) -> tuple[bytes, ...]:
             | returned.MaterialDestroyed()
             | returned.MaterialConsumed()
             | returned.MaterialArchived()
+            | returned.MaterialReconstituted()
+            | returned.RemainderRetained()
         ) as body:
             return (body.material,)
         case (
             harvest.IdentityChecked()
             | harvest.UnitTransferred()
+            | harvest.ReidentificationPerformed()
+            | harvest.FreshHoldStarted()
+            | harvest.CryopreservationStarted()
             | modification.MaterialAccessioned()
             | modification.BatchReleased()
+            | modification.BatchReleasedConditionally()
+            | modification.OutOfSpecificationRequested()
+            | modification.OutOfSpecificationReleased()
             | returned.ReactionObserved()
+            | returned.ToxicityGraded()
+            | returned.AdverseEventReported()
             | transport.PossessionReported()
             | transport.CustodyEstablished()
         ) as body:
             return tuple(body.materials)
-        case (
-            modification.SelectionPerformed()
-            | modification.ActivationPerformed()
-            | modification.ModificationPerformed()
-            | modification.ExpansionPerformed()
-            | modification.FormulationPerformed()
-        ) as body:
+        case harvest.CryopreservationCompleted() as body:
+            return (*body.materials, *body.failed)
+        case labels.LabelReadBack() as body:
+            return (body.material,)
+        case body if is_work(body):
+            return inputs_of(body)
+        case modification.MaterialPooled() as body:
             return tuple(body.inputs)
+        case modification.DosePlanned() as body:
+            return tuple(bag.material for bag in body.bags)
         case modification.ResultReported() as body:
             return (body.sample,)
+        case returned.BreachDecided() as body:
+            return (body.culture_sample,)
         case (quality.HoldPlaced() | quality.DeviationRaised() | quality.GateOverridden()) as body:
             if body.scope.kind == quality.SCOPE_KIND_MATERIAL:
                 return tuple(body.scope.ids)
@@ -167,24 +211,10 @@ def named_materials(act: Act) -> tuple[bytes, ...]:
             return ()
 
 
-def _lots(act: Act) -> tuple[bytes, ...]:
-    match act.body:
-        case modification.ModificationPerformed() as body:
-            return (*(lot.lot for lot in body.lots), body.vector_lot.lot)
-        case (
-            modification.SelectionPerformed()
-            | modification.ActivationPerformed()
-            | modification.ExpansionPerformed()
-            | modification.FormulationPerformed()
-        ) as body:
-            return tuple(lot.lot for lot in body.lots)
-        case _:
-            return ()
-
-
 def cited_streams(act: Act) -> frozenset[bytes]:
     """Returns the streams of the consignments and lots that a statement of a therapy cites."""
-    cited = {lot for lot in _lots(act) if len(lot) == _STREAM_BYTES}
+    lots = (*lots_of(act.body), *lots_of_harvest(act.body))
+    cited = {lot.lot for _, lot in lots if len(lot.lot) == _STREAM_BYTES}
     match act.body:
         case (harvest.MaterialPacked() | harvest.MaterialReceived()) as body:
             if len(body.consignment) == _STREAM_BYTES:
@@ -195,14 +225,19 @@ def cited_streams(act: Act) -> frozenset[bytes]:
 
 
 def reference_keys(act: Act) -> frozenset[bytes]:
-    """Returns every key that a statement of a therapy links its stream to."""
+    """Returns every key that a statement of a therapy, or of a piece of equipment, links its stream to."""
+    if isinstance(act.body, facilities.EquipmentRegistered):
+        return frozenset((registers_key(act.body.asset),))
     keys = set(cited_streams(act))
+    keys.update(uses_key(asset) for _, asset in equipment_used(act.body))
     created = _created(act)
     keys.update(creates_key(material) for material in created)
     keys.update(names_key(material) for material in named_materials(act) if material and material not in created)
     match act.body:
         case harvest.CollectionStarted() as body if body.din:
             keys.add(din_key(body.din))
+        case harvest.CourseLinked() as body if len(body.course) == _STREAM_BYTES:
+            keys.add(course_key(body.course))
         case modification.MaterialAccessioned() as body if body.batch:
             keys.add(creates_key(body.batch))
         case _:

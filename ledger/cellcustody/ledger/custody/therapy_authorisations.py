@@ -4,16 +4,16 @@ The rules, beside those of `authorisations`, which hold for every stream:
 
 * Enrolment: once, under exactly one chain of identity identifier in its exact form, under a pack of the ledger for
   that product and jurisdiction, with a treating unit and a custodian of record.
-* Release of a batch: every test that the pack requires has passed by its latest result, finally unless the pack lets
-  it be interim; the bags are products of that batch that have not ended; nothing is held; identity is whole.
-* Rejection: of a batch that has not been rejected.
+* Release, conditional release, release outside specification, rejection and termination of a batch: `batch_release`.
+  The plan of a dose: `dose_plans`.
 * Holds: one that a withdrawn consent opened stands until consent is given again; one that a break of identity opened
   stands until identity is restored.
-* Identity is restored on a re-identification from the source record after the last break: matching, sound, joined by a
-  second person. It lifts the holds that came of not knowing whose cells these are, and no other.
+* A patient is taken into a study once, unless the last assessment stands against it.
+* Identity is restored on a ReidentificationPerformed from the source record after the last break: matching, sound,
+  joined by a second person. It lifts the holds that came of not knowing whose cells these are, and no other.
 * An override gives its reason. One in effect lets the gate it names pass here too.
 * Custody is established by the last custodian, the treating site or the custodian of record, for materials named.
-* Closure: every material has ended, every infusion has stopped, no hold stands, nothing is under way.
+* Closure, reopening, passing the record on, and a physician's word on a breached bag: `closing`.
 
 A finding of strength AWAITING makes the refusal retryable; any hard gate or gate makes it final; advisories are shown.
 """
@@ -22,6 +22,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 
+from cellcustody.ledger.custody import batch_release, closing, dose_plans
 from cellcustody.ledger.custody.act import Act, Finding
 from cellcustody.ledger.custody.authorisations import News, check_common, decision_news
 from cellcustody.ledger.custody.consignment_touch import containers_touched
@@ -34,12 +35,9 @@ from cellcustody.ledger.custody.therapy_evolution import BREAKS_IDENTITY
 from cellcustody.ledger.custody.therapy_judging import MICROS_PER_SECOND, co_signers_min, compared_well
 from cellcustody.ledger.custody.therapy_rules import ROWS
 from cellcustody.ledger.custody.therapy_rules_facilities import DISPUTED, check_settled
-from cellcustody.ledger.custody.therapy_rules_return import expires_at
+from cellcustody.ledger.custody.therapy_rules_harvest_before import check_trial_enrolled
+from cellcustody.ledger.custody.therapy_rules_harvest_labels import check_labels_at_closure
 from cellcustody.ledger.custody.therapy_state import (
-    BatchState,
-    BatchStatus,
-    MaterialKind,
-    ResultVerdict,
     TherapyState,
     custody_of,
 )
@@ -133,7 +131,11 @@ def therapy_news(
 
     def concerns(current: TherapyState, one: Act) -> bool:
         if one.is_authorisation and not isinstance(
-            one.body, modification.BatchRejected | quality.StatementCorrected | quality.StatementRetracted
+            one.body,
+            modification.BatchRejected
+            | modification.BatchTerminated
+            | quality.StatementCorrected
+            | quality.StatementRetracted,
         ):
             return False
         if not materials and not batches:
@@ -179,13 +181,17 @@ def judge_authorisation(
     check_common(state, act, pack, news, found)
     match act.body:
         case modification.BatchReleased() as body:
-            _check_released(state, act, body, pack, found)
+            batch_release.check_released(state, act, body, pack, found)
+        case modification.BatchReleasedConditionally() as body:
+            batch_release.check_released_conditionally(state, act, body, pack, found)
+        case modification.OutOfSpecificationReleased() as body:
+            batch_release.check_released_outside(state, act, body, pack, found)
         case modification.BatchRejected() as body:
-            batch = state.batches.get(body.batch)
-            if batch is None:
-                found.add("BATCH_UNKNOWN", act.leaves_of(1))
-            elif batch.status is BatchStatus.REJECTED:
-                found.add("BATCH_DECIDED", act.leaves_of(1))
+            batch_release.check_rejected(state, act, body, found)
+        case modification.BatchTerminated() as body:
+            batch_release.check_terminated(state, act, body, found)
+        case modification.DosePlanned() as body:
+            dose_plans.check_planned(state, act, body, pack, found)
         case quality.HoldLifted() as body:
             _check_lifted(state, act, body, found)
         case quality.IdentityRestored() as body:
@@ -198,9 +204,18 @@ def judge_authorisation(
         case policy.TherapyRepinned() as body:
             check_repinned(state, act, body, None if pack_of is None else pack_of(body.to_policy_digest), found)
         case returned.TherapyClosed():
-            _check_closed(state, found)
+            closing.check_closed(state, pack, found)
+            check_labels_at_closure(state, pack, found)
+        case harvest.TrialEnrolled() as body:
+            check_trial_enrolled(state, act, body, found)
         case facilities.DonationNumberSettled() as body:
             check_settled(state, act, body, found)
+        case returned.TherapyReopened() as body:
+            closing.check_reopened(state, act, body, found)
+        case returned.CustodianOfRecordChanged() as body:
+            closing.check_record_passed(state, act, body, found)
+        case returned.BreachDecided() as body:
+            closing.check_breach_decided(state, act, body, found)
         case quality.StatementCorrected() | quality.StatementRetracted() | quality.DeviationClosed():
             pass
         case _:
@@ -234,61 +249,6 @@ def _check_enrolled(
         found.add("TREATING_UNIT_MISSING", act.leaves_of(6, 8))
 
 
-def _check_released(
-    state: TherapyState, act: Act, body: modification.BatchReleased, pack: PolicyPack, found: Findings
-) -> None:
-    batch = state.batches.get(body.batch)
-    if batch is None:
-        found.add("BATCH_UNKNOWN", act.leaves_of(1))
-        return
-    if batch.status is BatchStatus.REJECTED:
-        found.add("BATCH_DECIDED", act.leaves_of(1))
-    if state.identity_broken:
-        found.add("IDENTITY_BROKEN")
-    if state.holds_on_batch(body.batch):
-        found.add("HOLD_OPEN", act.leaves_of(1))
-    _check_tests(batch, pack, found)
-    if not body.materials:
-        found.add("NO_MATERIAL")
-    leaves = act.leaves_of(2)
-    for index, one in enumerate(body.materials):
-        leaf = leaves[index : index + 1]
-        material = state.materials.get(one)
-        if material is None:
-            found.add("MATERIAL_UNKNOWN", leaf)
-            continue
-        if material.kind != MaterialKind.PRODUCT:
-            found.add("NOT_A_PRODUCT", leaf)
-        if material.batch != body.batch:
-            found.add("NOT_IN_BATCH", leaf)
-        if material.life.has_ended:
-            found.add("AFTER_TERMINAL_ACT", leaf)
-        if state.holds_on(one):
-            found.add("HOLD_OPEN", leaf)
-        expiry = expires_at(material)
-        if expiry is not None and act.occurred_start > expiry:
-            found.add("EXPIRED", leaf)
-    concerned = set(body.materials)
-    for deviation in state.deviations:
-        if deviation.digest in state.deviations_closed:
-            continue
-        if (
-            not (deviation.materials or deviation.batches)
-            or body.batch in deviation.batches
-            or not concerned.isdisjoint(deviation.materials)
-        ):
-            found.add("DEVIATION_RAISED")
-
-
-def _check_tests(batch: BatchState, pack: PolicyPack, found: Findings) -> None:
-    for test in sorted(pack.required_tests):
-        results = batch.results.get(test)
-        if not results or results[-1].verdict is not ResultVerdict.PASS:
-            found.add("TEST_NOT_PASSED")
-        elif results[-1].interim and test not in pack.conditional_tests:
-            found.add("TEST_INTERIM")
-
-
 def _check_lifted(state: TherapyState, act: Act, body: quality.HoldLifted, found: Findings) -> None:
     leaves = act.leaves_of(1)
     for index, one in enumerate(body.holds):
@@ -296,6 +256,8 @@ def _check_lifted(state: TherapyState, act: Act, body: quality.HoldLifted, found
         if hold is None:
             continue
         leaf = leaves[index : index + 1]
+        if not closing.check_breach_lifted(state, hold.code, hold.statement_digest):
+            found.add("BREACH_UNDECIDED", leaf)
         if hold.code in BREAKS_IDENTITY and state.identity_broken:
             found.add("IDENTITY_BROKEN", leaf)
         if hold.code == DISPUTED:
@@ -326,10 +288,12 @@ def _check_restored(
         found.add("PREDECESSOR_MISSING" if digest not in state.placed else "REIDENTIFICATION_MISSING", act.leaves_of(1))
         return
     checked = state.placed[digest]
+    if not isinstance(checked.body, harvest.ReidentificationPerformed):
+        found.add("REIDENTIFICATION_MISSING", act.leaves_of(1))
+        return
     last_break = max((one.at for one in state.identity_breaks), default=check.at)
     if (
-        check.point != harvest.IDENTITY_POINT_REIDENTIFICATION
-        or not check.is_sound
+        not check.is_sound
         or check.at < last_break
         or not compared_well(checked.comparisons, pack.patient_identifiers_min)
     ):
@@ -358,23 +322,3 @@ def _check_established(state: TherapyState, act: Act, body: transport.CustodyEst
         custodian, _ = custody_of(state, one)
         if act.site not in entitled and (custodian is None or act.site != custodian.site):
             found.add("NOT_LAST_CUSTODIAN", leaf)
-
-
-def _check_closed(state: TherapyState, found: Findings) -> None:
-    if state.closed:
-        found.add("ALREADY_CLOSED")
-    if any(not material.life.has_ended for material in state.materials.values()):
-        found.add("MATERIALS_NOT_ENDED")
-    if state.holds or any(
-        consignment.holds_on(journey.container)
-        for material in state.materials.values()
-        for journey in material.journeys
-        if (consignment := state.consignments.get(journey.consignment)) is not None
-    ):
-        found.add("HOLD_OPEN")
-    if any(infusion.stopped_at is None for infusion in state.infusions.values()):
-        found.add("INFUSION_NOT_STOPPED")
-    if any(material.packed is not None for material in state.materials.values()) or any(
-        consignment.open_releases() for consignment in state.consignments.values()
-    ):
-        found.add("HANDOFF_OPEN")

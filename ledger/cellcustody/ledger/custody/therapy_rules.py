@@ -15,12 +15,21 @@ The rules of this module:
 from __future__ import annotations
 
 from cellcustody.ledger.custody import (
+    dispositions,
     repinning,
+    therapy_rules_batches,
+    therapy_rules_division,
     therapy_rules_facilities,
     therapy_rules_harvest,
     therapy_rules_manufacturing,
     therapy_rules_quality,
+    therapy_rules_release,
+    therapy_rules_results,
     therapy_rules_return,
+    therapy_rules_return_after,
+    therapy_rules_return_bedside,
+    therapy_rules_return_ends,
+    therapy_rules_return_infusion,
     therapy_rules_transport,
 )
 from cellcustody.ledger.custody.act import Act, Finding, Judged
@@ -36,6 +45,7 @@ from cellcustody.ledger.custody.therapy_judging import Judging
 from cellcustody.ledger.custody.therapy_rows import TherapyAct
 from cellcustody.ledger.custody.therapy_scans import therapy_scan_findings
 from cellcustody.ledger.custody.therapy_state import TherapyState
+from cellcustody.ledger.custody.time_out_of_cryo import note_handling
 from cellcustody.v1 import harvest_pb2 as harvest
 
 __all__ = ["ROWS", "TherapyRules"]
@@ -45,11 +55,20 @@ ROWS: dict[str, TherapyAct] = {
     for row in (
         *therapy_rules_harvest.ACTS,
         *therapy_rules_transport.ACTS,
+        *therapy_rules_batches.ACTS,
         *therapy_rules_manufacturing.ACTS,
+        *therapy_rules_division.ACTS,
+        *therapy_rules_results.ACTS,
+        *therapy_rules_release.ACTS,
         *therapy_rules_return.ACTS,
+        *therapy_rules_return_bedside.ACTS,
+        *therapy_rules_return_infusion.ACTS,
+        *therapy_rules_return_after.ACTS,
+        *therapy_rules_return_ends.ACTS,
         *therapy_rules_quality.ACTS,
         *therapy_rules_facilities.ACTS,
         *repinning.ACTS,
+        *dispositions.ACTS,
     )
 }
 
@@ -125,6 +144,7 @@ class TherapyRules:
         if state.pins:
             state.pins.note(act.digest, state.policy_digest)
         row.evolve(state, act, judged)
+        note_handling(state, act)
         if judged.findings:
             note_findings(state, act, judged, *row.touches(act))
 

@@ -17,18 +17,22 @@ from google.protobuf.message import Message
 
 from cellcustody.ledger.contract import BodyType
 from cellcustody.ledger.custody.act import Finding
-from cellcustody.ledger.custody.lots import LotState
+from cellcustody.ledger.custody.lots import LotStanding, LotState
+from cellcustody.ledger.custody.manufacturing_acts import WorkBody
 from cellcustody.ledger.custody.policy import DEFAULT_PACK, PolicyPack
 from cellcustody.ledger.custody.sites import SiteState
 from cellcustody.ledger.custody.therapy_state import TherapyState
+from cellcustody.ledger.custody.uses import lots_used
 from cellcustody.ledger.recording.cases import Case, Cases
 from cellcustody.ledger.recording.entry_checks import body_findings, clock_is_ahead, is_late
 from cellcustody.ledger.recording.lots_inside import lot_findings
 from cellcustody.ledger.recording.prepared import Prepared
-from cellcustody.ledger.registry.admission import Admission, competence
+from cellcustody.ledger.recording.qualified_use import qualification_findings
+from cellcustody.ledger.recording.return_entry import certificate_findings
+from cellcustody.ledger.registry.admission import Admission, Asked, competence, emergency_grant
 from cellcustody.ledger.registry.state import RegistryState
 from cellcustody.ledger.statements import StreamKind
-from cellcustody.v1 import common_pb2, harvest_pb2, modification_pb2, transport_pb2
+from cellcustody.v1 import common_pb2, facilities_pb2, harvest_pb2, modification_pb2, transport_pb2
 
 __all__ = ["EntryBench"]
 
@@ -90,12 +94,14 @@ class EntryBench:
                 signed_at=header.signed_at.unix_micros,
                 position=leaf_index,
                 unit=self._unit_acted_for(body, admission.site, header.signer.signer_id, leaf_index),
+                asked=_asked(pack),
             )
         )
         if not pack.may_sign(found.name, header.signer.role):
             result.add(Finding("ROLE_NOT_PERMITTED"))
         result.update(self._policy_findings(header.policy_digest, pack))
         result.update(body_findings(body, numbers))
+        result.update(certificate_findings(body, numbers, self._registry, leaf_index=leaf_index))
         if clock_is_ahead(header, now):
             result.add(Finding("CLOCK_AHEAD"))
         elif not found.is_authorisation and is_late(header, now, pack):
@@ -104,8 +110,17 @@ class EntryBench:
             result.add(Finding("DEPENDS_ON_REFUSED"))
         if self._is_out_of_scope(case, admission.site, body):
             result.add(Finding("OUT_OF_SCOPE"))
+        at = header.occurred_at.start_unix_micros
+        result.update(qualification_findings(self._cases, case.state, body, numbers, at, pack))
+        match body:
+            case facilities_pb2.RecallActionTaken() if not self._is_recalled(body.lot):
+                result.add(Finding("LOT_NOT_RECALLED", _leaves(numbers, {1})))
+            case facilities_pb2.EmergencyUseReviewed():
+                result.update(self._review_findings(prepared, body.grant, numbers, leaf_index))
+            case _:
+                pass
         if StreamKind(prepared.statement.stream[0]) is StreamKind.THERAPY:
-            result.update(self._lot_findings(body, numbers, header.occurred_at.start_unix_micros))
+            result.update(self._lot_findings(body, numbers, at))
             if isinstance(case.state, TherapyState) and not found.is_authorisation:
                 result.update(lot_findings(self._cases, case.state, body, numbers))
             if found.capabilities and modification_body(body) and self._site_is_on_hold(admission.site):
@@ -113,7 +128,14 @@ class EntryBench:
         return tuple(sorted(result))
 
     def co_signer_findings(
-        self, prepared: Prepared, joined: BodyType, admission: Admission, *, leaf_index: int, now: int
+        self,
+        prepared: Prepared,
+        joined: BodyType,
+        pack: PolicyPack,
+        admission: Admission,
+        *,
+        leaf_index: int,
+        now: int,
     ) -> tuple[Finding, ...]:
         """Returns the findings of entry of a co-signature on a body of type `joined`."""
         header = prepared.statement.header
@@ -126,6 +148,7 @@ class EntryBench:
                 role=header.signer.role,
                 signed_at=header.signed_at.unix_micros,
                 position=leaf_index,
+                asked=_asked(pack),
             )
         )
         if clock_is_ahead(header, now):
@@ -165,21 +188,9 @@ class EntryBench:
         return treating is None or site != treating.site
 
     def _lot_findings(self, body: Message, numbers: tuple[int, ...], at: int) -> list[Finding]:
-        lots: list[tuple[int, common_pb2.LotUse]] = []
-        match body:
-            case modification_pb2.ModificationPerformed():
-                lots = [(6, lot) for lot in body.lots]
-                if body.HasField("vector_lot"):
-                    lots.append((20, body.vector_lot))
-            case (
-                modification_pb2.SelectionPerformed()
-                | modification_pb2.ActivationPerformed()
-                | modification_pb2.ExpansionPerformed()
-                | modification_pb2.FormulationPerformed()
-            ):
-                lots = [(6, lot) for lot in body.lots]
-            case _:
-                return []
+        lots = lots_used(body)
+        if not lots:
+            return []
         unknown: set[int] = set()
         unusable: set[int] = set()
         for number, lot in lots:
@@ -192,6 +203,34 @@ class EntryBench:
         if unusable:
             result.append(Finding("LOT_NOT_USABLE", _leaves(numbers, unusable)))
         return result
+
+    def _is_recalled(self, lot: bytes) -> bool:
+        state = self._lot_state(lot)
+        return state is not None and state.standing is LotStanding.RECALLED
+
+    def _review_findings(
+        self, prepared: Prepared, grant: bytes, numbers: tuple[int, ...], leaf_index: int
+    ) -> list[Finding]:
+        """Returns what stands against the review of an emergency credential by this signer, in this site's stream."""
+        granted = self._registry.as_of(leaf_index).emergency_grant(grant)
+        if granted is None or prepared.statement.stream[1:] != granted.site:
+            return [Finding("EMERGENCY_GRANT_UNKNOWN", _leaves(numbers, {1}))]
+        if prepared.statement.header.signer.signer_id in (granted.person, *granted.granted_by):
+            return [Finding("REVIEWER_CONCERNED", _leaves(numbers, {1}))]
+        return []
+
+    def grants_used(self, prepared: Prepared, pack: PolicyPack, *, leaf_index: int) -> tuple[tuple[str, str], ...]:
+        """Returns the emergency credential that a statement was signed under, as a value to show."""
+        header = prepared.statement.header
+        found = emergency_grant(
+            self._registry,
+            signer=header.signer.signer_id,
+            role=header.signer.role,
+            signed_at=header.signed_at.unix_micros,
+            position=leaf_index,
+            seconds_max=pack.emergency_seconds,
+        )
+        return () if found is None else (("grant", found.digest.hex()),)
 
     def _lot_state(self, stream: bytes) -> LotState | None:
         if len(stream) != _STREAM_BYTES or stream[0] != StreamKind.LOT:
@@ -206,17 +245,22 @@ class EntryBench:
         return isinstance(state, SiteState) and state.on_hold
 
 
+def _asked(pack: PolicyPack) -> Asked:
+    """Returns what a pack asks of signers."""
+    return Asked(pack.training_roles, pack.training_valid_until, pack.emergency_seconds)
+
+
 def modification_body(body: Message) -> bool:
     """Tells whether a body is a piece of work that a hold on the site stops."""
     return isinstance(
         body,
         modification_pb2.MaterialAccessioned
-        | modification_pb2.SelectionPerformed
-        | modification_pb2.ActivationPerformed
-        | modification_pb2.ModificationPerformed
-        | modification_pb2.ExpansionPerformed
-        | modification_pb2.FormulationPerformed
-        | modification_pb2.BatchReleased,
+        | modification_pb2.ManufacturingStarted
+        | WorkBody
+        | modification_pb2.MaterialPooled
+        | modification_pb2.BatchReleased
+        | modification_pb2.BatchReleasedConditionally
+        | modification_pb2.OutOfSpecificationReleased,
     )
 
 

@@ -20,6 +20,7 @@ from google.protobuf.message import Message
 from cellcustody.ledger.custody.act import Finding
 from cellcustody.ledger.custody.consignment_state import ConsignmentState
 from cellcustody.ledger.custody.lots import LotStanding, LotState
+from cellcustody.ledger.custody.manufacturing_acts import inputs_of, is_work
 from cellcustody.ledger.custody.therapy_state import TherapyState
 from cellcustody.ledger.recording.cases import Cases
 from cellcustody.ledger.statements import StreamKind
@@ -48,15 +49,15 @@ def lot_findings(
 def _used(cases: Cases, state: TherapyState, body: Message | None) -> tuple[int, Sequence[bytes]]:
     """Returns the materials that the act is to use, and the field that names them."""
     match body:
+        case body if is_work(body):
+            return 2, inputs_of(body)
+        case modification_pb2.MaterialPooled():
+            return 1, tuple(body.inputs)
         case (
-            modification_pb2.SelectionPerformed()
-            | modification_pb2.ActivationPerformed()
-            | modification_pb2.ModificationPerformed()
-            | modification_pb2.ExpansionPerformed()
-            | modification_pb2.FormulationPerformed()
+            modification_pb2.BatchReleased()
+            | modification_pb2.BatchReleasedConditionally()
+            | modification_pb2.OutOfSpecificationReleased()
         ):
-            return 2, tuple(body.inputs)
-        case modification_pb2.BatchReleased():
             return 2, tuple(body.materials)
         case return_pb2.MaterialIssued() | return_pb2.MaterialThawed() | return_pb2.InfusionStarted():
             return 1, (body.material,)
