@@ -13,7 +13,9 @@ from cellcustody.v1 import transport_pb2 as transport
 if TYPE_CHECKING:
     from tests.unit.custody_consignment.conftest import ConsignmentStory
 
-MICROS = 1_800_000_000_000_000 + 10_000 * 60_000_000
+START = 1_800_000_000_000_000
+MINUTE = 60_000_000
+MICROS = START + 10_000 * MINUTE
 
 
 def celsius(tenths: int) -> common.Quantity:
@@ -35,6 +37,10 @@ def summary(**changed: object) -> common.LoggerSummary:
         temperature_max=celsius(62),
         readings=300,
         condition=common.CONDITION_IN_RANGE,
+        file=common.Document(sha256=b"\x01" * 32, kind="logger-file"),
+        interval_seconds=300,
+        first_reading_unix_micros=START,
+        last_reading_unix_micros=START + 4 * MINUTE,
     )
     for name, value in changed.items():
         good.ClearField(name)  # type: ignore[arg-type]  # The names are those of the message's fields.

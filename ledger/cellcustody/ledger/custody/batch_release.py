@@ -20,6 +20,7 @@ from collections.abc import Callable
 from cellcustody.ledger.custody.act import Act
 from cellcustody.ledger.custody.batch_state import BatchState, BatchStatus, ResultRecord, ResultVerdict, Support
 from cellcustody.ledger.custody.findings import Findings
+from cellcustody.ledger.custody.leg_conditions import use_findings
 from cellcustody.ledger.custody.holds import Hold
 from cellcustody.ledger.custody.policy import PolicyPack
 from cellcustody.ledger.custody.therapy_rules_release import SPECIFICATION_CODES
@@ -197,6 +198,9 @@ def _check_bags(
             found.add("AFTER_TERMINAL_ACT", leaf)
         if any(stands(hold) for hold in state.holds_on(one)):
             found.add("HOLD_OPEN", leaf)
+        else:
+            for code in use_findings(state, pack, one):
+                found.add(code, leaf)
         expiry = expires_at(material)
         if expiry is not None and act.occurred_start > expiry:
             found.add("EXPIRED", leaf)

@@ -5,6 +5,8 @@ The rules, beside those of `authorisations`:
 * Custody is established by a person of the last custodian's site or of the site that opened the consignment (which
   keeps its record), joined by a second person; it names containers that the consignment has and the unit that
   answers from now on.
+* A hold for an excursion or an unknown condition is not lifted here: what lay in the container may belong to several
+  therapies, and each disposes of its own with the study that supports it.
 * News counts where it touches a container that the authorisation touches; what touches the whole consignment always.
 
 An authorisation with a finding that is a gate is refused. One in effect is never judged again.
@@ -25,6 +27,9 @@ from cellcustody.v1 import quality_pb2 as quality
 from cellcustody.v1 import transport_pb2 as transport
 
 __all__ = ["consignment_news", "judge_authorisation"]
+
+# Each therapy's quality decides about its own materials, with the study for them; the container itself needs none.
+_DISPOSED_BY_THERAPIES = frozenset({"EXCURSION", "CONDITION_UNKNOWN"})
 
 
 def consignment_news(
@@ -55,6 +60,8 @@ def judge_authorisation(
     if not state.opened:
         return (Finding("CONSIGNMENT_UNKNOWN"),)
     check_common(state, act, pack, news, found)
+    if isinstance(act.body, quality.HoldLifted):
+        _check_lifted(state, act, act.body, found)
     match act.body:
         case transport.CustodyEstablished() as body:
             _check_established(state, act, body, found)
@@ -63,11 +70,20 @@ def judge_authorisation(
             | quality.StatementCorrected()
             | quality.StatementRetracted()
             | quality.GateOverridden()
+            | quality.DeviationClosed()
         ):
             pass
         case _:
             found.add("BODY_NOT_OF_CONSIGNMENT")
     return found.result()
+
+
+def _check_lifted(state: ConsignmentState, act: Act, body: quality.HoldLifted, found: Findings) -> None:
+    leaves = act.leaves_of(1)
+    for index, one in enumerate(body.holds):
+        hold = state.holds.get(one)
+        if hold is not None and hold.code in _DISPOSED_BY_THERAPIES:
+            found.add("DISPOSITION_NEEDED", leaves[index : index + 1])
 
 
 def _check_established(state: ConsignmentState, act: Act, body: transport.CustodyEstablished, found: Findings) -> None:

@@ -25,16 +25,18 @@ from collections.abc import Iterable
 
 from cellcustody.ledger.custody.act import Act, Judged, Status, UnitRef
 from cellcustody.ledger.custody.authorisations import evolve_common
-from cellcustody.ledger.custody.consignment_readings import condition_shown, loggers_of
+from cellcustody.ledger.custody.consignment_readings import condition_over_leg, loggers_of
 from cellcustody.ledger.custody.consignment_state import (
     ConsignmentState,
     ContainerState,
+    LoggerReading,
     LoggerState,
     Release,
     ReleaseStatus,
     unit_ref,
 )
 from cellcustody.ledger.custody.consignment_touch import containers_found
+from cellcustody.ledger.custody.consignment_transit import evolve_transit
 from cellcustody.ledger.custody.findings import codes_of, is_blocking, leaves_in
 from cellcustody.ledger.custody.holds import Hold, ScopeOfHold, hold_id
 from cellcustody.v1 import common_pb2 as common
@@ -100,7 +102,7 @@ def evolve_consignment(state: ConsignmentState, act: Act, judged: Judged) -> Non
             for container in _named(state, (body.container,)):
                 container.condition = common.CONDITION_OUT_OF_RANGE
         case transport.ReceiptInspected() as body:
-            _inspected(state, body)
+            _inspected(state, act, body)
         case transport.ConsignmentClosed():
             if state.closed_by is None:
                 state.closed_by = act.digest
@@ -108,7 +110,8 @@ def evolve_consignment(state: ConsignmentState, act: Act, judged: Judged) -> Non
         case quality.HoldPlaced() as body:
             _hold(state, act, _HOLD_PLACED, frozenset(body.scope.containers))
         case _:
-            evolve_common(state, act)
+            if not evolve_transit(state, act):
+                evolve_common(state, act, judged)
     if judged.status is Status.NONCONFORMING:
         for finding in judged.findings:
             if is_blocking(finding.code):
@@ -141,6 +144,7 @@ def _opened(state: ConsignmentState, act: Act, body: transport.ConsignmentOpened
     state.destination = unit_ref(body.destination) if body.HasField("destination") else None
     state.carrier = body.carrier
     state.consignment_number = body.consignment_number
+    state.documents = frozenset(one.sha256 for one in body.documents)
     first = None if "SIGNED_FOR_ANOTHER_SITE" in codes else state.unit
     for one in body.containers:
         state.containers.setdefault(
@@ -153,6 +157,8 @@ def _opened(state: ConsignmentState, act: Act, body: transport.ConsignmentOpened
                 asset=one.asset,
                 qualified_until=one.qualified_until_unix_micros,
                 declared_logger=one.logger,
+                coi=one.coi,
+                coolant_until=one.coolant_until_unix_micros,
                 custodian_since=act.occurred_start,
                 possessor_since=act.occurred_start,
             ),
@@ -273,6 +279,7 @@ def _logger(body: transport.LoggerStarted) -> LoggerState:
         body.interval_seconds,
         body.band_min if body.HasField("band_min") else None,
         body.band_max if body.HasField("band_max") else None,
+        body.grace_seconds,
     )
 
 
@@ -283,16 +290,20 @@ def _read_seals(state: ConsignmentState, readings: Iterable[common.SealReading])
             container.has_broken_seal = True
 
 
-def _inspected(state: ConsignmentState, body: transport.ReceiptInspected) -> None:
+def _inspected(state: ConsignmentState, act: Act, body: transport.ReceiptInspected) -> None:
     _read_seals(state, body.seals)
     summaries = {one.logger: one for one in body.loggers}
     for container in _named(state, body.containers):
-        shown = [
-            condition_shown(summaries[logger], container.loggers.get(logger))
-            if logger in summaries
-            else common.CONDITION_UNKNOWN
-            for logger in loggers_of(container)
-        ]
+        shown = []
+        container.inspected_by = act.digest
+        for logger in sorted(loggers_of(container)):
+            summary = summaries.get(logger)
+            if summary is None:
+                shown.append(common.CONDITION_UNKNOWN)
+                continue
+            condition = condition_over_leg(act, container, summary)
+            container.readings[logger] = LoggerReading(act.digest, act.occurred_start, summary, condition)
+            shown.append(condition)
         if common.CONDITION_OUT_OF_RANGE in shown or container.condition == common.CONDITION_OUT_OF_RANGE:
             container.condition = common.CONDITION_OUT_OF_RANGE
         elif not shown or common.CONDITION_UNKNOWN in shown:

@@ -11,6 +11,7 @@ The rules, in the order they are checked:
   names answers it, line by line: accepted, refused, not present, extra. Each released container has one line.
 * A receiver without a key is attested for; custody that came so is passed on only after a second person has joined.
 * Only the releaser withdraws a release or renames its receiver, and only before an answer.
+* An attestation names the receiver by digest, and by a badge, a waybill or the seals that were read.
 * Whoever has a container may say so. Where that disagrees with the custodian it is shown, never refused.
 * Unknown is never in range: a container without a logger, a logger without a summary of the whole leg, one with gaps or
   with nothing but a minimum and a maximum leaves the condition unknown.
@@ -21,19 +22,25 @@ This module reads no clock, no network and no database: everything it needs is p
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 from cellcustody.ledger.custody.act import Act, Finding, Judged, UnitRef
+from cellcustody.ledger.custody.common_acts import check_common_fact, named_by_common
+from cellcustody.ledger.custody.consignment_checks import by_custodian, known, signed_for
 from cellcustody.ledger.custody.consignment_evolution import evolve_consignment
 from cellcustody.ledger.custody.consignment_readings import check_loggers, check_seals
 from cellcustody.ledger.custody.consignment_state import (
     ConsignmentState,
-    ContainerState,
     Release,
     ReleaseStatus,
     unit_ref,
 )
 from cellcustody.ledger.custody.consignment_touch import containers_touched
+from cellcustody.ledger.custody.consignment_transit import (
+    check_coolant_on_receipt,
+    check_documents,
+    check_numbers,
+    check_transit,
+    consignment_scan_findings,
+)
 from cellcustody.ledger.custody.findings import Findings
 from cellcustody.ledger.custody.overrides import let_pass
 from cellcustody.ledger.custody.policy import DEFAULT_PACK, PolicyPack
@@ -44,6 +51,7 @@ from cellcustody.v1 import transport_pb2 as transport
 __all__ = ["ConsignmentRules", "is_receiver"]
 
 MICROS_PER_SECOND = 1_000_000
+_DIGEST_BYTES = 32
 
 
 def is_receiver(named: UnitRef, answering: UnitRef) -> bool:
@@ -77,7 +85,7 @@ class ConsignmentRules:
             | transport.ReceiverRenamed,
         ):
             return frozenset((body.release,))
-        return frozenset()
+        return named_by_common(act)
 
     def check(self, state: ConsignmentState, act: Act) -> tuple[Finding, ...]:
         """Returns what the rules find in a fact, in order of code."""
@@ -89,6 +97,8 @@ class ConsignmentRules:
             return (Finding("CONSIGNMENT_UNKNOWN"),)
         found = Findings()
         _check_body(state, act, self._pack, found)
+        for one in consignment_scan_findings(state, act):
+            found.add(one.code, one.leaves)
         result = found.result()
         if not state.overrides or not result:
             return result
@@ -103,10 +113,12 @@ class ConsignmentRules:
 def _check_body(state: ConsignmentState, act: Act, pack: PolicyPack, found: Findings) -> None:
     body = act.body
     if isinstance(body, quality.DeviationRaised | quality.HoldPlaced):
-        _known(state, body.scope.containers, act.leaves_of(2) * len(body.scope.containers), found)
+        known(state, body.scope.containers, act.leaves_of(2) * len(body.scope.containers), found)
         return
     if isinstance(body, transport.PossessionReported):
         _check_possession(state, act, body, found)
+        return
+    if check_common_fact(state, act, pack, found):
         return
     if state.closed_by is not None:
         found.add("AFTER_CLOSURE")
@@ -122,63 +134,32 @@ def _check_body(state: ConsignmentState, act: Act, pack: PolicyPack, found: Find
         case transport.ReceiverRenamed():
             _open_release_of_signer(state, act, body.release, found)
         case transport.LoggerStarted():
-            _by_custodian(state, act, (body.container,), act.leaves_of(1), "NOT_BY_CUSTODIAN", found)
+            by_custodian(state, act, (body.container,), act.leaves_of(1), "NOT_BY_CUSTODIAN", found)
             if body.calibrated_until_unix_micros < act.occurred_start:
                 found.add("LOGGER_CALIBRATION_LAPSED", act.leaves_of(2, 3))
         case transport.SealApplied():
             _check_sealed(state, act, body, found)
         case transport.TransitCheckpointPassed():
-            _by_custodian(state, act, body.containers, act.leaves_of(2), "NOT_BY_CUSTODIAN", found)
+            by_custodian(state, act, body.containers, act.leaves_of(2), "NOT_BY_CUSTODIAN", found)
             check_seals(state, act, body.seals, 3, (), found)
         case transport.DelayReported():
             pass
         case transport.ExcursionAlarmed():
-            _known(state, (body.container,), act.leaves_of(1), found)
+            known(state, (body.container,), act.leaves_of(1), found)
             found.add("EXCURSION_ALARMED", act.leaves_of(1, 2, 3))
         case transport.ReceiptInspected():
             _check_inspected(state, act, body, found)
         case transport.ConsignmentClosed():
-            _signed_for(act, body.unit, 1, found)
+            signed_for(act, body.unit, 1, found)
             if any(one.status is ReleaseStatus.OPEN for one in state.releases.values()):
                 found.add("RELEASE_OPEN_AT_CLOSURE")
+        case _ if check_transit(state, act, found):
+            pass
         case _:
             found.add("BODY_NOT_OF_CONSIGNMENT")
 
 
 # What several acts have in common ---------------------------------------------------------------------------------
-
-
-def _signed_for(act: Act, unit: common.Unit, field: int, found: Findings) -> None:
-    if act.site != unit.site:
-        found.add("SIGNED_FOR_ANOTHER_SITE", act.leaves_of(field))
-
-
-def _known(
-    state: ConsignmentState, containers: Iterable[str], leaves: tuple[int, ...], found: Findings
-) -> list[tuple[ContainerState, tuple[int, ...]]]:
-    """Returns the containers that the consignment has, each with its leaf; finds those that it has not."""
-    known = []
-    for index, label in enumerate(containers):
-        leaf = leaves[index : index + 1]
-        container = state.containers.get(label)
-        if container is None:
-            found.add("UNKNOWN_CONTAINER", leaf)
-        else:
-            known.append((container, leaf))
-    return known
-
-
-def _by_custodian(
-    state: ConsignmentState,
-    act: Act,
-    containers: Iterable[str],
-    leaves: tuple[int, ...],
-    code: str,
-    found: Findings,
-) -> None:
-    for container, leaf in _known(state, containers, leaves, found):
-        if container.custodian is None or container.custodian.site != act.site:
-            found.add(code, leaf)
 
 
 def _open_release(state: ConsignmentState, act: Act, digest: bytes, found: Findings) -> Release | None:
@@ -210,17 +191,18 @@ def _open_release_of_signer(state: ConsignmentState, act: Act, digest: bytes, fo
 def _check_opened(state: ConsignmentState, act: Act, body: transport.ConsignmentOpened, found: Findings) -> None:
     if state.opened_by is not None:
         found.add("ALREADY_OPENED")
-    _signed_for(act, body.unit, 1, found)
+    signed_for(act, body.unit, 1, found)
     labels = [one.container for one in body.containers]
     if not labels or "" in labels or len(set(labels)) != len(labels):
         found.add("CONTAINERS_NOT_DISTINCT", act.leaves_of(3))
+    check_numbers(act, body, found)
 
 
 def _check_released(state: ConsignmentState, act: Act, body: transport.CustodyReleased, found: Findings) -> None:
     releaser = unit_ref(body.releaser)
     if act.site != releaser.site:
         found.add("NOT_CUSTODIAN", act.leaves_of(1))
-    for container, leaf in _known(state, body.containers, act.leaves_of(3), found):
+    for container, leaf in known(state, body.containers, act.leaves_of(3), found):
         if container.custodian is None or not is_receiver(container.custodian, releaser):
             found.add("NOT_CUSTODIAN", leaf)
         elif container.release is not None:
@@ -244,10 +226,11 @@ def _check_accepted(
     release = _open_release(state, act, body.release, found)
     if body.HasField("attestation"):
         found.add("UNSIGNED_BY_RECEIVER", act.leaves_of(6))
+        _check_attestation(act, body, found)
         if act.site != body.receiver.site and release is not None and act.site != release.releaser.site:
             found.add("SIGNED_FOR_ANOTHER_SITE", act.leaves_of(2))  # Only the two at the handoff can attest to it.
     else:
-        _signed_for(act, body.receiver, 2, found)
+        signed_for(act, body.receiver, 2, found)
     lines = act.leaves_of(3)
     answered: set[str] = set()
     accepted: list[str] = []
@@ -279,35 +262,44 @@ def _check_accepted(
         found.add("ACCEPTED_LATE", act.leaves_of(1))
 
 
+def _check_attestation(act: Act, body: transport.CustodyAccepted, found: Findings) -> None:
+    """Finds an attestation by which nobody could find the receiver again."""
+    attested = body.attestation
+    if len(attested.name_sha256) != _DIGEST_BYTES or not (attested.badge or attested.waybill or body.seals):
+        found.add("ATTESTATION_EMPTY", act.leaves_of(6))
+
+
 def _check_refused(state: ConsignmentState, act: Act, body: transport.CustodyRefused, found: Findings) -> None:
     release = _open_release(state, act, body.release, found)
-    _signed_for(act, body.receiver, 2, found)
+    signed_for(act, body.receiver, 2, found)
     if release is not None and not is_receiver(release.receiver, unit_ref(body.receiver)):
         found.add("WRONG_RECEIVER", act.leaves_of(2))
 
 
 def _check_possession(state: ConsignmentState, act: Act, body: transport.PossessionReported, found: Findings) -> None:
-    _signed_for(act, body.possessor, 1, found)
+    signed_for(act, body.possessor, 1, found)
     if body.materials:
         found.add("BODY_NOT_OF_CONSIGNMENT", act.leaves_of(3))  # Materials are named in a therapy's stream only.
-    for container, leaf in _known(state, body.containers, act.leaves_of(2), found):
+    for container, leaf in known(state, body.containers, act.leaves_of(2), found):
         if container.custodian is None or container.custodian.site != body.possessor.site:
             found.add("POSSESSION_DISPUTED", leaf)
 
 
 def _check_sealed(state: ConsignmentState, act: Act, body: transport.SealApplied, found: Findings) -> None:
-    _by_custodian(state, act, (body.container,), act.leaves_of(1), "SEALED_BY_OTHERS", found)
+    by_custodian(state, act, (body.container,), act.leaves_of(1), "SEALED_BY_OTHERS", found)
     for other in state.containers.values():
         if other.container != body.container and body.seal in other.seals:
             found.add("SEAL_REUSED", act.leaves_of(2))
 
 
 def _check_inspected(state: ConsignmentState, act: Act, body: transport.ReceiptInspected, found: Findings) -> None:
-    _signed_for(act, body.unit, 1, found)
-    _by_custodian(state, act, body.containers, act.leaves_of(2), "NOT_BY_CUSTODIAN", found)
+    signed_for(act, body.unit, 1, found)
+    by_custodian(state, act, body.containers, act.leaves_of(2), "NOT_BY_CUSTODIAN", found)
     check_seals(state, act, body.seals, 3, (), found)
-    known = _known(state, body.containers, act.leaves_of(2), found)
-    for container, leaf in known:
+    check_documents(state, act, body, found)
+    inspected = known(state, body.containers, act.leaves_of(2), found)
+    for container, leaf in inspected:
+        check_coolant_on_receipt(act, container, leaf, found)
         if not container.qualified_until:
             found.add("SHIPPER_QUALIFICATION_UNKNOWN", leaf)
         elif container.qualified_until < act.occurred_start:
@@ -315,4 +307,4 @@ def _check_inspected(state: ConsignmentState, act: Act, body: transport.ReceiptI
         for logger in container.loggers.values():
             if logger.calibrated_until < act.occurred_start:
                 found.add("LOGGER_CALIBRATION_LAPSED", leaf)
-    check_loggers(act, body, known, found)
+    check_loggers(act, body, inspected, found)

@@ -16,11 +16,13 @@ from enum import StrEnum
 from cellcustody.ledger.custody.act import UnitRef
 from cellcustody.ledger.custody.fold import FoldState
 from cellcustody.ledger.custody.holds import Hold, ScopeOfHold
-from cellcustody.v1.common_pb2 import Condition, LineOutcome, Quantity, Unit
+from cellcustody.v1.common_pb2 import Condition, LineOutcome, LoggerSummary, Quantity, Unit
 
 __all__ = [
     "ConsignmentState",
     "ContainerState",
+    "CustomsStay",
+    "LoggerReading",
     "LoggerState",
     "Release",
     "ReleaseStatus",
@@ -68,6 +70,28 @@ class LoggerState:
     interval_seconds: int
     band_min: Quantity | None = None
     band_max: Quantity | None = None
+    grace_seconds: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class LoggerReading:
+    """What an inspection said of one logger, and what the ledger makes of it."""
+
+    inspection: bytes
+    at: int
+    summary: LoggerSummary
+    shown: Condition.ValueType
+
+
+@dataclass(slots=True)
+class CustomsStay:
+    """Containers that an authority keeps or kept; `cleared_by` is empty while it does."""
+
+    held_by: bytes
+    containers: frozenset[str]
+    since: int
+    cleared_by: bytes = b""
+    cleared_at: int | None = None
 
 
 @dataclass(slots=True)
@@ -93,6 +117,13 @@ class ContainerState:
     # The attested acceptance by which it came to its custodian, until a second person has joined that.
     attested_by: bytes | None = None
     place: str = ""
+    coi: str = ""  # As printed on its outside.
+    coolant_until: int = 0
+    is_lost: bool = False
+    # When it first left the unit that ships; its leg begins there.
+    departed_at: int | None = None
+    readings: dict[str, LoggerReading] = field(default_factory=dict)
+    inspected_by: bytes = b""
 
     @property
     def is_disputed(self) -> bool:
@@ -101,6 +132,8 @@ class ContainerState:
 
     def give_custody(self, unit: UnitRef, since: int) -> None:
         """Lets the unit answer for the container and have it."""
+        if self.departed_at is None and self.custodian not in (None, unit):
+            self.departed_at = since
         self.custodian = unit
         self.custodian_since = since
         self.give_possession(unit, since)
@@ -109,6 +142,8 @@ class ContainerState:
         """Notes who has the container, or that nobody says so."""
         self.possessor = unit
         self.possessor_since = since
+        if unit is not None:
+            self.is_lost = False
 
 
 @dataclass(slots=True)
@@ -126,6 +161,8 @@ class ConsignmentState(FoldState):
     closed_by: bytes | None = None
     closed_at: int | None = None
     last_place: str = ""
+    customs: dict[bytes, CustomsStay] = field(default_factory=dict)
+    documents: frozenset[bytes] = frozenset()
 
     @classmethod
     def within(cls, stream: bytes, state: FoldState) -> ConsignmentState:

@@ -31,14 +31,25 @@ def containers_touched(state: ConsignmentState, act: Act) -> frozenset[str]:
         case transport.CustodyRefused() | transport.ReleaseWithdrawn() | transport.ReceiverRenamed():
             release = state.release_of(body.release)
             return frozenset(() if release is None else release.containers)
-        case transport.LoggerStarted() | transport.SealApplied() | transport.ExcursionAlarmed():
+        case (
+            transport.LoggerStarted()
+            | transport.SealApplied()
+            | transport.ExcursionAlarmed()
+            | transport.CoolantReplenished()
+            | transport.ShockRecorded()
+        ):
             return frozenset((body.container,))
+        case transport.CustomsCleared():
+            stay = state.customs.get(state.current(body.held))
+            return frozenset() if stay is None else stay.containers
         case (
             transport.CustodyReleased()
             | transport.PossessionReported()
             | transport.CustodyEstablished()
             | transport.TransitCheckpointPassed()
             | transport.ReceiptInspected()
+            | transport.CustomsHeld()
+            | transport.ContainersLost()
         ):
             return frozenset(body.containers)
         case quality.DeviationRaised() | quality.HoldPlaced() | quality.GateOverridden():

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from cellcustody.ledger.custody.act import Finding
 from cellcustody.ledger.custody.findings import Findings
+from cellcustody.ledger.custody.leg_conditions import use_findings
 from cellcustody.ledger.custody.policy import PolicyPack
 from cellcustody.ledger.custody.therapy_judging import MICROS_PER_SECOND
 from cellcustody.ledger.custody.therapy_rules_return import expires_at
@@ -49,6 +50,9 @@ def reasons(state: TherapyState, material: bytes, now_micros: int, pack: PolicyP
         found.add("NOT_RELEASED")
     if state.holds_on(material):
         found.add("HOLD_OPEN")
+    else:
+        for code in use_findings(state, pack, material):
+            found.add(code)
     expiry = expires_at(bag)
     if expiry is not None and now_micros > expiry:
         found.add("EXPIRED")

@@ -167,6 +167,7 @@ def named_materials(act: Act) -> tuple[bytes, ...]:
             | returned.MaterialDestroyed()
             | returned.MaterialConsumed()
             | returned.MaterialArchived()
+            | transport.MaterialReturned()
             | returned.MaterialReconstituted()
             | returned.RemainderRetained()
         ) as body:
@@ -187,6 +188,7 @@ def named_materials(act: Act) -> tuple[bytes, ...]:
             | returned.AdverseEventReported()
             | transport.PossessionReported()
             | transport.CustodyEstablished()
+            | transport.ConditionDisposed()
         ) as body:
             return tuple(body.materials)
         case harvest.CryopreservationCompleted() as body:

@@ -26,6 +26,7 @@ from cellcustody.ledger.custody import batch_release, closing, dose_plans
 from cellcustody.ledger.custody.act import Act, Finding
 from cellcustody.ledger.custody.authorisations import News, check_common, decision_news
 from cellcustody.ledger.custody.consignment_touch import containers_touched
+from cellcustody.ledger.custody.dispositions import check_disposed, needs_disposition
 from cellcustody.ledger.custody.findings import Findings
 from cellcustody.ledger.custody.fold import Fold
 from cellcustody.ledger.custody.overrides import let_pass
@@ -201,6 +202,8 @@ def judge_authorisation(
                 found.add("REASON_MISSING", act.leaves_of(51))
         case transport.CustodyEstablished() as body:
             _check_established(state, act, body, found)
+        case transport.ConditionDisposed() as body:
+            check_disposed(state, act, body, pack, found)
         case policy.TherapyRepinned() as body:
             check_repinned(state, act, body, None if pack_of is None else pack_of(body.to_policy_digest), found)
         case returned.TherapyClosed():
@@ -256,6 +259,8 @@ def _check_lifted(state: TherapyState, act: Act, body: quality.HoldLifted, found
         if hold is None:
             continue
         leaf = leaves[index : index + 1]
+        if needs_disposition(state, hold):
+            found.add("DISPOSITION_NEEDED", leaf)
         if not closing.check_breach_lifted(state, hold.code, hold.statement_digest):
             found.add("BREACH_UNDECIDED", leaf)
         if hold.code in BREAKS_IDENTITY and state.identity_broken:

@@ -21,6 +21,7 @@ from google.protobuf import descriptor_pool
 
 from cellcustody.ledger.custody.act import Act, Comparison, Finding, Outcome, UnitRef
 from cellcustody.ledger.custody.findings import Strength, rule_of
+from cellcustody.ledger.custody.leg_conditions import use_findings
 from cellcustody.ledger.custody.policy import PolicyPack
 from cellcustody.ledger.custody.references import References, creates_key, din_number
 from cellcustody.ledger.custody.therapy_state import (
@@ -221,9 +222,12 @@ class Judging:
     # What stands in the way.
 
     def not_held(self, material: MaterialState, field: int) -> None:
-        """Finds if a hold stands on the material or on anything it was made of."""
+        """Finds if a hold stands on the material or on anything it was made of, or its ways are not in order."""
         if self.state.holds_on(material.material):
             self.find("HOLD_OPEN", field)
+        else:
+            for code in use_findings(self.state, self.pack, material.material):
+                self.find(code, field)
 
     def consented(self, scope: int) -> None:
         """Finds unless the patient's consent to `scope` was in force when the act happened."""

@@ -7,7 +7,10 @@ The rules:
 * A product on hold or not released is not packed towards the place of infusion.
 * A material is received out of the container it was packed in, by the unit that answers for that container; bag and
   label are read, and the bag is whole.
-* An identifier on the bag that is not the therapy's breaks the chain of identity.
+* An identifier on the bag, or on the outside of the container it is packed into, that is not the therapy's breaks the
+  chain of identity.
+* What arrives after its expiry is held. So is what travelled out of its pack's band, or in a condition that nobody
+  knows, as soon as the loggers were read; where they are read later, when it is used (`leg_conditions`).
 
 What nonconforming facts do: the material lies in the container, wrong or not, and is taken out of it. Whoever takes it
 out without answering for the container has it; the container's custodian goes on answering for it. Whoever says to
@@ -17,8 +20,10 @@ have a material has it; custody does not follow, and what is said for another si
 from __future__ import annotations
 
 from cellcustody.ledger.custody.act import Act, Judged, UnitRef
+from cellcustody.ledger.custody.consignment_readings import loggers_of
 from cellcustody.ledger.custody.consignment_state import ConsignmentState, ContainerState
 from cellcustody.ledger.custody.genealogy import donation_numbers
+from cellcustody.ledger.custody.leg_conditions import code_of, way_condition
 from cellcustody.ledger.custody.references import din_number
 from cellcustody.ledger.custody.therapy_evolution import has_code, move_custody, take_out
 from cellcustody.ledger.custody.therapy_judging import Judging, answers_for, same_coi, same_din, unit_of
@@ -84,6 +89,8 @@ def _check_packed(judging: Judging, body: harvest.MaterialPacked) -> None:
             judging.find("CONTAINER_NOT_HELD", 3, 4)
         if container.seals:
             judging.find("CONTAINER_SEALED", 3)
+        if container.coi and not same_coi(container.coi, judging.state.coi):
+            judging.find("IDENTITY_MISMATCH", 3)
     if not body.coi_read:
         judging.find("BAG_UNREADABLE")
     elif not same_coi(body.coi_read, judging.state.coi):
@@ -139,6 +146,21 @@ def _check_received(judging: Judging, body: harvest.MaterialReceived) -> None:
     check_bag_read(judging, material, body.coi_read, body.din_read, coi_field=6, din_field=5)
     if not body.intact:
         judging.find("BAG_BREACHED")
+    _check_arrived(judging, material, here)
+
+
+def _check_arrived(judging: Judging, material: MaterialState, way: Packed) -> None:
+    """Finds what arrived expired, or of which the loggers that were read say more than its pack lets pass."""
+    label = material.label
+    if label is not None and label.expires_at is not None and judging.act.occurred_start > label.expires_at:
+        judging.find("EXPIRED_ON_RECEIPT", 1)
+    consignment = judging.state.consignments.get(way.consignment)
+    container = None if consignment is None else consignment.containers.get(way.container)
+    if container is None or not (container.inspected_by or not loggers_of(container)):
+        return  # Its loggers are still to be read: it is asked again when the material is used.
+    code = code_of(way_condition(judging.state, judging.pack, material, way))
+    if code is not None:
+        judging.find(code, 2, 3)
 
 
 def _evolve_received(state: TherapyState, act: Act, body: harvest.MaterialReceived, judged: Judged) -> None:

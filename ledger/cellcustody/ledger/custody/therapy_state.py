@@ -37,6 +37,7 @@ from cellcustody.ledger.custody.holds import Hold, ScopeOfHold
 from cellcustody.ledger.custody.pins import Pins
 from cellcustody.ledger.custody.quantities import EXPONENT_MAX
 from cellcustody.ledger.custody.recall_records import RecallActionDone
+from cellcustody.ledger.custody.therapy_harvest_state import HarvestState
 from cellcustody.ledger.custody.treatment import Handling, Treatment
 
 __all__ = [
@@ -47,6 +48,7 @@ __all__ = [
     "Collection",
     "ConsentChange",
     "Deviation",
+    "Disposition",
     "DosePlan",
     "IdentityBreak",
     "IdentityCheck",
@@ -78,6 +80,7 @@ class Life(StrEnum):
     CONSUMED = "consumed"
     ARCHIVED = "archived"
     RETAINED = "retained"
+    RETURNED = "returned"
 
     @property
     def has_ended(self) -> bool:
@@ -171,6 +174,7 @@ class MaterialState:
     issued_to: UnitRef | None = None
     released_by: bytes = b""
     usable_until: int | None = None
+    condition_accepted: frozenset[Packed] = frozenset()  # Ways that quality accepted.
     handlings: list[Handling] = field(default_factory=list)
 
     @property
@@ -189,7 +193,7 @@ class DosePlan:
 
 @dataclass(slots=True)
 class Collection:
-    """One day's collection."""
+    """One day's collection; `kit` is the KitReceived that it used, if it named one."""
 
     started_by: bytes
     day: int
@@ -197,6 +201,8 @@ class Collection:
     unit: UnitRef
     started_at: int
     completed_by: bytes = b""
+    attempt: int = 1
+    kit: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)
@@ -252,6 +258,7 @@ class Infusion:
     stopped_by: bytes = b""
     stopped_at: int | None = None
     outcome: int = 0
+    bag_order: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -264,6 +271,20 @@ class LotUsed:
     lot_number: str
     kind: str
     outputs: tuple[bytes, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Disposition:
+    """Quality's word on the condition of materials, with the study that supports it."""
+
+    digest: bytes
+    at: int
+    materials: tuple[bytes, ...]
+    holds: tuple[bytes, ...]
+    inspection: bytes
+    is_accepted: bool
+    study_reference: str
+    study_sha256: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -293,6 +314,7 @@ class TherapyState(FoldState):
     participants: frozenset[bytes] = frozenset()
     custodian_of_record: bytes = b""
     consents: list[ConsentChange] = field(default_factory=list)
+    harvest: HarvestState = field(default_factory=HarvestState)  # Of its way to the frozen bag.
     identity_breaks: list[IdentityBreak] = field(default_factory=list)
     identity_checks: dict[bytes, IdentityCheck] = field(default_factory=dict)
     bedside_checks: dict[bytes, BedsideCheck] = field(default_factory=dict)
@@ -309,6 +331,9 @@ class TherapyState(FoldState):
     reactions: list[bytes] = field(default_factory=list)
     follow_ups: list[tuple[bytes, str]] = field(default_factory=list)
     foreign_materials: dict[bytes, bytes] = field(default_factory=dict)
+    dispositions: list[Disposition] = field(default_factory=list)
+    # Holds for condition that no longer stand in the way of one material: pairs of a material and a hold.
+    disposed: set[tuple[bytes, bytes]] = field(default_factory=set)
     recall_actions: list[RecallActionDone] = field(default_factory=list)
     settled_dins: dict[str, bytes] = field(default_factory=dict)
     consignments: dict[bytes, ConsignmentState] = field(default_factory=dict)
@@ -370,14 +395,15 @@ class TherapyState(FoldState):
             hold
             for hold in self.holds.values()
             if hold.scope is ScopeOfHold.THERAPY
-            or not ids.isdisjoint(hold.materials)
+            or any(one in hold.materials and (one, hold.hold) not in self.disposed for one in ids)
             or not batches.isdisjoint(hold.batches)
         ]
         for member in line:
             for journey in member.journeys:
                 consignment = self.consignments.get(journey.consignment)
                 if consignment is not None:
-                    found.extend(consignment.holds_on(journey.container))
+                    held = consignment.holds_on(journey.container)
+                    found.extend(hold for hold in held if (member.material, hold.hold) not in self.disposed)
         return tuple(sorted({hold.hold: hold for hold in found}.values(), key=lambda hold: hold.hold))
 
     def holds_on_batch(self, batch: bytes) -> tuple[Hold, ...]:
