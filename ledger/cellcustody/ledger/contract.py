@@ -40,6 +40,7 @@ __all__ = [
     "DisclosureClass",
     "body_type",
     "clear_shreddable",
+    "required_capabilities",
     "without_shreddable_numbers",
 ]
 
@@ -140,6 +141,12 @@ BODIES: Final[dict[str, BodyType]] = _read_table()
 def body_type(name: str) -> BodyType | None:
     """Returns the body of that full name, or None where the contract has none."""
     return BODIES.get(name)
+
+
+def required_capabilities(name: str) -> frozenset[int]:
+    """Returns the capabilities of which the signer's site needs one for this body; empty: none is asked for."""
+    found = BODIES.get(name)
+    return frozenset() if found is None else found.capabilities
 
 
 @cache

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from cellcustody.ledger.contract import required_capabilities
 from cellcustody.ledger.custody.findings import Family, FindingRule, Strength, rule_of
-from cellcustody.ledger.registry import act_option, codes, competence, required_capabilities
+from cellcustody.ledger.registry import codes, competence
 from cellcustody.v1 import options_pb2, registry_pb2
 
 if TYPE_CHECKING:
@@ -139,11 +140,8 @@ def test_every_code_stands_in_the_table(rule: FindingRule) -> None:
     assert rule.strength is (Strength.ADVISORY if rule is codes.LATE_AFTER_RETIREMENT else Strength.GATE)
 
 
-def test_what_is_no_body_has_no_option() -> None:
+def test_what_is_no_body_needs_no_capability() -> None:
     """Neither a message without the option nor a name that the contract does not have."""
-    assert act_option("cellcustody.v1.Header") is None
-    assert act_option("cellcustody.v1.Nothing") is None
+    assert required_capabilities("cellcustody.v1.Header") == frozenset()
     assert required_capabilities("cellcustody.v1.Nothing") == frozenset()
-    option = act_option(REGISTRY)
-    assert option is not None
-    assert option.kind == options_pb2.ACT_KIND_AUTHORISATION
+    assert required_capabilities(REGISTRY) == frozenset()

@@ -7,6 +7,7 @@ The rules, in the order they are checked:
 * A HoldLifted names at least one hold, each of which stands, in a role that the pack lets lift it.
 * A StatementCorrected names a fact that stands and a fact of the same kind of body that names it in `replaces`; a
   StatementRetracted names a fact that stands. Only the site that stated a fact corrects or retracts it.
+* A DeviationClosed names a deviation of this stream that is not closed yet.
 * A GateOverridden names a gate of the fold that the pack lets this role override, and has not run out; one for
   materials or batches names them. A hard gate has no override.
 
@@ -19,6 +20,7 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 
 from cellcustody.ledger.custody.act import Act, Judged, Status
+from cellcustody.ledger.custody.common_acts import evolve_common_fact
 from cellcustody.ledger.custody.findings import (
     Family,
     Findings,
@@ -39,6 +41,7 @@ _KINDS: dict[int, str] = {
     options.STREAM_KIND_CONSIGNMENT: "consignment",
     options.STREAM_KIND_LOT: "lot",
     options.STREAM_KIND_SITE: "site",
+    options.STREAM_KIND_EQUIPMENT: "equipment",
 }
 
 
@@ -107,6 +110,8 @@ def check_common(state: FoldState, act: Act, pack: PolicyPack, news: Collection[
             _check_target(state, act, body.retracted, found)
         case quality.GateOverridden() as body:
             _check_overridden(act, body, pack, found)
+        case quality.DeviationClosed() as body:
+            _check_deviation_closed(state, act, body, found)
         case _:
             pass
 
@@ -169,8 +174,19 @@ def _check_overridden(act: Act, body: quality.GateOverridden, pack: PolicyPack, 
         found.add("OVERRIDE_RUN_OUT", act.leaves_of(3))
 
 
-def evolve_common(state: FoldState, act: Act) -> bool:
-    """Lets an authorisation common to all streams have its effect; tells whether it was one."""
+def _check_deviation_closed(state: FoldState, act: Act, body: quality.DeviationClosed, found: Findings) -> None:
+    digest = state.current(body.deviation)
+    raised = state.placed.get(digest)
+    if raised is None:
+        found.add("TARGET_UNKNOWN", act.leaves_of(1))
+    elif not isinstance(raised.body, quality.DeviationRaised) or digest in state.retracted:
+        found.add("NO_DEVIATION", act.leaves_of(1))
+    elif digest in state.deviations_closed:
+        found.add("DEVIATION_CLOSED_ALREADY", act.leaves_of(1))
+
+
+def evolve_common(state: FoldState, act: Act, judged: Judged | None = None) -> bool:
+    """Lets an act common to all streams have its effect, a fact by its judgement; tells whether it was one."""
     match act.body:
         case quality.HoldLifted() as body:
             for hold in body.holds:
@@ -187,6 +203,8 @@ def evolve_common(state: FoldState, act: Act) -> bool:
             )
         case quality.StatementCorrected() | quality.StatementRetracted():
             pass  # The fold itself leaves the corrected fact out and puts its replacement in.
+        case quality.DeviationClosed() as body:
+            state.deviations_closed.setdefault(state.current(body.deviation), act.digest)
         case _:
-            return False
+            return judged is not None and evolve_common_fact(state, act, judged)
     return True

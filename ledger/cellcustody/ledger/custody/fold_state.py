@@ -45,7 +45,8 @@ class FoldState:
     """What every folded state carries; the fold itself keeps all but the holds, `lifted` and `overrides`.
 
     `placed` holds every act that stands in front, with effect or without; `replaced_by` leads from a corrected fact
-    to its replacement; `retracted` are facts taken back.
+    to its replacement; `retracted` are facts taken back. `declines` are those who would not join a statement,
+    `deviations_closed` leads from a DeviationRaised to what closed it, `complaints` are the numbers of complaints.
     """
 
     holds: dict[bytes, Hold] = field(default_factory=dict)
@@ -55,6 +56,9 @@ class FoldState:
     placed: dict[bytes, Act] = field(default_factory=dict)
     replaced_by: dict[bytes, bytes] = field(default_factory=dict)
     retracted: set[bytes] = field(default_factory=set)
+    declines: dict[bytes, list[CoSigner]] = field(default_factory=dict)
+    deviations_closed: dict[bytes, bytes] = field(default_factory=dict)
+    complaints: dict[bytes, str] = field(default_factory=dict)
 
     def current(self, digest: bytes) -> bytes:
         """Returns the digest of the fact that stands in the place of `digest`; itself unless it was corrected."""

@@ -24,6 +24,7 @@ class ScopeOfHold(StrEnum):
     CONSIGNMENT = "consignment"
     LOT = "lot"
     SITE = "site"
+    EQUIPMENT = "equipment"
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,7 @@
 The rules:
 
 * A lot is registered once and first; its kind is one that the pack knows.
+* Its standing at a time is quality's last word on it, and expired from its expiry on unless it was recalled.
 * A registered lot may be used once quality has released it, while no hold stands and before it expires. A recalled lot
   is never used again.
 * What a lot went into is found from the therapies' side; its stream names none.
@@ -18,6 +19,7 @@ from enum import StrEnum
 
 from cellcustody.ledger.custody.act import Act, Finding, Judged, Status
 from cellcustody.ledger.custody.authorisations import News, check_common, evolve_common
+from cellcustody.ledger.custody.common_acts import check_common_fact, named_by_common
 from cellcustody.ledger.custody.findings import Findings, is_blocking
 from cellcustody.ledger.custody.fold import FoldState
 from cellcustody.ledger.custody.holds import Hold, ScopeOfHold, hold_id
@@ -29,12 +31,13 @@ __all__ = ["LotRules", "LotStanding", "LotState", "judge_lot_authorisation"]
 
 
 class LotStanding(StrEnum):
-    """What quality has said of a lot."""
+    """What quality has said of a lot; EXPIRED is never said, for time says it."""
 
     REGISTERED = "registered"
     RELEASED = "released"
     QUARANTINED = "quarantined"
     RECALLED = "recalled"
+    EXPIRED = "expired"
 
 
 _STANDINGS = {
@@ -54,6 +57,13 @@ class LotState(FoldState):
     expires_at: int | None = None
     standing: LotStanding = LotStanding.REGISTERED
     registered_by: bytes | None = None
+    recalled_at: int | None = None
+    recalled_by: bytes = b""
+
+    def standing_at(self, at: int) -> LotStanding:
+        """Returns the lot's standing at a time, in microseconds, by all that quality has said of it since."""
+        has_expired = self.expires_at is not None and at >= self.expires_at
+        return LotStanding.EXPIRED if has_expired and self.standing is not LotStanding.RECALLED else self.standing
 
     def is_usable(self, at: int) -> bool:
         """Tells whether the lot may be used at a time, in microseconds."""
@@ -81,8 +91,8 @@ class LotRules:
         return isinstance(act.body, modification.LotRegistered)
 
     def names(self, act: Act) -> frozenset[bytes]:
-        """Returns nothing: no fact about a lot names another."""
-        return frozenset()
+        """Returns what an act common to all streams names; no other fact about a lot names another."""
+        return named_by_common(act)
 
     def check(self, state: LotState, act: Act) -> tuple[Finding, ...]:
         """Returns what the rules find in a fact, in order of code."""
@@ -96,6 +106,8 @@ class LotRules:
             case quality.HoldPlaced() | quality.DeviationRaised():
                 if state.registered_by is None:
                     found.add("LOT_NOT_REGISTERED")
+            case _ if check_common_fact(state, act, self._pack, found):
+                pass
             case _:
                 found.add("BODY_NOT_OF_LOT")
         return found.result()
@@ -111,10 +123,13 @@ class LotRules:
             case modification.LotStatusChanged() as body:
                 if state.standing is not LotStanding.RECALLED:
                     state.standing = _STANDINGS.get(body.status, state.standing)
+                    if state.standing is LotStanding.RECALLED:
+                        state.recalled_at = act.occurred_start
+                        state.recalled_by = act.digest
             case quality.HoldPlaced():
                 state.open_hold(_hold(state.stream, act, "HOLD_PLACED", ScopeOfHold.LOT))
             case _:
-                evolve_common(state, act)
+                evolve_common(state, act, judged)
         if judged.status is Status.NONCONFORMING:
             for finding in judged.findings:
                 if is_blocking(finding.code):
@@ -137,7 +152,12 @@ def judge_lot_authorisation(
         case modification.LotStatusChanged() as body:
             if state.standing is LotStanding.RECALLED and body.status != modification.LOT_STATUS_RECALLED:
                 found.add("LOT_RECALL_STANDS", act.leaves_of(1))
-        case quality.HoldLifted() | quality.StatementCorrected() | quality.StatementRetracted():
+        case (
+            quality.HoldLifted()
+            | quality.StatementCorrected()
+            | quality.StatementRetracted()
+            | quality.DeviationClosed()
+        ):
             pass
         case _:
             found.add("BODY_NOT_OF_LOT")

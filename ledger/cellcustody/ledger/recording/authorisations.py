@@ -18,14 +18,18 @@ from cellcustody.ledger.contract import BodyType
 from cellcustody.ledger.custody.act import Act, Finding
 from cellcustody.ledger.custody.authorisations import News, decision_news
 from cellcustody.ledger.custody.case import TherapyCase
+from cellcustody.ledger.custody.closing import open_matters
 from cellcustody.ledger.custody.consignment_authorisations import consignment_news
 from cellcustody.ledger.custody.consignment_authorisations import judge_authorisation as judge_consignment
 from cellcustody.ledger.custody.consignment_state import ConsignmentState
+from cellcustody.ledger.custody.equipment import EquipmentState, judge_equipment_authorisation
 from cellcustody.ledger.custody.findings import Strength, rule_of
-from cellcustody.ledger.custody.fold import Fold
+from cellcustody.ledger.custody.fold import Fold, FoldState
 from cellcustody.ledger.custody.lots import LotState, judge_lot_authorisation
 from cellcustody.ledger.custody.policy import PolicyPack
+from cellcustody.ledger.custody.references import din_key, din_number
 from cellcustody.ledger.custody.sites import SiteState, judge_site_authorisation
+from cellcustody.ledger.custody.therapy_state import TherapyState
 from cellcustody.ledger.errors import AuthorisationRefusedError, RetryableRefusedError
 from cellcustody.ledger.recording.cases import Case, Cases
 from cellcustody.ledger.recording.explaining import explain
@@ -33,6 +37,7 @@ from cellcustody.ledger.recording.lots_inside import lot_findings
 from cellcustody.ledger.recording.planning import RuleRefusedError, RuleRefusedRetryableError
 from cellcustody.ledger.statements import Opening
 from cellcustody.ledger.store import LedgerStore
+from cellcustody.v1 import facilities_pb2, return_pb2
 
 __all__ = ["AuthorisationBench", "CoSignatureRefusedError", "SeenUnknownError", "refuse_if_blocking"]
 
@@ -57,6 +62,20 @@ class CoSignatureRefusedError(AuthorisationRefusedError):
         self.rule = rule
 
 
+def _concerns(state: FoldState, one: Act) -> bool:
+    """Tells that in the stream of a lot, a site or a piece of equipment everything concerns the same thing."""
+    return True
+
+
+def _is_apart(act: Act) -> bool:
+    return isinstance(
+        act.body,
+        facilities_pb2.QualificationRecorded
+        | facilities_pb2.QualificationWithdrawn
+        | facilities_pb2.EmergencyUseReviewed,
+    )
+
+
 def blocks(findings: Iterable[Finding]) -> bool:
     """Tells whether any of the findings stands against an authorisation for good."""
     return any(
@@ -72,6 +91,16 @@ def refuse_if_blocking(findings: Sequence[Finding]) -> None:
     """
     if blocks(findings):
         raise RuleRefusedError("rules stand against the co-signature", explain(findings))
+
+
+def _open_matters(case: Case, act: Act, pack: PolicyPack) -> list[tuple[str, tuple[tuple[str, str], ...]]]:
+    """Returns, for a closure, all that is open, as named values by the code of the finding."""
+    if not isinstance(act.body, return_pb2.TherapyClosed) or not isinstance(case.state, TherapyState):
+        return []
+    by_code: dict[str, list[tuple[str, str]]] = {}
+    for matter in open_matters(case.state, pack):
+        by_code.setdefault(matter.code, []).append((matter.kind, matter.id))
+    return [(code, tuple(values)) for code, values in by_code.items()]
 
 
 class AuthorisationBench:
@@ -114,7 +143,7 @@ class AuthorisationBench:
         if not findings:
             return
         unseen = tuple(("unseen", one.digest.hex()) for one in news)
-        told = explain(findings, found, openings, [("UNSEEN_DECISION", unseen)])
+        told = explain(findings, found, openings, [("UNSEEN_DECISION", unseen), *_open_matters(case, act, pack)])
         # What is missing may come, and with it the rules may find otherwise; what was found at entry stays.
         is_waiting = any(rule_of(finding.code).strength is Strength.AWAITING for finding in by_rules)
         if is_waiting and not refused_at_entry:
@@ -136,11 +165,22 @@ class AuthorisationBench:
                     "what the signer has seen is of another stream", stream=stream, seen=digest, of=there
                 )
 
+    def _settled_otherwise(self, act: Act) -> tuple[Finding, ...]:
+        """Returns a finding if quality has given the donation number that this act settles to another therapy."""
+        if not isinstance(act.body, facilities_pb2.DonationNumberSettled):
+            return ()
+        number = din_number(act.body.din)
+        others = self._cases.linked(din_key(number)) - {act.stream}
+        if any(number in self._cases.therapy(other).state.settled_dins for other in sorted(others)):
+            return (Finding("DIN_SETTLED_OTHERWISE", act.leaves_of(1)),)
+        return ()
+
     def _rules(self, case: Case, act: Act, pack: PolicyPack) -> tuple[tuple[Finding, ...], tuple[News, ...]]:
         revised_at = self._cases.revised_at(act.stream)
         if isinstance(case, TherapyCase):
             found, news = case.judge_authorisation(act, pack=pack, revised_at=revised_at)
-            return (*found, *lot_findings(self._cases, case.state, act.body, act.field_numbers)), news
+            settled = self._settled_otherwise(act)
+            return (*found, *settled, *lot_findings(self._cases, case.state, act.body, act.field_numbers)), news
         if not isinstance(case, Fold):
             raise TypeError("the stream takes no authorisations")
         match case.state:
@@ -148,10 +188,14 @@ class AuthorisationBench:
                 news = consignment_news(case, act, revised_at=revised_at)
                 return judge_consignment(state, act, pack, news), news
             case LotState() as state:
-                news = decision_news(case, act, lambda _state, _one: True, revised_at=revised_at)
+                news = decision_news(case, act, _concerns, revised_at=revised_at)
                 return judge_lot_authorisation(state, act, pack, news), news
             case SiteState() as state:
-                news = decision_news(case, act, lambda _state, _one: True, revised_at=revised_at)
+                # What others say of a site, or qualify it for, changes nobody's mind about something else there.
+                news = () if _is_apart(act) else decision_news(case, act, _concerns, revised_at=revised_at)
                 return judge_site_authorisation(state, act, pack, news), news
+            case EquipmentState() as state:
+                news = decision_news(case, act, _concerns, revised_at=revised_at)
+                return judge_equipment_authorisation(state, act, pack, news), news
             case _:
                 raise TypeError("the stream takes no authorisations")

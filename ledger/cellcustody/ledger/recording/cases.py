@@ -24,6 +24,7 @@ from typing import Final, Protocol, TypeVar
 from cellcustody.ledger.custody.act import Act, Judged
 from cellcustody.ledger.custody.case import TherapyCase
 from cellcustody.ledger.custody.consignment_rules import ConsignmentRules
+from cellcustody.ledger.custody.equipment import EquipmentRules
 from cellcustody.ledger.custody.fold import Fold, FoldState
 from cellcustody.ledger.custody.lots import LotRules
 from cellcustody.ledger.custody.policy import DEFAULT_PACK, PolicyPack
@@ -47,6 +48,7 @@ __all__ = ["Case", "Cases"]
 S = TypeVar("S", bound=FoldState)
 
 _STREAM_BYTES: Final = 17
+_LINKED: Final = frozenset({StreamKind.THERAPY, StreamKind.EQUIPMENT})
 AREAS_KEPT_MAX: Final = 20_000  # A therapy's uses of process areas are some hundred bytes each.
 CASES_KEPT_MAX: Final = 2_000  # A case of 120 acts is about half a megabyte of Python objects at most.
 
@@ -89,7 +91,7 @@ class Cases:
         self._resting: tuple[bytes, list[bytes]] = (b"", [])  # Of the act whose links were taken last.
 
     def case(self, stream: bytes) -> Case:
-        """Returns the case of a stream of kind 1 to 4, read from the store if need be."""
+        """Returns the case of a stream that is folded, read from the store if need be."""
         found = self._cases.get(stream)
         if found is None:
             found = self._load(stream)
@@ -129,8 +131,7 @@ class Cases:
 
         To be called before the act comes into its case: the cases that rest on it are read as they were without it.
         """
-        is_therapy = act.stream[0] == StreamKind.THERAPY
-        keys = reference_keys(act) if is_therapy else frozenset()
+        keys = reference_keys(act) if act.stream[0] in _LINKED else frozenset()
         self._resting = (act.digest, self._resting_on(act, keys))
         for stream in self._resting[1]:
             self.case(stream)
@@ -326,6 +327,8 @@ class Cases:
                 return _filled(Fold(LotRules(stream)), acts)
             case StreamKind.SITE:
                 return _filled(Fold(SiteRules(stream)), acts)
+            case StreamKind.EQUIPMENT:
+                return _filled(Fold(EquipmentRules(stream)), acts)
             case kind:
                 raise TypeError(f"streams of kind {kind.name} are not folded here")
 

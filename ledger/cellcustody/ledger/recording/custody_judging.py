@@ -22,6 +22,7 @@ from dataclasses import replace
 from cellcustody.ledger.contract import BODIES, BodyType, DisclosureClass
 from cellcustody.ledger.custody.act import Act, Comparison, Finding, Judged, Outcome, Status
 from cellcustody.ledger.custody.case import TherapyCase
+from cellcustody.ledger.custody.closing import joining_site
 from cellcustody.ledger.custody.fold import CoSigner
 from cellcustody.ledger.custody.policy import PolicyPack
 from cellcustody.ledger.entries import JudgedEntry
@@ -249,9 +250,19 @@ class CustodyJudge:
             claims=claims,
             links=[StreamLink(act.stream, key) for key in sorted(links)],
             identity_macs=macs,
-            explained=explain(judged.findings, prepared.body_type, prepared.openings),
+            explained=explain(
+                judged.findings, prepared.body_type, prepared.openings, self._grant(prepared, judged, pack, leaf_index)
+            ),
             holds_opened=holds,
         )
+
+    def _grant(
+        self, prepared: Prepared, judged: Judged, pack: PolicyPack, leaf_index: int
+    ) -> list[tuple[str, tuple[tuple[str, str], ...]]]:
+        """Returns the emergency credential that a statement was signed under, as values of its finding."""
+        if all(one.code != "EMERGENCY_CREDENTIAL" for one in judged.findings):
+            return []
+        return [("EMERGENCY_CREDENTIAL", self._entry_bench.grants_used(prepared, pack, leaf_index=leaf_index))]
 
     def _revisions(
         self, caused_by: bytes, changed: dict[bytes, set[bytes]], leaf_index: int, now: int
@@ -385,7 +396,12 @@ class CustodyJudge:
             raise CoSignatureRefusedError(
                 "CO_SIGNER_NOT_PERMITTED", f"the policy pack asks for one of: {', '.join(sorted(asked.roles))}", signer
             )
-        findings = self._entry_bench.co_signer_findings(prepared, found, admission, leaf_index=leaf_index, now=now)
+        expected_site = joining_site(joined.body)
+        if expected_site is not None and admission.site != expected_site:
+            raise CoSignatureRefusedError("CO_SIGNER_OF_ANOTHER_SITE", "a person of the receiving site joins", signer)
+        findings = self._entry_bench.co_signer_findings(
+            prepared, found, pack, admission, leaf_index=leaf_index, now=now
+        )
         refuse_if_blocking(findings)
         window = asked.window_seconds * 1_000_000
         is_late = abs(statement.header.signed_at.unix_micros - joined.signed_at) > window
@@ -398,6 +414,8 @@ class CustodyJudge:
         completes = found.is_authorisation and self._completes(case, joined, asked.number, window, signer)
         if found.is_authorisation and joined.in_effect_at is not None:
             raise CoSignatureRefusedError("NOT_PENDING", "the authorisation is in effect already", signer)
+        if found.is_authorisation and joined.digest in case.state.declines:
+            raise CoSignatureRefusedError("CO_SIGNATURE_DECLINED", "somebody declined; it is signed anew", signer)
         if completes:
             self._authorisations.check(joined, case, pack, found, ())
 

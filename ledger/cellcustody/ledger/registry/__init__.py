@@ -6,7 +6,6 @@ What other packages use is named here; the modules hold the rules. Refusals stan
 from cellcustody.ledger.registry.admission import LEDGER_KINDS, Admission, SignerFacts, admit_signer, competence
 from cellcustody.ledger.registry.anchor import Anchor, encode_anchor, parse_anchor
 from cellcustody.ledger.registry.audit import verify_registry
-from cellcustody.ledger.registry.bodies import act_option, required_capabilities
 from cellcustody.ledger.registry.evolution import apply, replay
 from cellcustody.ledger.registry.founding import founding_keys, ledger_id_of
 from cellcustody.ledger.registry.judging import judge, judge_co_signature
@@ -17,6 +16,7 @@ from cellcustody.ledger.registry.records import (
     ROLE_LEDGER,
     ROLE_REGISTRAR,
     Device,
+    EmergencyGrant,
     Founding,
     KeyRecord,
     KeyStanding,
@@ -43,6 +43,7 @@ __all__ = [
     "Admission",
     "Anchor",
     "Device",
+    "EmergencyGrant",
     "Founding",
     "Joined",
     "KeyRecord",
@@ -62,7 +63,6 @@ __all__ = [
     "Schema",
     "SignerFacts",
     "Site",
-    "act_option",
     "admit_signer",
     "apply",
     "competence",
@@ -74,7 +74,6 @@ __all__ = [
     "ledger_id_of",
     "parse_anchor",
     "replay",
-    "required_capabilities",
     "verify_possession",
     "verify_registry",
 ]

@@ -12,17 +12,20 @@ The rules, in the order they are checked:
    finding DEVICE_UNKNOWN for a fact, a refusal for an authorisation.
 
 Competence (site, role, training, unit) is a matter of findings alone: they are gates, so an authorisation is refused
-for them, and a fact is recorded.
+for them, and a fact is recorded. Training holds until the time that the site names, and as long as the policy says
+after it was passed. Under an emergency credential a person acts in its roles, in any unit of the site, and each such
+act says so (EMERGENCY_CREDENTIAL).
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
+from cellcustody.ledger.contract import required_capabilities
 from cellcustody.ledger.custody.act import Finding
 from cellcustody.ledger.registry import codes
-from cellcustody.ledger.registry.bodies import required_capabilities
 from cellcustody.ledger.registry.errors import (
     DeviceUnknownError,
     KeyRetiredError,
@@ -34,14 +37,37 @@ from cellcustody.ledger.registry.errors import (
     ServiceKeyNotPermittedError,
     SignerMismatchError,
 )
-from cellcustody.ledger.registry.records import ROLE_DEVICE, ROLE_LEDGER, ROLE_REGISTRAR, KeyState
+from cellcustody.ledger.registry.records import (
+    ROLE_DEVICE,
+    ROLE_LEDGER,
+    ROLE_REGISTRAR,
+    EmergencyGrant,
+    KeyState,
+    RoleGrant,
+)
 from cellcustody.ledger.registry.state import RegistryState, RegistryView
 from cellcustody.ledger.statements import PayloadType
 
-__all__ = ["LEDGER_KINDS", "Admission", "SignerFacts", "admit_signer", "competence"]
+__all__ = ["LEDGER_KINDS", "Admission", "Asked", "SignerFacts", "admit_signer", "competence", "emergency_grant"]
 
 LEDGER_KINDS: Final = frozenset({PayloadType.JUDGEMENT, PayloadType.HEAD_MAP, PayloadType.EXPORT})
 """What the ledger itself says in its log, under its service key."""
+
+
+EMERGENCY_SECONDS_MAX: Final = 86_400  # What the registry grants at most; a policy may let it last less.
+_EMERGENCY_COVERS: Final = frozenset(
+    {
+        codes.ROLE_NOT_HELD.code,
+        codes.TRAINING_LAPSED.code,
+        codes.TRAINING_NOT_RECORDED.code,
+        codes.UNIT_NOT_HELD.code,
+    }
+)
+
+
+def _for_good(role: str, trained_at: int) -> int | None:
+    """Lets training hold for good."""
+    return None
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +131,29 @@ def admit_signer(state: RegistryState, facts: SignerFacts, *, position: int, now
     return Admission(site or b"", _findings(found))
 
 
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What a policy asks of signers beyond the registry: training in `training_roles`, and for how long it holds.
+
+    `training_valid_until` gives the end of training in a role, passed at a time (microseconds); None: it has no end.
+    """
+
+    training_roles: frozenset[str] = frozenset()
+    training_valid_until: Callable[[str, int], int | None] = _for_good
+    emergency_seconds: int = EMERGENCY_SECONDS_MAX
+
+
+NOTHING_ASKED: Final = Asked()
+
+
+def emergency_grant(
+    state: RegistryState, *, signer: bytes, role: str, signed_at: int, position: int, seconds_max: int
+) -> EmergencyGrant | None:
+    """Returns the emergency credential under which a person may act in a role; None if there is none."""
+    grants = state.as_of(position).emergency_grants(signer)
+    return next((one for one in grants if one.covers(role, signed_at, seconds_max)), None)
+
+
 def competence(
     state: RegistryState,
     *,
@@ -114,6 +163,7 @@ def competence(
     signed_at: int,
     position: int,
     unit: str = "",
+    asked: Asked = NOTHING_ASKED,
 ) -> tuple[Finding, ...]:
     """Returns what stands against this signer doing this act in this role.
 
@@ -141,11 +191,35 @@ def competence(
         pass  # Registrars are named as such; nobody grants them a role.
     elif grant is None:
         found.add(codes.ROLE_NOT_HELD.code)
-    elif grant.trained_until is not None and signed_at > grant.trained_until:
-        found.add(codes.TRAINING_LAPSED.code)
+    else:
+        found.update(_training(grant, signed_at, asked))
     if unit and person.units and unit not in person.units:
         found.add(codes.UNIT_NOT_HELD.code)
+    if not found.isdisjoint(_EMERGENCY_COVERS):
+        emergency = emergency_grant(
+            state,
+            signer=signer,
+            role=role,
+            signed_at=signed_at,
+            position=position,
+            seconds_max=asked.emergency_seconds,
+        )
+        if emergency is not None:
+            found -= _EMERGENCY_COVERS
+            found.add("EMERGENCY_CREDENTIAL")
     return _findings(found)
+
+
+def _training(grant: RoleGrant, signed_at: int, asked: Asked) -> set[str]:
+    until = None if grant.trained_at is None else asked.training_valid_until(grant.role, grant.trained_at)
+    ends = [end for end in (grant.trained_until, until) if end is not None]
+    if ends and signed_at > min(ends):
+        return {codes.TRAINING_LAPSED.code}
+    if grant.trained_at is not None and signed_at < grant.trained_at:
+        return {codes.TRAINING_NOT_RECORDED.code}
+    if grant.role in asked.training_roles and grant.trained_until is None and grant.trained_at is None:
+        return {codes.TRAINING_NOT_RECORDED.code}
+    return set()
 
 
 def _admit_key(view: RegistryView, facts: SignerFacts, key_id: bytes, now: int) -> bool:

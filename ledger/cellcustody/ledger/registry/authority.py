@@ -7,6 +7,7 @@ The rules:
   concerns an administrator (enrolled as one, changed from or to one, a key added, retired, reinstated or revoked)
   needs another administrator of the site to join. Suspending needs one alone: it is reversible, and a lost card
   cannot wait; whoever misuses it gains nothing alone, and registrars undo it.
+* An emergency credential takes two administrators of the person's site, neither of them that person.
 * Sites, log keys, the service key, registrars, their keys, policies and schemas are the registrars' alone.
 * An administrator's training holds at the time of signing.
 * The meaning is a person's, never that of a measurement or of the ledger.
@@ -121,6 +122,8 @@ def _scope_of(view: RegistryView, statement: RegistryStatement) -> _Scope:
             becomes = any(grant.role == ROLE_ADMINISTRATOR for grant in body.roles)
             scope = _scope_of_holder(view, body.person)
             return _Scope(scope.site, scope.is_about_administrator or becomes)
+        case registry_pb2.EmergencyCredentialGranted() as body:
+            return _Scope(_scope_of_holder(view, body.person).site, is_about_administrator=True)
         case registry_pb2.DeviceEnrolled() as body:
             return _Scope(_registered_site(view, body.site))
         case registry_pb2.KeyAdded() as body:

@@ -13,6 +13,7 @@ __all__ = [
     "ROLE_NOT_HELD",
     "RULES",
     "TRAINING_LAPSED",
+    "TRAINING_NOT_RECORDED",
     "UNIT_NOT_HELD",
 ]
 
@@ -51,6 +52,13 @@ TRAINING_LAPSED: Final = FindingRule(
     "Training for the role holds at the time of signing.",
     "Have an administrator of the site record the renewed training, or have someone act whose training holds.",
 )
+TRAINING_NOT_RECORDED: Final = FindingRule(
+    "TRAINING_NOT_RECORDED",
+    Strength.GATE,
+    Family.ENTRY,
+    "Where the policy asks for training in a role, an administrator has recorded it, and it was passed before signing.",
+    "Have an administrator of the site record the training, or have someone act whose training is recorded.",
+)
 UNIT_NOT_HELD: Final = FindingRule(
     "UNIT_NOT_HELD",
     Strength.GATE,
@@ -65,6 +73,7 @@ RULES: Final = (
     LATE_AFTER_RETIREMENT,
     ROLE_NOT_HELD,
     TRAINING_LAPSED,
+    TRAINING_NOT_RECORDED,
     UNIT_NOT_HELD,
 )
 

@@ -5,6 +5,8 @@ The rules:
 * Ids and keys are new and unique in the ledger for good; a TLS key speaks for one site and signs no statement.
 * A site has a capability at least, all known, and two administrators at least, at every position.
 * A person's units are units of the site; a person is enrolled with a key at least.
+* An emergency credential is for a registered person of a site, in roles that are granted otherwise too, never that of
+  an administrator; it begins no earlier than it was signed, within a day, and lasts a day at most.
 * A key is retired or suspended from active, reinstated from suspended, revoked from any state. Revoking a revoked key
   is for naming an earlier leaf index of compromise, and nothing else.
 * Registrars with a usable key are never fewer than the threshold; the service key in use is rotated, never stopped.
@@ -60,6 +62,7 @@ __all__ = ["check_contents"]
 
 ADMINISTRATORS_COUNT_MIN: Final = 2  # What concerns one of them needs the other.
 GRACE_SECONDS_MAX: Final = 366 * 86_400  # No outbox stays unread for longer than a year.
+EMERGENCY_SECONDS_MAX: Final = 86_400  # A day: long enough to enrol somebody properly.
 RESERVED_ROLES: Final = frozenset({ROLE_REGISTRAR, ROLE_DEVICE, ROLE_LEDGER})
 _CAPABILITIES: Final = frozenset(options_pb2.Capability.values()) - {options_pb2.CAPABILITY_UNSPECIFIED}
 
@@ -83,6 +86,8 @@ def check_contents(
             _check_person_enrolled(view, body)
         case registry_pb2.PersonChanged() as body:
             _check_person_changed(view, body)
+        case registry_pb2.EmergencyCredentialGranted() as body:
+            _check_emergency(view, statement, body)
         case registry_pb2.DeviceEnrolled() as body:
             _check_new_party(view, "device", body.device)
             check_name("description", body.description)
@@ -186,6 +191,30 @@ def _check_person_changed(view: RegistryView, body: registry_pb2.PersonChanged) 
     others = [other for other in view.administrators(site.site) if other != body.person]
     if not stays and len(others) < ADMINISTRATORS_COUNT_MIN:
         raise AdministratorsTooFewError("a site has two administrators", site=site.site, count=len(others))
+
+
+def _check_emergency(
+    view: RegistryView, statement: RegistryStatement, body: registry_pb2.EmergencyCredentialGranted
+) -> None:
+    person = _registered_person(view, body.person)
+    site = view.site(person.site) if person.site is not None else None
+    if site is None:
+        raise RegistryFieldInvalidError("a person without a site has no roles", field="person", person=body.person)
+    if statement.signer == body.person:
+        raise RegistryFieldInvalidError("nobody grants themselves a credential", field="person", person=body.person)
+    grants = [registry_pb2.RoleGrant(role=role) for role in body.roles]
+    _check_roles_and_units(grants, (), site.units)
+    if not body.roles or ROLE_ADMINISTRATOR in body.roles:
+        raise RegistryFieldInvalidError("an emergency needs roles, and no administrator", field="roles")
+    if not 1 <= body.valid_seconds <= EMERGENCY_SECONDS_MAX:
+        raise RegistryFieldInvalidError(
+            "an emergency credential lasts a day at most", field="valid_seconds", value=body.valid_seconds
+        )
+    latest = statement.signed_at + EMERGENCY_SECONDS_MAX * 1_000_000
+    if not statement.signed_at <= body.valid_from_unix_micros <= latest:
+        raise RegistryFieldInvalidError(
+            "an emergency begins after it was signed, within a day", field="valid_from_unix_micros"
+        )
 
 
 def _check_roles_and_units(

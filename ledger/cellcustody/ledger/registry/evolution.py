@@ -23,6 +23,7 @@ from cellcustody.ledger.registry.history import History
 from cellcustody.ledger.registry.keys import KeyChange, KeyHistory
 from cellcustody.ledger.registry.records import (
     Device,
+    EmergencyGrant,
     Founding,
     KeyRecord,
     KeyState,
@@ -85,6 +86,8 @@ def _take_effect(state: RegistryState, statement: RegistryStatement, leaf: int) 
             _enrol_person(state, body.person, body.site, leaf)
         case registry_pb2.PersonChanged() as body:
             _change_person(state, body, leaf)
+        case registry_pb2.EmergencyCredentialGranted() as body:
+            _grant_emergency(state, statement, body, leaf)
         case registry_pb2.DeviceEnrolled() as body:
             device = Device(body.device, body.site, body.description)
             state.devices.setdefault(body.device, History()).add(leaf, device)
@@ -204,9 +207,35 @@ def _change_person(state: RegistryState, body: registry_pb2.PersonChanged, leaf:
     history.add(leaf, replace(person, roles=_grants(body.roles), units=tuple(body.units)))
 
 
+def _grant_emergency(
+    state: RegistryState, statement: RegistryStatement, body: registry_pb2.EmergencyCredentialGranted, leaf: int
+) -> None:
+    history = state.persons.get(body.person)
+    person = history.at(leaf + 1) if history else None
+    if person is None or person.site is None:
+        return
+    joined = state.acts.get(statement.digest)
+    others = () if joined is None else tuple(one.signer for _, one in joined.co_signatures)
+    grant = EmergencyGrant(
+        statement.digest,
+        body.person,
+        person.site,
+        frozenset(body.roles),
+        body.valid_from_unix_micros,
+        body.valid_from_unix_micros + body.valid_seconds * MICROS_PER_SECOND,
+        (statement.signer, *others),
+    )
+    grants = state.emergencies.setdefault(body.person, History())
+    grants.add(leaf, (*(grants.at(leaf + 1) or ()), grant))
+
+
 def _grants(roles: Iterable[registry_pb2.RoleGrant]) -> tuple[RoleGrant, ...]:
     return tuple(
-        RoleGrant(grant.role, grant.trained_until_unix_micros if grant.HasField("trained_until_unix_micros") else None)
+        RoleGrant(
+            grant.role,
+            grant.trained_until_unix_micros if grant.HasField("trained_until_unix_micros") else None,
+            grant.trained_at_unix_micros if grant.HasField("trained_at_unix_micros") else None,
+        )
         for grant in roles
     )
 

@@ -109,6 +109,8 @@ def judge_co_signature(
         raise FoundingIncompleteError("only the founding is joined before the first schema", joins=co_signature.joins)
     authority = authority_of(view, joined.statement)
     check_co_signer(view, authority, co_signature)
+    if isinstance(body, registry_pb2.EmergencyCredentialGranted) and co_signature.signer == body.person:
+        raise CoSignerNotPermittedError("nobody grants themselves a credential", signer=co_signature.signer)
     counting = [joining for joining in earlier if _still_counts(view, authority, joining)]
     judgement = _judgement(joined, authority.co_signers_needed, [*counting, co_signature])
     if judgement.puts_in_effect is not None:

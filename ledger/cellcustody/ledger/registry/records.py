@@ -17,6 +17,7 @@ __all__ = [
     "ROLE_LEDGER",
     "ROLE_REGISTRAR",
     "Device",
+    "EmergencyGrant",
     "Founding",
     "KeyRecord",
     "KeyStanding",
@@ -103,10 +104,14 @@ class KeyRecord:
 
 @dataclass(frozen=True, slots=True)
 class RoleGrant:
-    """A role with the time until which training for it holds; None: no training is asked for."""
+    """A role with the training for it: until when it holds as the site says, and when it was passed.
+
+    Policies say how long a training passed then holds. Neither given: no training is recorded.
+    """
 
     role: str
     trained_until: int | None = None
+    trained_at: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,6 +138,24 @@ class Person:
     def grant_of(self, role: str) -> RoleGrant | None:
         """Returns the grant of a role, or None."""
         return next((grant for grant in self.roles if grant.role == role), None)
+
+
+@dataclass(frozen=True, slots=True)
+class EmergencyGrant:
+    """Roles that a person may act in for a day at most; `granted_by` are the administrators who said so."""
+
+    digest: bytes
+    person: bytes
+    site: bytes
+    roles: frozenset[str]
+    valid_from: int
+    valid_until: int
+    granted_by: tuple[bytes, ...]
+
+    def covers(self, role: str, signed_at: int, seconds_max: int) -> bool:
+        """Tells whether the role may be acted in at a time, if a policy lets no grant last beyond `seconds_max`."""
+        until = min(self.valid_until, self.valid_from + seconds_max * 1_000_000)
+        return role in self.roles and self.valid_from <= signed_at <= until
 
 
 @dataclass(frozen=True, slots=True)

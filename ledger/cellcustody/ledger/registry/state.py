@@ -18,6 +18,7 @@ from cellcustody.ledger.registry.keys import POSITION_MAX, KeyHistory
 from cellcustody.ledger.registry.records import (
     ROLE_ADMINISTRATOR,
     Device,
+    EmergencyGrant,
     Founding,
     KeyRecord,
     KeyStanding,
@@ -33,6 +34,7 @@ from cellcustody.ledger.registry.records import (
 from cellcustody.ledger.registry.statement import RegistryStatement
 from cellcustody.ledger.statements import PublicKey, parse_public_key
 from cellcustody.ledger.statements.errors import PublicKeyMalformedError
+from cellcustody.v1 import registry_pb2
 
 __all__ = ["Joined", "RegistryState", "RegistryView"]
 
@@ -66,6 +68,7 @@ class RegistryState:
         self.devices: dict[bytes, History[Device]] = {}
         self.keys: dict[bytes, KeyHistory] = {}
         self.keys_of: dict[bytes, list[bytes]] = {}
+        self.emergencies: dict[bytes, History[tuple[EmergencyGrant, ...]]] = {}
         self.tls_keys: dict[bytes, History[bytes | None]] = {}
         self.policies: dict[bytes, History[Policy]] = {}
         self.policies_for: dict[tuple[str, str], History[Policy]] = {}
@@ -122,6 +125,7 @@ class RegistryState:
         _rewind_all(self.persons, position)
         _rewind_all(self.devices, position)
         _rewind_all(self.tls_keys, position)
+        _rewind_all(self.emergencies, position)
         _rewind_all(self.policies, position)
         _rewind_all(self.policies_for, position)
         _rewind_all(self.schemas, position)
@@ -234,6 +238,23 @@ class RegistryView:
     def devices(self) -> tuple[Device, ...]:
         """Returns every device, in the order of enrolment."""
         return _all_at(self.state.devices, self.position)
+
+    def emergency_grants(self, person: bytes) -> tuple[EmergencyGrant, ...]:
+        """Returns the emergency credentials that a person ever had, oldest first."""
+        return _at(self.state.emergencies.get(person), self.position) or ()
+
+    def emergency_grants_of_site(self, site: bytes) -> tuple[EmergencyGrant, ...]:
+        """Returns the emergency credentials that a site ever granted, by person and in order of the log."""
+        granted = (one for grants in _all_at(self.state.emergencies, self.position) for one in grants)
+        return tuple(one for one in granted if one.site == site)
+
+    def emergency_grant(self, digest: bytes) -> EmergencyGrant | None:
+        """Returns the emergency credential that a statement granted, if it is in effect."""
+        joined = self.state.acts.get(digest)
+        body = None if joined is None else joined.statement.body
+        if not isinstance(body, registry_pb2.EmergencyCredentialGranted):
+            return None
+        return next((one for one in self.emergency_grants(body.person) if one.digest == digest), None)
 
     def site_of_signer(self, signer: bytes) -> bytes | None:
         """Returns the site of a person or device; None where they have none or are not registered."""

@@ -19,6 +19,7 @@ from cellcustody.ledger.custody.act import Act, Judged
 from cellcustody.ledger.custody.case import TherapyCase
 from cellcustody.ledger.custody.consignment_rules import ConsignmentRules
 from cellcustody.ledger.custody.consignment_state import ConsignmentState
+from cellcustody.ledger.custody.equipment import EquipmentRules, EquipmentState
 from cellcustody.ledger.custody.fold import Fold, FoldState
 from cellcustody.ledger.custody.lots import LotRules, LotState
 from cellcustody.ledger.custody.policy import DEFAULT_PACK, PolicyPack
@@ -185,13 +186,17 @@ class StreamView:
         return self._fold
 
     def alone(self) -> FoldState:
-        """Returns the state of a lot or a site."""
+        """Returns the state of a lot, a site or a piece of equipment."""
         recorded = _recorded(self.told, self.latest)
         acts = [one.act for one in self.told]
         if self.kind is StreamKind.LOT:
             lot: Fold[LotState] = Fold(LotRules(self.stream), recorded=recorded)
             lot.extend(acts)
             return lot.state
+        if self.kind is StreamKind.EQUIPMENT:
+            equipment: Fold[EquipmentState] = Fold(EquipmentRules(self.stream), recorded=recorded)
+            equipment.extend(acts)
+            return equipment.state
         site: Fold[SiteState] = Fold(SiteRules(self.stream), recorded=recorded)
         site.extend(acts)
         return site.state
