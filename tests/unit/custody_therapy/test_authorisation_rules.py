@@ -22,6 +22,7 @@ from cellcustody.v1 import transport_pb2 as transport
 from .stories import (
     APHERESIS,
     CELL_LAB,
+    CERTIFICATE,
     DAY,
     HOSPITAL,
     MATCHING,
@@ -31,6 +32,7 @@ from .stories import (
     OTHER_COI,
     OUTWARD,
     PACK,
+    RELEASE_FOR_INFUSION,
     REVIEWER,
     SECOND_REVIEWER,
     SUITE,
@@ -64,7 +66,12 @@ def _lift(*holds: bytes) -> quality.HoldLifted:
 
 
 def _release(*bags: str) -> modification.BatchReleased:
-    return modification.BatchReleased(batch=material("batch"), materials=[material(bag) for bag in bags])
+    return modification.BatchReleased(
+        batch=material("batch"),
+        materials=[material(bag) for bag in bags],
+        certificate=CERTIFICATE,
+        release_for_infusion=RELEASE_FOR_INFUSION,
+    )
 
 
 def _tested() -> Story:
@@ -178,12 +185,8 @@ def test_every_required_test_has_passed_by_its_latest_result() -> None:
     assert _judge(again, _release("bag-1")) == set()
 
 
-def test_an_interim_result_is_enough_where_the_pack_says_so() -> None:
-    """Sterility in the sample pack, and nothing else; an override may let it pass."""
-    sterile = _tested()
-    sterile.reports("sterility", interim=True)
-    assert _judge(sterile, _release("bag-1")) == set()
-
+def test_an_interim_result_is_not_enough_for_a_full_release() -> None:
+    """Unless that gate was overridden beforehand, as this pack lets it."""
     story = _tested()
     story.reports("viability", interim=True)
     assert _judge(story, _release("bag-1")) == {"TEST_INTERIM"}
@@ -353,7 +356,7 @@ def _restore(check: Act, *holds: bytes) -> quality.IdentityRestored:
 def test_identity_is_restored_on_a_matching_reidentification_by_two() -> None:
     """Then work goes on, and the named holds have fallen."""
     story, broken = _broken()
-    check = story.checks_identity(harvest.IDENTITY_POINT_REIDENTIFICATION)
+    check = story.reidentifies()
     hold = hold_id(broken.digest, "IDENTITY_MISMATCH")
     assert _judge(story, _restore(check, hold)) == set()
     story.tell(_restore(check, hold), REVIEWER, role="quality_reviewer", seen=[story.acts[-1]])
@@ -365,16 +368,21 @@ def test_identity_is_restored_on_a_matching_reidentification_by_two() -> None:
 def test_a_reidentification_matches_follows_the_break_and_has_a_second_person() -> None:
     """Each is found; so is a check of another kind, and one that is not in the log."""
     story, _ = _broken()
-    elsewhere = story.checks_identity()
-    assert _judge(story, _restore(elsewhere)) == {"REIDENTIFICATION_MISSING"}
-    mismatch = story.checks_identity(harvest.IDENTITY_POINT_REIDENTIFICATION, comparisons=MISMATCHING)
+    for elsewhere in (story.checks_identity(), story.checks_identity(harvest.IDENTITY_POINT_REIDENTIFICATION)):
+        assert _judge(story, _restore(elsewhere)) == {"REIDENTIFICATION_MISSING"}
+    recordless = story.reidentifies(source_record="")
+    assert story.codes(recordless) == {"SOURCE_RECORD_MISSING"}
+    assert _judge(story, _restore(recordless)) == {"REIDENTIFICATION_MISSING"}
+    unnamed = story.reidentifies(coi_read="")
+    assert story.codes(unnamed) == {"IDENTITY_MISMATCH"}
+    mismatch = story.reidentifies(comparisons=MISMATCHING)
     assert _judge(story, _restore(mismatch)) == {"REIDENTIFICATION_MISSING"}
-    unread = story.checks_identity(harvest.IDENTITY_POINT_REIDENTIFICATION, comparisons=MATCHING[:1])
+    unread = story.reidentifies(comparisons=MATCHING[:1])
     assert "REIDENTIFICATION_MISSING" in _judge(story, _restore(unread))
-    alone = story.checks_identity(harvest.IDENTITY_POINT_REIDENTIFICATION, second=None)
+    alone = story.reidentifies(second=None)
     assert _judge(story, _restore(alone)) == {"SECOND_PERSON_MISSING"}
     assert _judge(story, _restore(replace(alone, digest=b"d" * 32))) == {"PREDECESSOR_MISSING"}
-    good = story.checks_identity(harvest.IDENTITY_POINT_REIDENTIFICATION)
+    good = story.reidentifies()
     assert _judge(story, _restore(good, b"h" * 32)) == {"HOLD_UNKNOWN"}
     story.checks_identity(coi_read=OTHER_COI)
     assert _judge(story, _restore(good)) == {"REIDENTIFICATION_MISSING"}
@@ -383,7 +391,7 @@ def test_a_reidentification_matches_follows_the_break_and_has_a_second_person() 
 def test_identity_is_restored_where_it_is_broken() -> None:
     """Nothing to restore otherwise."""
     story = Story().to_the_collection()
-    check = story.checks_identity(harvest.IDENTITY_POINT_REIDENTIFICATION)
+    check = story.reidentifies()
     assert _judge(story, _restore(check)) == {"IDENTITY_NOT_BROKEN"}
 
 

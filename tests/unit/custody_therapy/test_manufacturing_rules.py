@@ -218,17 +218,27 @@ def test_steps_follow_their_order() -> None:
 
 
 def test_a_pack_may_ask_for_a_check_before_cells_are_opened() -> None:
-    """Shown, and holding nothing up."""
+    """Of each material that goes in, by the site that opens it."""
     story = _ready()
-    step = _selects(story)
+    step = story.performs(
+        modification.SelectionPerformed, ["apheresis"], [new("s", INTERMEDIATE, 90)], is_compared=False
+    )
     assert story.codes(step) == {"PROCESS_CHECK_MISSING"}
-    assert story.judged(step).status is Status.CONFORMING
+    assert story.judged(step).status is Status.NONCONFORMING
 
     checked = _ready()
-    checked.checks_identity(
-        harvest.IDENTITY_POINT_PROCESS, comparisons=(), signer=OPERATOR, materials=[material("apheresis")]
+    checked.compares("apheresis")
+    step = checked.performs(
+        modification.SelectionPerformed, ["apheresis"], [new("s", INTERMEDIATE, 90)], is_compared=False
     )
-    assert checked.codes(_selects(checked)) == set()
+    assert checked.codes(step) == set()
+
+    of_another = _ready()
+    of_another.compares("spare")
+    step = of_another.performs(
+        modification.SelectionPerformed, ["apheresis"], [new("s", INTERMEDIATE, 90)], is_compared=False
+    )
+    assert of_another.codes(step) == {"PROCESS_CHECK_MISSING"}
 
 
 def test_nothing_is_worked_on_in_a_decided_batch() -> None:
