@@ -2,8 +2,9 @@
 
 The rules of this module:
 
-* A material is in the cold from the end of an act that stores it at a temperature within the pack's frozen band for its
-  kind, or that packs it out of such a store; a move without a stated temperature leaves it where it was.
+* A material is in the cold from the end of its freezing, of an act that stores it at a temperature within the pack's
+  frozen band for its kind, or of its packing out of such a store. A move without a stated temperature leaves it where
+  it was.
 * It leaves the cold at the start of whatever is done to it next: a move, packing, taking out of a container, issue,
   transfer or thaw. What is taken out of a container stays out until it is stored.
 * Before it was frozen first, nothing counts. Time counts on in what was drawn or washed from it after the thaw.
@@ -67,6 +68,8 @@ def _time_out(history: Iterable[tuple[Handling, int | None]], until: int) -> int
         match one.kind:
             case HandlingKind.STORED | HandlingKind.MOVED if one.millicelsius is not None:
                 enters = band_max is not None and one.millicelsius <= band_max
+            case HandlingKind.FROZEN:
+                enters = True
             case HandlingKind.MOVED | HandlingKind.PACKED:
                 enters = was_in
             case _:
@@ -99,6 +102,8 @@ def _handled(act: Act) -> tuple[Iterable[bytes], HandlingKind, int | None] | Non
     match act.body:
         case harvest.MaterialStored() as body:
             return (body.material,), HandlingKind.STORED, _stored(body)
+        case harvest.CryopreservationCompleted() as body:
+            return body.materials, HandlingKind.FROZEN, None
         case harvest.MaterialMoved() as body:
             return (body.material,), HandlingKind.MOVED, None
         case harvest.MaterialPacked() as body:
@@ -116,6 +121,7 @@ def _handled(act: Act) -> tuple[Iterable[bytes], HandlingKind, int | None] | Non
 _HANDLING_BODIES: Final = frozenset(
     body.DESCRIPTOR.full_name
     for body in (
+        harvest.CryopreservationCompleted,
         harvest.MaterialStored,
         harvest.MaterialMoved,
         harvest.MaterialPacked,

@@ -35,6 +35,7 @@ class HandlingKind(Enum):
     PACKED = "packed"
     TAKEN_OUT = "taken out"
     THAWED = "thawed"
+    FROZEN = "frozen"
 
 
 @dataclass(frozen=True, slots=True)

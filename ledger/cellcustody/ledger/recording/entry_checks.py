@@ -23,25 +23,29 @@ from cellcustody.ledger.custody.policy import PolicyPack
 from cellcustody.ledger.custody.scan_comparison import FIELD_SCANS, read_scan
 from cellcustody.ledger.errors import MalformedError
 from cellcustody.ledger.identifiers import ChainOfIdentity, Din
-from cellcustody.v1 import common_pb2, harvest_pb2, return_pb2, statement_pb2
+from cellcustody.ledger.recording.return_entry import treatment_findings
+from cellcustody.v1 import common_pb2, harvest_pb2, statement_pb2
 
 __all__ = ["CLOCK_AHEAD_MICROS_MAX", "body_findings", "clock_is_ahead", "is_late"]
 
 CLOCK_AHEAD_MICROS_MAX: Final = 5 * 60 * 1_000_000  # Design, section 9: five minutes of skew are tolerated.
 PATIENT_IDENTIFIERS_MIN: Final = 2
-GRADE_MAX: Final = 5
 COI_SCHEME: Final = "isbt128-coi"
 
 # Fields that carry a donation number or a chain of identity identifier, by body; True: may be empty.
 _DIN_FIELDS: Final[dict[str, tuple[tuple[str, bool], ...]]] = {
     "cellcustody.v1.CollectionStarted": (("din", False),),
     "cellcustody.v1.LabelApplied": (("din", False),),
+    "cellcustody.v1.LabelsPrinted": (("din", True),),
     "cellcustody.v1.MaterialReceived": (("din_read", True),),
     "cellcustody.v1.BedsideChecked": (("din_read", True),),
 }
 _COI_FIELDS: Final[dict[str, tuple[tuple[str, bool], ...]]] = {
     "cellcustody.v1.IdentityChecked": (("coi_read", True),),
+    "cellcustody.v1.ReidentificationPerformed": (("coi_read", True),),
+    "cellcustody.v1.CourseLinked": (("coi", False),),
     "cellcustody.v1.LabelApplied": (("coi", False),),
+    "cellcustody.v1.LabelsPrinted": (("coi", False),),
     "cellcustody.v1.MaterialPacked": (("coi_read", True),),
     "cellcustody.v1.MaterialReceived": (("coi_read", True),),
     "cellcustody.v1.BedsideChecked": (("coi_read", True),),
@@ -81,13 +85,10 @@ def body_findings(body: Message, field_numbers: tuple[int, ...]) -> list[Finding
                 wrong.append(body.DESCRIPTOR.fields_by_name["aliases"].number)
             if len({one.kind for one in body.patient_identifiers if one.value}) < PATIENT_IDENTIFIERS_MIN:
                 found.append(Finding("PATIENT_IDENTIFIERS_TOO_FEW"))
-        case return_pb2.ReactionObserved():
-            if not 1 <= body.grade <= GRADE_MAX:
-                number = body.DESCRIPTOR.fields_by_name["grade"].number
-                found.append(Finding("GRADE_OUT_OF_RANGE", _leaves(field_numbers, [number])))
         case _:
             pass
     found.extend(_scan_findings(body, field_numbers))
+    found.extend(treatment_findings(body, field_numbers))
     if wrong:
         found.append(Finding("CHECK_CHARACTER_WRONG", _leaves(field_numbers, wrong)))
     return found
