@@ -75,6 +75,7 @@ from cellcustody.ledger.custody.policy_reading import (
 
 __all__ = [
     "DEFAULT_PACK",
+    "FORMAT",
     "Budget",
     "CoSigning",
     "Json",
