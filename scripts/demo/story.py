@@ -11,6 +11,7 @@ import hashlib
 import os
 import time
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from google.protobuf.message import Message
@@ -442,7 +443,9 @@ class Story:
         )
         material = self._step(
             modification_pb2.ActivationPerformed(
-                method=modification_pb2.ACTIVATION_METHOD_ANTIGEN_PRIMING, antigen="demo antigen"
+                method=modification_pb2.ACTIVATION_METHOD_ANTIGEN_PRIMING,
+                antigen="demo antigen",
+                antigen_lot=common_pb2.LotUse(lot_number="ANT-007", kind="reagent"),
             ),
             [material],
             common_pb2.MATERIAL_KIND_INTERMEDIATE,
@@ -573,6 +576,8 @@ class Story:
                         batch=self.batch,
                         test=test,
                         outcome=modification_pb2.RESULT_OUTCOME_PASS,
+                        value=self._value(test),
+                        phase=modification_pb2.RESULT_PHASE_RELEASE,
                         method=f"{test} method 3",
                         specification="2",
                     ),
@@ -590,9 +595,24 @@ class Story:
         pending = self.expect(self.say(self.reviewer, self.therapy, self._release_batch()), Status.PENDING)
         self.join(self.head_of_quality, self.therapy, pending.statement_digest, APPROVED, "the release takes effect")
 
+    def _value(self, test: str) -> common_pb2.Quantity | None:
+        """Returns a value within the pack's limits, where it limits the test."""
+        limit = self.pack.limits_for(test)
+        if limit is None or not limit.has_limits:
+            return None
+        return common_pb2.Quantity(
+            mantissa=91,
+            unit=limit.unit or "",
+            comparator=common_pb2.COMPARATOR_EQUAL,
+            basis=common_pb2.QUANTITY_BASIS_MEASURED,
+        )
+
     def _release_batch(self) -> modification_pb2.BatchReleased:
         return modification_pb2.BatchReleased(
-            batch=self.batch, materials=self.products, certificate=document("certificate", b"certificate")
+            batch=self.batch,
+            materials=self.products,
+            certificate=document("certificate", b"certificate"),
+            release_for_infusion=document("release-for-infusion", b"release for infusion"),
         )
 
     def back_to_the_ward(self) -> None:
@@ -630,6 +650,7 @@ class Story:
         for bag in self.products:
             self.expect(self._receive(self.technician, self.homeward, bag, self.dins[0], "dewar"), Status.CONFORMING)
         self.say(self.technician, self.homeward, transport_pb2.ConsignmentClosed(unit=unit(self.technician)))
+        self._condition()
         self._infuse(self.products[0], return_pb2.INFUSION_OUTCOME_COMPLETE)
         self._infuse(self.products[1], return_pb2.INFUSION_OUTCOME_PARTIAL)
         destroyed = self.say(
@@ -669,6 +690,24 @@ class Story:
                 ),
             ),
             Status.IN_EFFECT,
+        )
+
+    def _condition(self) -> None:
+        """Lymphodepletion was given days ago on the ward, and is entered now."""
+        now = datetime.now(UTC)
+        started = self.say(
+            self.physician,
+            self.therapy,
+            return_pb2.LymphodepletionStarted(unit=unit(self.physician), course=1),
+            "entered late",
+            occurred_at=now - timedelta(days=6),
+        )
+        self.say(
+            self.physician,
+            self.therapy,
+            return_pb2.LymphodepletionStopped(started=started.statement_digest, completed=True),
+            "three days before the infusion",
+            occurred_at=now - timedelta(days=3),
         )
 
     def _infuse(self, bag: bytes, outcome: int) -> None:
