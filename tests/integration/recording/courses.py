@@ -150,6 +150,7 @@ class Course:
         self._materials: dict[str, bytes] = {}
         self._dins = 0
         self.din = ""
+        self.is_conditioned = False
         self._din_of: dict[str, str] = {}
         self.batch = os.urandom(16)
 
@@ -196,6 +197,14 @@ class Course:
         """Returns the body of a check of identity."""
         return harvest.IdentityChecked(
             point=point, patient_identifiers=read() if identifiers is None else identifiers, coi_read=self.coi
+        )
+
+    def reidentification(self, **changed: object) -> harvest.ReidentificationPerformed:
+        """Returns the body of a re-identification from the source record; `identifiers` may be changed."""
+        identifiers = changed.get("identifiers", read())
+        assert isinstance(identifiers, list)
+        return harvest.ReidentificationPerformed(
+            source_record="enrolment file, ward archive", patient_identifiers=identifiers, coi_read=self.coi
         )
 
     def outputs(self, kind: common.MaterialKind.ValueType, millilitres: int, *names: str) -> list[common.NewMaterial]:
@@ -511,8 +520,22 @@ class Course:
 
     # Return.
 
+    def conditions(self, *, stopped_before: int = 3 * DAY) -> Recorded:
+        """Lymphodepletion was given, and is entered late; it stopped so long before now. Returns its end."""
+        stopped_at = self.harness.clock - stopped_before
+        body = returned.LymphodepletionStarted(unit=self.world.ward, course=1)
+        started = self.say(self.world.nurse, body, at=stopped_at - DAY)
+        self.is_conditioned = True
+        return self.say(
+            self.world.nurse,
+            returned.LymphodepletionStopped(started=started.statement_digest, completed=True),
+            at=stopped_at,
+        )
+
     def issues(self, bag: str) -> Recorded:
-        """The cell laboratory issues a bag to the ward, where a second nurse takes it."""
+        """The cell laboratory issues a bag to the ward, where a second nurse takes it; conditioning came before."""
+        if not self.is_conditioned:
+            self.conditions()
         issued = self.say(
             self.world.nurse,
             returned.MaterialIssued(
