@@ -1123,6 +1123,50 @@ class GetReadinessResponse(google.protobuf.message.Message):
 Global___GetReadinessResponse: typing_extensions.TypeAlias = GetReadinessResponse
 
 @typing.final
+class GetReadinessCertificateRequest(google.protobuf.message.Message):
+    """GetReadinessCertificateRequest names a bag."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    MATERIAL_FIELD_NUMBER: builtins.int
+    POSITION_MIN_FIELD_NUMBER: builtins.int
+    material: builtins.bytes
+    """The bag, 16 bytes."""
+    position_min: builtins.int
+    """The least position the answer must reflect; 0 for any."""
+    def __init__(
+        self,
+        *,
+        material: builtins.bytes = ...,
+        position_min: builtins.int = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["material", b"material", "position_min", b"position_min"]) -> None: ...
+
+Global___GetReadinessCertificateRequest: typing_extensions.TypeAlias = GetReadinessCertificateRequest
+
+@typing.final
+class GetReadinessCertificateResponse(google.protobuf.message.Message):
+    """GetReadinessCertificateResponse carries a certificate."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    POSITION_FIELD_NUMBER: builtins.int
+    CERTIFICATE_FIELD_NUMBER: builtins.int
+    position: builtins.int
+    """Position that the answer reflects."""
+    certificate: builtins.bytes
+    """Envelope of a ReadinessCertificate, signed by the ledger's service key."""
+    def __init__(
+        self,
+        *,
+        position: builtins.int = ...,
+        certificate: builtins.bytes = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["certificate", b"certificate", "position", b"position"]) -> None: ...
+
+Global___GetReadinessCertificateResponse: typing_extensions.TypeAlias = GetReadinessCertificateResponse
+
+@typing.final
 class TraceLotRequest(google.protobuf.message.Message):
     """TraceLotRequest names a lot."""
 

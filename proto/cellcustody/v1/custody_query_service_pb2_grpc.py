@@ -75,6 +75,11 @@ class CustodyQueryServiceStub(object):
                 request_serializer=cellcustody_dot_v1_dot_custody__query__service__pb2.GetReadinessRequest.SerializeToString,
                 response_deserializer=cellcustody_dot_v1_dot_custody__query__service__pb2.GetReadinessResponse.FromString,
                 _registered_method=True)
+        self.GetReadinessCertificate = channel.unary_unary(
+                '/cellcustody.v1.CustodyQueryService/GetReadinessCertificate',
+                request_serializer=cellcustody_dot_v1_dot_custody__query__service__pb2.GetReadinessCertificateRequest.SerializeToString,
+                response_deserializer=cellcustody_dot_v1_dot_custody__query__service__pb2.GetReadinessCertificateResponse.FromString,
+                _registered_method=True)
         self.TraceLot = channel.unary_unary(
                 '/cellcustody.v1.CustodyQueryService/TraceLot',
                 request_serializer=cellcustody_dot_v1_dot_custody__query__service__pb2.TraceLotRequest.SerializeToString,
@@ -152,6 +157,13 @@ class CustodyQueryServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def GetReadinessCertificate(self, request, context):
+        """Returns a readiness certificate for one bag, to be kept for a check at the bedside without a connection.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def TraceLot(self, request, context):
         """Gives the therapies in which a lot was used.
         """
@@ -215,6 +227,11 @@ def add_CustodyQueryServiceServicer_to_server(servicer, server):
                     servicer.GetReadiness,
                     request_deserializer=cellcustody_dot_v1_dot_custody__query__service__pb2.GetReadinessRequest.FromString,
                     response_serializer=cellcustody_dot_v1_dot_custody__query__service__pb2.GetReadinessResponse.SerializeToString,
+            ),
+            'GetReadinessCertificate': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetReadinessCertificate,
+                    request_deserializer=cellcustody_dot_v1_dot_custody__query__service__pb2.GetReadinessCertificateRequest.FromString,
+                    response_serializer=cellcustody_dot_v1_dot_custody__query__service__pb2.GetReadinessCertificateResponse.SerializeToString,
             ),
             'TraceLot': grpc.unary_unary_rpc_method_handler(
                     servicer.TraceLot,
@@ -449,6 +466,33 @@ class CustodyQueryService(object):
             '/cellcustody.v1.CustodyQueryService/GetReadiness',
             cellcustody_dot_v1_dot_custody__query__service__pb2.GetReadinessRequest.SerializeToString,
             cellcustody_dot_v1_dot_custody__query__service__pb2.GetReadinessResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetReadinessCertificate(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/cellcustody.v1.CustodyQueryService/GetReadinessCertificate',
+            cellcustody_dot_v1_dot_custody__query__service__pb2.GetReadinessCertificateRequest.SerializeToString,
+            cellcustody_dot_v1_dot_custody__query__service__pb2.GetReadinessCertificateResponse.FromString,
             options,
             channel_credentials,
             insecure,

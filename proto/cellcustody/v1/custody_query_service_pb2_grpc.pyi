@@ -153,6 +153,22 @@ _CustodyQueryServiceGetReadinessType = typing_extensions.TypeVar(
     ],
 )
 
+_CustodyQueryServiceGetReadinessCertificateType = typing_extensions.TypeVar(
+    '_CustodyQueryServiceGetReadinessCertificateType',
+    grpc.UnaryUnaryMultiCallable[
+        cellcustody.v1.custody_query_service_pb2.GetReadinessCertificateRequest,
+        cellcustody.v1.custody_query_service_pb2.GetReadinessCertificateResponse,
+    ],
+    grpc.aio.UnaryUnaryMultiCallable[
+        cellcustody.v1.custody_query_service_pb2.GetReadinessCertificateRequest,
+        cellcustody.v1.custody_query_service_pb2.GetReadinessCertificateResponse,
+    ],
+    default=grpc.UnaryUnaryMultiCallable[
+        cellcustody.v1.custody_query_service_pb2.GetReadinessCertificateRequest,
+        cellcustody.v1.custody_query_service_pb2.GetReadinessCertificateResponse,
+    ],
+)
+
 _CustodyQueryServiceTraceLotType = typing_extensions.TypeVar(
     '_CustodyQueryServiceTraceLotType',
     grpc.UnaryUnaryMultiCallable[
@@ -201,7 +217,7 @@ _CustodyQueryServiceWatchType = typing_extensions.TypeVar(
     ],
 )
 
-class CustodyQueryServiceStub(typing.Generic[_CustodyQueryServiceGetTherapyType, _CustodyQueryServiceGetCustodyType, _CustodyQueryServiceGetHistoryType, _CustodyQueryServiceGetConsignmentType, _CustodyQueryServiceGetHoldingsType, _CustodyQueryServiceGetWorklistType, _CustodyQueryServiceListOpenHandoffsType, _CustodyQueryServiceGetReadinessType, _CustodyQueryServiceTraceLotType, _CustodyQueryServiceTraceTherapyType, _CustodyQueryServiceWatchType]):
+class CustodyQueryServiceStub(typing.Generic[_CustodyQueryServiceGetTherapyType, _CustodyQueryServiceGetCustodyType, _CustodyQueryServiceGetHistoryType, _CustodyQueryServiceGetConsignmentType, _CustodyQueryServiceGetHoldingsType, _CustodyQueryServiceGetWorklistType, _CustodyQueryServiceListOpenHandoffsType, _CustodyQueryServiceGetReadinessType, _CustodyQueryServiceGetReadinessCertificateType, _CustodyQueryServiceTraceLotType, _CustodyQueryServiceTraceTherapyType, _CustodyQueryServiceWatchType]):
     """CustodyQueryService answers who answers for what, who has it, and what happened. Every answer tells its position."""
 
     @typing.overload
@@ -237,6 +253,10 @@ class CustodyQueryServiceStub(typing.Generic[_CustodyQueryServiceGetTherapyType,
         grpc.UnaryUnaryMultiCallable[
             cellcustody.v1.custody_query_service_pb2.GetReadinessRequest,
             cellcustody.v1.custody_query_service_pb2.GetReadinessResponse,
+        ],
+        grpc.UnaryUnaryMultiCallable[
+            cellcustody.v1.custody_query_service_pb2.GetReadinessCertificateRequest,
+            cellcustody.v1.custody_query_service_pb2.GetReadinessCertificateResponse,
         ],
         grpc.UnaryUnaryMultiCallable[
             cellcustody.v1.custody_query_service_pb2.TraceLotRequest,
@@ -287,6 +307,10 @@ class CustodyQueryServiceStub(typing.Generic[_CustodyQueryServiceGetTherapyType,
             cellcustody.v1.custody_query_service_pb2.GetReadinessResponse,
         ],
         grpc.aio.UnaryUnaryMultiCallable[
+            cellcustody.v1.custody_query_service_pb2.GetReadinessCertificateRequest,
+            cellcustody.v1.custody_query_service_pb2.GetReadinessCertificateResponse,
+        ],
+        grpc.aio.UnaryUnaryMultiCallable[
             cellcustody.v1.custody_query_service_pb2.TraceLotRequest,
             cellcustody.v1.custody_query_service_pb2.TraceLotResponse,
         ],
@@ -323,6 +347,9 @@ class CustodyQueryServiceStub(typing.Generic[_CustodyQueryServiceGetTherapyType,
 
     GetReadiness: _CustodyQueryServiceGetReadinessType
     """Says whether a bag may be infused: yes, or no with every reason."""
+
+    GetReadinessCertificate: _CustodyQueryServiceGetReadinessCertificateType
+    """Returns a readiness certificate for one bag, to be kept for a check at the bedside without a connection."""
 
     TraceLot: _CustodyQueryServiceTraceLotType
     """Gives the therapies in which a lot was used."""
@@ -365,6 +392,10 @@ CustodyQueryServiceAsyncStub: typing_extensions.TypeAlias = CustodyQueryServiceS
     grpc.aio.UnaryUnaryMultiCallable[
         cellcustody.v1.custody_query_service_pb2.GetReadinessRequest,
         cellcustody.v1.custody_query_service_pb2.GetReadinessResponse,
+    ],
+    grpc.aio.UnaryUnaryMultiCallable[
+        cellcustody.v1.custody_query_service_pb2.GetReadinessCertificateRequest,
+        cellcustody.v1.custody_query_service_pb2.GetReadinessCertificateResponse,
     ],
     grpc.aio.UnaryUnaryMultiCallable[
         cellcustody.v1.custody_query_service_pb2.TraceLotRequest,
@@ -446,6 +477,14 @@ class CustodyQueryServiceServicer(metaclass=abc.ABCMeta):
         context: _ServicerContext,
     ) -> typing.Union[cellcustody.v1.custody_query_service_pb2.GetReadinessResponse, collections.abc.Awaitable[cellcustody.v1.custody_query_service_pb2.GetReadinessResponse]]:
         """Says whether a bag may be infused: yes, or no with every reason."""
+
+    @abc.abstractmethod
+    def GetReadinessCertificate(
+        self,
+        request: cellcustody.v1.custody_query_service_pb2.GetReadinessCertificateRequest,
+        context: _ServicerContext,
+    ) -> typing.Union[cellcustody.v1.custody_query_service_pb2.GetReadinessCertificateResponse, collections.abc.Awaitable[cellcustody.v1.custody_query_service_pb2.GetReadinessCertificateResponse]]:
+        """Returns a readiness certificate for one bag, to be kept for a check at the bedside without a connection."""
 
     @abc.abstractmethod
     def TraceLot(

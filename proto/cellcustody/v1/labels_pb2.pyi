@@ -99,6 +99,7 @@ class LabelReadBack(google.protobuf.message.Message):
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     APPLIED_FIELD_NUMBER: builtins.int
+    MATERIAL_FIELD_NUMBER: builtins.int
     SCANS_FIELD_NUMBER: builtins.int
     CIRCUMSTANCES_FIELD_NUMBER: builtins.int
     DOCUMENTS_FIELD_NUMBER: builtins.int
@@ -106,6 +107,8 @@ class LabelReadBack(google.protobuf.message.Message):
     REPLACES_FIELD_NUMBER: builtins.int
     applied: builtins.bytes
     """Digest of the LabelApplied, 32 bytes; the scans say what was read."""
+    material: builtins.bytes
+    """The material that bears it, 16 bytes."""
     procedure: builtins.str
     """Procedure followed, with its version."""
     replaces: builtins.bytes
@@ -126,6 +129,7 @@ class LabelReadBack(google.protobuf.message.Message):
         self,
         *,
         applied: builtins.bytes = ...,
+        material: builtins.bytes = ...,
         scans: collections.abc.Iterable[cellcustody.v1.common_pb2.Scan] | None = ...,
         circumstances: cellcustody.v1.common_pb2.Circumstances | None = ...,
         documents: collections.abc.Iterable[cellcustody.v1.common_pb2.Document] | None = ...,
@@ -133,7 +137,7 @@ class LabelReadBack(google.protobuf.message.Message):
         replaces: builtins.bytes = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["circumstances", b"circumstances"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["applied", b"applied", "circumstances", b"circumstances", "documents", b"documents", "procedure", b"procedure", "replaces", b"replaces", "scans", b"scans"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["applied", b"applied", "circumstances", b"circumstances", "documents", b"documents", "material", b"material", "procedure", b"procedure", "replaces", b"replaces", "scans", b"scans"]) -> None: ...
 
 Global___LabelReadBack: typing_extensions.TypeAlias = LabelReadBack
 

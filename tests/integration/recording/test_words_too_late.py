@@ -83,7 +83,7 @@ def test_restoring_identity_lifts_no_hold_that_quality_placed(world: World) -> N
     scope = quality.Scope(kind=quality.SCOPE_KIND_MATERIAL, ids=[bag])
     placed = course.say(world.reviewer, quality.HoldPlaced(scope=scope))
     course.say(world.nurse, course.identity_check(identifiers=read(((RECORD_NUMBER, "other"), (WRISTBAND, "W-0815")))))
-    again = course.say(world.nurse, course.identity_check(harvest.IDENTITY_POINT_REIDENTIFICATION))
+    again = course.say(world.nurse, course.reidentification())
     course.join(world.second_nurse, again)
     body = quality.IdentityRestored(reidentification=again.statement_digest, holds=placed.holds_opened)
     with pytest.raises(RuleRefusedError) as refused:

@@ -7,36 +7,22 @@ import hashlib
 import pytest
 from google.protobuf import descriptor_pool, message_factory
 
+from cellcustody.ledger.contract import BODIES
 from cellcustody.ledger.custody.act import Act, Judged, Status
 from cellcustody.ledger.custody.policy import DEFAULT_PACK
 from cellcustody.ledger.custody.therapy_rules import ROWS, TherapyRules
-from cellcustody.v1 import (
-    harvest_pb2,
-    modification_pb2,
-    options_pb2,
-    policy_pb2,
-    quality_pb2,
-    return_pb2,
-    transport_pb2,
-)
+from cellcustody.v1 import options_pb2
 
 from .stories import Story, case_of
 
-_FILES = (harvest_pb2, transport_pb2, modification_pb2, return_pb2, quality_pb2, policy_pb2)
 
-
-def _bodies_of_therapies() -> list[str]:
-    return [
-        descriptor.full_name
-        for module in _FILES
-        for descriptor in module.DESCRIPTOR.message_types_by_name.values()
-        if options_pb2.STREAM_KIND_THERAPY in descriptor.GetOptions().Extensions[options_pb2.act].stream_kinds
-    ]
+def _bodies_of_therapies() -> set[str]:
+    return {body.name for body in BODIES.values() if options_pb2.STREAM_KIND_THERAPY in body.stream_kinds}
 
 
 def test_every_body_that_may_be_filed_in_a_therapys_stream_has_a_row() -> None:
     """All but the ledger's own re-judgements; and no row is for anything else."""
-    assert set(ROWS) == set(_bodies_of_therapies()) - {"cellcustody.v1.JudgementsRevised"}
+    assert set(ROWS) == _bodies_of_therapies() - {"cellcustody.v1.JudgementsRevised"}
 
 
 def _empty(body_type: str) -> Act:

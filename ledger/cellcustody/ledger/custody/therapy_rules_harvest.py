@@ -1,4 +1,4 @@
-"""Judge and evolve consent, identity checks, collection, labels and storage.
+"""Judge and evolve consent, identity checks, collection and storage.
 
 The rules, in the order of the process:
 
@@ -7,22 +7,26 @@ The rules, in the order of the process:
   person before the start. A broken chain of identity stops it.
 * Each collection has a donation number of its own, that no other collection of any therapy bears.
 * A collection makes collections, samples and retains, and nothing that only manufacture makes.
-* A label bears the therapy's chain of identity identifier, and a donation number of a collection the cells come from.
-  One that does not, breaks the chain of identity.
+* A day of an attempt has one collection; a check at the chair holds for the policy's time and no longer.
+* A broken chain of identity is identified anew from a named source record, by two persons; restoring it names that.
 * A withdrawn consent to collection, manufacture or infusion holds the whole therapy; one to data or biobank does not.
 * Work on a material is its custodian's; accountability moves between units of one site by a transfer.
 
 What nonconforming facts do: a consent recorded against the rules permits nothing; a withdrawal always counts. A
-collection without check or consent has been made, so its bags exist and are held. A label is on the bag, right or
-wrong. Whoever stores, moves or transfers what another answers for has it and does not come to answer for it.
+collection without check or consent has been made, so its bags exist and are held. Whoever stores, moves or transfers
+what another answers for has it and does not come to answer for it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Container
 
-from cellcustody.ledger.custody.act import Act, Judged, Outcome, Status, UnitRef
-from cellcustody.ledger.custody.genealogy import donation_numbers
+from cellcustody.ledger.custody import (
+    therapy_rules_harvest_before,
+    therapy_rules_harvest_cold,
+    therapy_rules_harvest_labels,
+)
+from cellcustody.ledger.custody.act import Act, Judged, Outcome, Status
 from cellcustody.ledger.custody.references import creates_key, din_key, din_number
 from cellcustody.ledger.custody.therapy_evolution import (
     BREAKS_IDENTITY,
@@ -32,14 +36,16 @@ from cellcustody.ledger.custody.therapy_evolution import (
     make_materials,
     move_custody,
 )
-from cellcustody.ledger.custody.therapy_judging import Judging, compared_well, same_coi, unit_of
+from cellcustody.ledger.custody.therapy_judging import MICROS_PER_SECOND, Judging, compared_well, same_coi, unit_of
 from cellcustody.ledger.custody.therapy_rows import TherapyAct, authorisation, fact
+from cellcustody.ledger.custody.therapy_rules_harvest_before import check_before_collection
+from cellcustody.ledger.custody.therapy_rules_harvest_cold import note_lot
+from cellcustody.ledger.custody.therapy_rules_harvest_labels import check_labels_before_collection
 from cellcustody.ledger.custody.therapy_state import (
     Collection,
     ConsentChange,
     IdentityBreak,
     IdentityCheck,
-    Label,
     MaterialKind,
     TherapyState,
 )
@@ -56,10 +62,10 @@ TREATMENT_SCOPES = frozenset(
         harvest.CONSENT_SCOPE_INFUSION,
     }
 )
+_CONSENT_FORM = "consent-form"  # As `Document.kind` in the contract has it.
 _IDENTITY_CHECKED = harvest.IdentityChecked.DESCRIPTOR.full_name
 _COLLECTED = frozenset({MaterialKind.COLLECTION, MaterialKind.SAMPLE, MaterialKind.RETAIN})
 _COLLECTION_STARTED = harvest.CollectionStarted.DESCRIPTOR.full_name
-_LABEL_APPLIED = harvest.LabelApplied.DESCRIPTOR.full_name
 
 
 # Enrolment and consent.
@@ -81,7 +87,9 @@ def _evolve_enrolled(state: TherapyState, act: Act, body: harvest.TherapyEnrolle
 
 
 def _check_consent(judging: Judging, body: harvest.ConsentRecorded) -> None:
-    judging.enrolled()
+    has_form = any(document.kind == _CONSENT_FORM and document.sha256 for document in body.documents)
+    if judging.enrolled() and not (body.form_version and has_form):
+        judging.find("CONSENT_WITHOUT_FORM", 2, 52)
 
 
 def _evolve_consent(state: TherapyState, act: Act, body: harvest.ConsentRecorded, judged: Judged) -> None:
@@ -117,6 +125,34 @@ def _evolve_identity(state: TherapyState, act: Act, body: harvest.IdentityChecke
     break_on_comparison(state, act, judged)
 
 
+def _check_reidentified(judging: Judging, body: harvest.ReidentificationPerformed) -> None:
+    if not judging.enrolled():
+        return
+    if not body.source_record:
+        judging.find("SOURCE_RECORD_MISSING", 1)
+    if not same_coi(body.coi_read, judging.state.coi):
+        judging.find("IDENTITY_MISMATCH", 3)
+    for material in body.materials:
+        judging.material(material, 4, physical=False)
+    for broken in body.breaks:
+        if judging.state.current(broken) not in judging.state.placed:
+            judging.find("PREDECESSOR_MISSING", 5)
+
+
+def _evolve_reidentified(
+    state: TherapyState, act: Act, body: harvest.ReidentificationPerformed, judged: Judged
+) -> None:
+    state.identity_checks[act.digest] = IdentityCheck(
+        act.digest,
+        harvest.IDENTITY_POINT_REIDENTIFICATION,
+        end_of(act),
+        act.site,
+        judged.status is Status.CONFORMING,
+        frozenset(body.materials),
+    )
+    break_on_comparison(state, act, judged)
+
+
 def break_on_comparison(state: TherapyState, act: Act, judged: Judged) -> None:
     """Breaks the chain of identity if an identifier of the patient was found to be another's."""
     if has_code(judged, *BREAKS_IDENTITY):
@@ -144,7 +180,23 @@ def _check_collection_started(judging: Judging, body: harvest.CollectionStarted)
             judging.find("DIN_REUSED", 2)
         if judging.references.others(din_key(body.din), act.stream):
             judging.find("DIN_CLAIMED_TWICE", 2)
+    _check_day(judging, body)
     _check_chairside(judging)
+    check_before_collection(judging, body)
+    check_labels_before_collection(judging)
+
+
+def _check_day(judging: Judging, body: harvest.CollectionStarted) -> None:
+    attempt = _attempt(body)
+    collections = judging.state.collections.values()
+    if any((one.attempt, one.day) == (attempt, body.day) for one in collections):
+        judging.find("DAY_COLLECTED_ALREADY", 1, 6)
+    if attempt > 1 + max((one.attempt for one in collections), default=0):
+        judging.find("ATTEMPT_SKIPPED", 6)
+
+
+def _attempt(body: harvest.CollectionStarted) -> int:
+    return body.attempt or 1
 
 
 def _check_chairside(judging: Judging) -> None:
@@ -164,6 +216,8 @@ def _check_chairside(judging: Judging) -> None:
         return
     last = max(checks, key=lambda check: (check.at, check.digest))
     checked = state.placed[last.digest]
+    if act.occurred_start - last.at > judging.pack.chairside_validity_seconds * MICROS_PER_SECOND:
+        judging.find("IDENTITY_CHECK_STALE")
     if not last.is_sound or not compared_well(checked.comparisons, judging.pack.patient_identifiers_min):
         judging.find("IDENTITY_NOT_CHECKED")
     judging.second_person(checked)
@@ -171,8 +225,17 @@ def _check_chairside(judging: Judging) -> None:
 
 def _evolve_collection_started(state: TherapyState, act: Act, body: harvest.CollectionStarted, judged: Judged) -> None:
     state.collections[act.digest] = Collection(
-        act.digest, body.day, din_number(body.din), unit_of(body.unit), act.occurred_start
+        act.digest,
+        body.day,
+        din_number(body.din),
+        unit_of(body.unit),
+        act.occurred_start,
+        attempt=_attempt(body),
+        kit=state.current(body.kit) if body.kit else b"",
     )
+    kit = state.harvest.kits.get(state.current(body.kit)) if body.kit else None
+    if kit is not None and not kit.used_by:
+        kit.used_by = act.digest
 
 
 def check_new_materials(
@@ -228,58 +291,21 @@ def _evolve_collection_completed(
         collected_at=end_of(act),
         din="" if collection is None else collection.din,
     )
-    if collection is not None and not collection.completed_by:
+    if collection is None:
+        return
+    if not collection.completed_by:
         collection.completed_by = act.digest
+    _note_lots(state, act, collection, [output.material for output in body.outputs])
 
 
-# Labels.
-
-
-def _check_label(judging: Judging, body: harvest.LabelApplied) -> None:
-    if not judging.enrolled():
-        return
-    material = judging.material(body.material, 1)
-    if material is None:
-        return
-    judging.unpacked(material, 1)
-    judging.answered_by(material, UnitRef(judging.act.site), 1)
-    if material.label is not None:
-        judging.find("LABEL_STANDING", 1)
-    if not same_coi(body.coi, judging.state.coi):
-        judging.find("LABEL_MISMATCH", 3)
-    if body.din and din_number(body.din) not in donation_numbers(judging.state, material):
-        judging.find("LABEL_MISMATCH", 2)
-
-
-def _evolve_label(state: TherapyState, act: Act, body: harvest.LabelApplied, judged: Judged) -> None:
-    material = state.materials.get(body.material)
-    if material is None:
-        return
-    expires_at = body.expires_at_unix_micros if body.HasField("expires_at_unix_micros") else None
-    material.label = Label(act.digest, body.din, body.coi, body.product_code, body.division, expires_at)
-    if has_code(judged, "NOT_CUSTODIAN"):
-        move_custody(material, UnitRef(act.site), is_custodian=False)
-
-
-def _check_label_voided(judging: Judging, body: harvest.LabelVoided) -> None:
-    if not judging.enrolled():
-        return
-    applied = judging.named(body.applied, _LABEL_APPLIED, 1)
-    if applied is None or not isinstance(applied.body, harvest.LabelApplied):
-        return
-    material = judging.material(applied.body.material, 1, physical=False)
-    if material is None:
-        return
-    judging.answered_by(material, UnitRef(judging.act.site), 1)
-    if material.label is None or material.label.applied_by != applied.digest:
-        judging.find("LABEL_NOT_STANDING", 1)
-
-
-def _evolve_label_voided(state: TherapyState, act: Act, body: harvest.LabelVoided, judged: Judged) -> None:
-    applied = state.current(body.applied)
-    for material in state.materials.values():
-        if material.label is not None and material.label.applied_by == applied:
-            material.label = None
+def _note_lots(state: TherapyState, act: Act, collection: Collection, bags: list[bytes]) -> None:
+    """Notes kit and anticoagulant of a collection as lots inside its bags."""
+    kit = state.placed.get(collection.kit)
+    if kit is not None and isinstance(kit.body, harvest.KitReceived):
+        note_lot(state, act, kit.body.lot, bags)
+    started = state.placed.get(collection.started_by)
+    if started is not None and isinstance(started.body, harvest.CollectionStarted):
+        note_lot(state, act, started.body.anticoagulant_lot, bags)
 
 
 # Storage and transfer within a site.
@@ -329,6 +355,9 @@ def _evolve_transfer(state: TherapyState, act: Act, body: harvest.UnitTransferre
 
 
 ACTS: tuple[TherapyAct, ...] = (
+    *therapy_rules_harvest_before.ACTS,
+    *therapy_rules_harvest_labels.ACTS,
+    *therapy_rules_harvest_cold.ACTS,
     authorisation(harvest.TherapyEnrolled, evolve=_evolve_enrolled),
     fact(harvest.ConsentRecorded, check=_check_consent, evolve=_evolve_consent),
     fact(harvest.ConsentWithdrawn, check=_check_withdrawal, evolve=_evolve_withdrawal),
@@ -338,20 +367,25 @@ ACTS: tuple[TherapyAct, ...] = (
         evolve=_evolve_identity,
         materials=lambda body: body.materials,
     ),
-    fact(harvest.CollectionStarted, check=_check_collection_started, evolve=_evolve_collection_started),
+    fact(
+        harvest.ReidentificationPerformed,
+        check=_check_reidentified,
+        evolve=_evolve_reidentified,
+        names=lambda body: body.breaks,
+        materials=lambda body: body.materials,
+    ),
+    fact(
+        harvest.CollectionStarted,
+        check=_check_collection_started,
+        evolve=_evolve_collection_started,
+        names=lambda body: (body.kit, body.slot),
+    ),
     fact(
         harvest.CollectionCompleted,
         check=_check_collection_completed,
         evolve=_evolve_collection_completed,
         names=lambda body: (body.started,),
         materials=lambda body: (output.material for output in body.outputs),
-    ),
-    fact(harvest.LabelApplied, check=_check_label, evolve=_evolve_label, materials=lambda body: (body.material,)),
-    fact(
-        harvest.LabelVoided,
-        check=_check_label_voided,
-        evolve=_evolve_label_voided,
-        names=lambda body: (body.applied,),
     ),
     fact(harvest.MaterialStored, check=_check_kept, evolve=_evolve_kept, materials=lambda body: (body.material,)),
     fact(harvest.MaterialMoved, check=_check_kept, evolve=_evolve_kept, materials=lambda body: (body.material,)),

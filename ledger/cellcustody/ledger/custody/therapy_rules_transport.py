@@ -4,6 +4,7 @@ The rules:
 
 * A material is packed once at a time, by the unit that answers for both the material and the container, into a
   container of an opened consignment that is neither sealed nor closed, after its bag was read.
+* Collected cells leave before their fresh hold runs out, with labels read back where the pack asks for that.
 * A product on hold or not released is not packed towards the place of infusion.
 * A material is received out of the container it was packed in, by the unit that answers for that container; bag and
   label are read, and the bag is whole.
@@ -28,7 +29,10 @@ from cellcustody.ledger.custody.references import din_number
 from cellcustody.ledger.custody.therapy_evolution import has_code, move_custody, take_out
 from cellcustody.ledger.custody.therapy_judging import Judging, answers_for, same_coi, same_din, unit_of
 from cellcustody.ledger.custody.therapy_rows import TherapyAct, fact
+from cellcustody.ledger.custody.therapy_rules_harvest_cold import check_fresh_hold
+from cellcustody.ledger.custody.therapy_rules_harvest_labels import check_read_back
 from cellcustody.ledger.custody.therapy_state import MaterialKind, MaterialState, Packed, TherapyState, custody_of
+from cellcustody.v1 import common_pb2 as common
 from cellcustody.v1 import harvest_pb2 as harvest
 from cellcustody.v1 import transport_pb2 as transport
 
@@ -82,6 +86,8 @@ def _check_packed(judging: Judging, body: harvest.MaterialPacked) -> None:
         else:
             judging.answered_by(material, unit, 1, 4)
         _check_dispatch(judging, material, consignment)
+        check_fresh_hold(judging, material, 1)
+        check_read_back(judging, material, 1)
     if container is not None and consignment is not None:
         if consignment.closed:
             judging.find("CONSIGNMENT_CLOSED", 2)
@@ -158,6 +164,8 @@ def _check_arrived(judging: Judging, material: MaterialState, way: Packed) -> No
     container = None if consignment is None else consignment.containers.get(way.container)
     if container is None or not (container.inspected_by or not loggers_of(container)):
         return  # Its loggers are still to be read: it is asked again when the material is used.
+    if container.condition in (common.CONDITION_OUT_OF_RANGE, common.CONDITION_UNKNOWN):
+        return  # The inspection itself holds the container, and all that travelled in it.
     code = code_of(way_condition(judging.state, judging.pack, material, way))
     if code is not None:
         judging.find(code, 2, 3)

@@ -22,6 +22,7 @@ from cellcustody.ledger.custody.genealogy import donation_numbers
 from cellcustody.ledger.custody.scan_comparison import Expectation, scan_findings
 from cellcustody.ledger.custody.therapy_state import MaterialState, TherapyState
 from cellcustody.v1 import harvest_pb2 as harvest
+from cellcustody.v1 import labels_pb2 as labels
 
 __all__ = ["expectation_of", "therapy_scan_findings"]
 
@@ -42,9 +43,10 @@ def expectation_of(state: TherapyState, act: Act, touched: Iterable[bytes]) -> C
             collection = state.collections.get(state.current(body.started))
             return _always(Expectation.of(cois=cois, dins=[] if collection is None else [collection.din]))
         case harvest.LabelApplied() as body:
-            return _always(
-                Expectation.of(cois=cois, dins=[body.din], product_codes=[body.product_code], divisions=[body.division])
-            )
+            return _always(_of_label(state, body))
+        case labels.LabelReadBack() as body:
+            applied = state.placed.get(state.current(body.applied))
+            return _always(_of_label(state, None if applied is None else applied.body))
         case harvest.MaterialPacked() | harvest.MaterialReceived() as body:
             container = _container(state, body)
         case _:
@@ -61,6 +63,14 @@ def expectation_of(state: TherapyState, act: Act, touched: Iterable[bytes]) -> C
         return _of_materials(state, materials.values())
 
     return on
+
+
+def _of_label(state: TherapyState, applied: object) -> Expectation:
+    if not isinstance(applied, harvest.LabelApplied):
+        return Expectation.of(cois=[state.coi])
+    return Expectation.of(
+        cois=[state.coi], dins=[applied.din], product_codes=[applied.product_code], divisions=[applied.division]
+    )
 
 
 def _always(expected: Expectation) -> Callable[[str], Expectation]:

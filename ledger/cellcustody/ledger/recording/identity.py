@@ -34,7 +34,12 @@ def normalised(value: str) -> str:
 def identifiers_of(body: Message) -> Sequence[common_pb2.PatientIdentifier]:
     """Returns the patient identifiers that a body carries, in the order of their leaves."""
     match body:
-        case harvest_pb2.TherapyEnrolled() | harvest_pb2.IdentityChecked() | return_pb2.BedsideChecked():
+        case (
+            harvest_pb2.TherapyEnrolled()
+            | harvest_pb2.IdentityChecked()
+            | harvest_pb2.ReidentificationPerformed()
+            | return_pb2.BedsideChecked()
+        ):
             return body.patient_identifiers
         case _:
             return ()
