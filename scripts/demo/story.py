@@ -397,18 +397,36 @@ class Story:
         self.world.tell(f"        {len(holds)} holds stand on box 2 (missing at receipt; above its band)")
         if not inspected.holds_opened:
             raise SystemExit("the excursion opened no hold")
+        missing = [hold for hold in holds if hold not in inspected.holds_opened]
         self.expect(
             self.say(
                 self.reviewer,
                 self.outward,
                 quality_pb2.HoldLifted(
-                    holds=holds,
-                    disposition="within the stability study; seals whole",
-                    support=document("stability-study", b"study"),
+                    holds=missing,
+                    disposition="found in the cold room; seals whole",
                     circumstances=common_pb2.Circumstances(
                         mode=common_pb2.ENTRY_MODE_DIRECT, reason="disposition DEV-0001"
                     ),
                 ),
+            ),
+            Status.IN_EFFECT,
+        )
+        self.reviewer.client.refresh(self.therapy)
+        self.expect(
+            self.say(
+                self.reviewer,
+                self.therapy,
+                transport_pb2.ConditionDisposed(
+                    materials=[self.bags[1]],
+                    holds=inspected.holds_opened,
+                    inspection=inspected.statement_digest,
+                    decision=transport_pb2.CONDITION_DECISION_ACCEPTED,
+                    study_reference="STAB-0007",
+                    study=document("stability-study", b"study"),
+                    rationale="40 minutes below 11 Cel lie within the study",
+                ),
+                "quality accepts the bag on its stability study",
             ),
             Status.IN_EFFECT,
         )
@@ -837,6 +855,7 @@ class Story:
         )
 
     def _summary(self, box: str, low: int, high: int, outside: int) -> common_pb2.LoggerSummary:
+        now = int(time.time()) * 1_000_000  # The whole way takes seconds here; it lies within an interval.
         return common_pb2.LoggerSummary(
             logger=f"LOGGER-{box}",
             file=common_pb2.Document(
@@ -846,6 +865,10 @@ class Story:
             temperature_max=celsius(high),
             temperature_mean_kinetic=celsius((low + high) // 2),
             out_of_band_seconds=outside,
+            longest_out_of_band_seconds=outside,
+            interval_seconds=300,
+            first_reading_unix_micros=now,
+            last_reading_unix_micros=now,
             readings=576,
             condition=common_pb2.CONDITION_OUT_OF_RANGE if outside else common_pb2.CONDITION_IN_RANGE,
         )

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import pytest
 from courses import DAY, Course, World, celsius, codes, status, volume
 
 from cellcustody.ledger.custody.act import Outcome, Status, UnitRef
 from cellcustody.ledger.custody.consignment_state import ConsignmentState
 from cellcustody.ledger.custody.holds import hold_id
 from cellcustody.ledger.custody.therapy_state import Life
+from cellcustody.ledger.errors import AuthorisationRefusedError
 from cellcustody.ledger.recording.ledger import Recorded
 from cellcustody.v1 import common_pb2 as common
 from cellcustody.v1 import quality_pb2 as quality
@@ -42,8 +44,8 @@ class Telling:
         assert unexpected == set()
 
 
-def _summary(box: str, tenths_max: int) -> common.LoggerSummary:
-    """Returns a box's logger summary with the highest temperature in tenths of a degree."""
+def _summary(box: str, tenths_max: int, first: int, last: int) -> common.LoggerSummary:
+    """Returns a box's logger summary with the highest temperature in tenths of a degree, from the first to the last."""
     is_out = tenths_max > 80
     return common.LoggerSummary(
         logger=f"logger-{box}",
@@ -52,6 +54,10 @@ def _summary(box: str, tenths_max: int) -> common.LoggerSummary:
         out_of_band_seconds=600 if is_out else 0,
         readings=300,
         condition=common.CONDITION_OUT_OF_RANGE if is_out else common.CONDITION_IN_RANGE,
+        file=common.Document(sha256=bytes([tenths_max]) * 32, kind="logger-file"),
+        interval_seconds=300,
+        first_reading_unix_micros=first,
+        last_reading_unix_micros=last,
     )
 
 
@@ -74,6 +80,7 @@ def _tells_a_whole_therapy(world: World) -> None:
     telling.expects(course.packs(nurse, world.apheresis, outward, "day-1", "box-1"))
     telling.expects(course.packs(nurse, world.apheresis, outward, "day-2", "box-2"))
     telling.expects(*(course.starts_logger(nurse, outward, box) for box in ("box-1", "box-2")))
+    started_at = harness.clock
     telling.expects(course.seals(nurse, outward, "S-1", "box-1"), course.seals(nurse, outward, "S-2", "box-2"))
     both = [common.SealReading(container=f"box-{n}", seal=f"S-{n}", intact=True) for n in (1, 2)]
     release = course.releases(nurse, outward, world.apheresis, world.van, ["box-1", "box-2"], both)
@@ -100,7 +107,7 @@ def _tells_a_whole_therapy(world: World) -> None:
     third = course.releases(driver, outward, world.van, world.suite, ["box-1", "box-2"], both)
     telling.expects(third, course.accepts(operator, outward, third, world.suite, ["box-1", "box-2"], seals=both))
 
-    # The logger tells of an excursion; quality lifts the hold.
+    # The logger tells of an excursion; quality accepts the bag on a study, and lifts no hold without one.
     inspected = harness.say(
         operator,
         outward,
@@ -108,7 +115,10 @@ def _tells_a_whole_therapy(world: World) -> None:
             unit=world.suite,
             containers=["box-1", "box-2"],
             seals=both,
-            loggers=[_summary("box-1", 95), _summary("box-2", 62)],
+            loggers=[
+                _summary("box-1", 95, started_at, harness.clock),
+                _summary("box-2", 62, started_at, harness.clock),
+            ],
         ),
     )
     telling.expects(inspected, then=Status.NONCONFORMING)
@@ -116,10 +126,23 @@ def _tells_a_whole_therapy(world: World) -> None:
     telling.expects(*(course.receives(operator, world.suite, outward, f"day-{n}", f"box-{n}") for n in (1, 2)))
     held = harness.therapy(course.stream).state.holds_on(course.material("day-1"))
     assert [hold.hold for hold in held] == list(inspected.holds_opened)
-    lifted = harness.say(
-        world.reviewer, outward, quality.HoldLifted(holds=inspected.holds_opened, disposition="within stability")
+    with pytest.raises(AuthorisationRefusedError, match="DISPOSITION_NEEDED"):
+        harness.say(
+            world.reviewer, outward, quality.HoldLifted(holds=inspected.holds_opened, disposition="within stability")
+        )
+    accepted = course.say(
+        world.reviewer,
+        transport.ConditionDisposed(
+            materials=[course.material("day-1")],
+            holds=inspected.holds_opened,
+            inspection=inspected.statement_digest,
+            decision=transport.CONDITION_DECISION_ACCEPTED,
+            study_reference="STAB-7",
+            study=common.Document(sha256=b"\x07" * 32, kind="stability-study"),
+        ),
     )
-    telling.expects(lifted, then=Status.IN_EFFECT)
+    telling.expects(accepted, then=Status.IN_EFFECT)
+    assert harness.therapy(course.stream).state.holds_on(course.material("day-1")) == ()
 
     # Manufacture, testing, release.
     telling.expects(*course.makes_product("day-1", "day-2"))
