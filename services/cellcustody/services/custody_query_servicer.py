@@ -17,6 +17,8 @@ from typing import Final
 
 import grpc
 
+from cellcustody.ledger.readiness_certificates import issue_certificate
+from cellcustody.ledger.statements import Signer
 from cellcustody.ledger.views import Reader, Views
 from cellcustody.services.access import Caller, Gate, TlsKeyUnknownError
 from cellcustody.services.disclosure import reader_of
@@ -45,7 +47,8 @@ def view_wait_seconds(context: grpc.ServicerContext) -> float:
 class CustodyQueryServicer(CustodyQueryServiceServicer):
     """CustodyQueryService over the views of one ledger. `now` is in microseconds since 1970-01-01T00:00:00Z."""
 
-    def __init__(self, views: Views, gate: Gate, now: Callable[[], int]) -> None:
+    def __init__(self, views: Views, gate: Gate, now: Callable[[], int], service_signer: Signer) -> None:
+        self._service_signer = service_signer
         self._views = views
         self._gate = gate
         self._now = now
@@ -114,6 +117,19 @@ class CustodyQueryServicer(CustodyQueryServiceServicer):
             _reader_of(caller_of_this_call()),
             now_micros=self._now(),
             wait_seconds=view_wait_seconds(context),
+        )
+
+    def GetReadinessCertificate(
+        self, request: pb.GetReadinessCertificateRequest, context: grpc.ServicerContext
+    ) -> pb.GetReadinessCertificateResponse:
+        certificate = self._views.readiness_certificate(
+            request,
+            _reader_of(caller_of_this_call()),
+            now_micros=self._now(),
+            wait_seconds=view_wait_seconds(context),
+        )
+        return pb.GetReadinessCertificateResponse(
+            position=certificate.position, certificate=issue_certificate(certificate, self._service_signer)
         )
 
     def TraceLot(self, request: pb.TraceLotRequest, context: grpc.ServicerContext) -> pb.TraceLotResponse:

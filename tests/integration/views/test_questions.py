@@ -260,7 +260,8 @@ def test_a_bag_is_ready_once_nothing_stands_against_it(asking: Asking) -> None:
     asking.tell(thaw)
     answer = asking.views.get_readiness(asked, asking.hospital, now_micros=thaw.occurred_start + MINUTE, wait_seconds=1)
     assert (answer.ready, list(answer.reasons)) == (True, [])
-    late = asking.views.get_readiness(asked, asking.hospital, now_micros=thaw.occurred_start + DAY, wait_seconds=1)
+    over = thaw.occurred_start + 31 * MINUTE
+    late = asking.views.get_readiness(asked, asking.hospital, now_micros=over, wait_seconds=1)
     assert [one.code for one in late.reasons] == ["BUDGET_EXCEEDED"]
 
 

@@ -483,6 +483,7 @@ def test_every_reason_against_infusing_is_told_at_once() -> None:
         "EXPIRED",
         "HOLD_OPEN",
         "IDENTITY_BROKEN",
+        "LYMPHODEPLETION_MISSING",
         "NOT_CUSTODIAN",
         "NOT_RELEASED",
         "NOT_THAWED",

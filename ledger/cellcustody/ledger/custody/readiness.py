@@ -4,7 +4,8 @@ The rules:
 
 * The reasons are those an InfusionStarted would meet at this moment, save the check at the bedside itself, which is
   still to come; none means ready. The answer is computed, never stored.
-* A bag that is not thawed yet is not ready: the answer is about infusing, not about thawing.
+* A bag that is not thawed yet is not ready: the answer is about infusing, not about thawing. `STILL_TO_COME` are the
+  reasons that pass by themselves or by what is done on the ward; a readiness certificate is given in spite of them.
 * Readiness permits nothing. What permits is the check at the bedside by two persons.
 
 Pure: the time is passed in, in microseconds since 1970-01-01T00:00:00Z.
@@ -12,16 +13,21 @@ Pure: the time is passed in, in microseconds since 1970-01-01T00:00:00Z.
 
 from __future__ import annotations
 
+from typing import Final
+
 from cellcustody.ledger.custody.act import Finding
 from cellcustody.ledger.custody.findings import Findings
 from cellcustody.ledger.custody.leg_conditions import use_findings
 from cellcustody.ledger.custody.policy import PolicyPack
+from cellcustody.ledger.custody.return_checks import expires_at, lymphodepletion_codes
 from cellcustody.ledger.custody.therapy_judging import MICROS_PER_SECOND
-from cellcustody.ledger.custody.therapy_rules_return import expires_at
 from cellcustody.ledger.custody.therapy_state import Life, MaterialKind, TherapyState, custody_of
+from cellcustody.ledger.custody.time_out_of_cryo import out_of_cryo_micros
 from cellcustody.v1 import harvest_pb2 as harvest
 
-__all__ = ["reasons"]
+__all__ = ["STILL_TO_COME", "reasons"]
+
+STILL_TO_COME: Final = frozenset({"LYMPHODEPLETION_TOO_RECENT", "NOT_THAWED"})
 
 
 def reasons(state: TherapyState, material: bytes, now_micros: int, pack: PolicyPack) -> tuple[Finding, ...]:
@@ -33,6 +39,8 @@ def reasons(state: TherapyState, material: bytes, now_micros: int, pack: PolicyP
         found.add("IDENTITY_BROKEN")
     if not state.consent_in_force(harvest.CONSENT_SCOPE_INFUSION, now_micros):
         found.add("CONSENT_MISSING")
+    for code in lymphodepletion_codes(state, pack, now_micros, is_infusion=True):
+        found.add(code)
     bag = state.materials.get(material)
     if bag is None:
         found.add("MATERIAL_UNKNOWN")
@@ -62,6 +70,10 @@ def reasons(state: TherapyState, material: bytes, now_micros: int, pack: PolicyP
         now_micros - bag.thawed_at > budget * MICROS_PER_SECOND
     ):
         found.add("BUDGET_EXCEEDED")
+    budget = pack.budgets.out_of_cryo_seconds
+    spent = None if budget is None else out_of_cryo_micros(state, material, pack, now_micros)
+    if budget is not None and spent is not None and spent > budget * MICROS_PER_SECOND:
+        found.add("OUT_OF_CRYO_TOO_LONG")
     if bag.life is Life.PARTIALLY_INFUSED:
         found.add("ALREADY_INFUSED_FROM")
     if any(one.material == material and one.stopped_at is None for one in state.infusions.values()):

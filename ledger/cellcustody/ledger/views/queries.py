@@ -20,12 +20,8 @@ from types import TracebackType
 from typing import Final, Self
 
 from cellcustody.ledger.contract import DisclosureClass
-from cellcustody.ledger.custody.act import Finding
 from cellcustody.ledger.custody.policy import DEFAULT_PACK
-from cellcustody.ledger.custody.readiness import reasons
-from cellcustody.ledger.custody.therapy_state import TherapyState
-from cellcustody.ledger.recording.explaining import explain
-from cellcustody.ledger.recording.lots_inside import is_stopped, names_lot
+from cellcustody.ledger.readiness_certificates import ReadinessCertificate
 from cellcustody.ledger.views import watching
 from cellcustody.ledger.views.access import Reader
 from cellcustody.ledger.views.asking import Asked
@@ -35,12 +31,12 @@ from cellcustody.ledger.views.errors import (
     ReadNotPermittedError,
     ViewBehindError,
 )
-from cellcustody.ledger.views.folding import StreamView
 from cellcustody.ledger.views.follower import Follower, LedgerSource
 from cellcustody.ledger.views.gaps import custody_gaps
 from cellcustody.ledger.views.messages import material_custody
 from cellcustody.ledger.views.past import TherapyPast
-from cellcustody.ledger.views.reading import read_one, read_told
+from cellcustody.ledger.views.readiness import Readiness
+from cellcustody.ledger.views.reading import read_one
 from cellcustody.ledger.views.summaries import SiteName, Summary
 from cellcustody.ledger.views.tables import Value
 from cellcustody.v1 import common_pb2, ledger_service_pb2, options_pb2
@@ -226,20 +222,10 @@ class Views:
         Raises:
             MaterialNotFoundError, ReadNotPermittedError, QuestionIncompleteError, ViewBehindError.
         """
-        with self._asked(reader, request.position_min, wait_seconds) as asked:
-            stream = asked.therapy_of(request.material)
-            position = asked.position
-        past = TherapyPast(self._source, self.follower.packs, stream, position)
-        state = past.case().state
-        found = reasons(state, request.material, now_micros, past.pack)
-        holds = tuple(("hold", hold.hold.hex()) for hold in state.holds_on(request.material))
-        lots = self._stopped_lots(state, request.material, position)
-        if lots:
-            found = (*found, Finding("LOT_HELD"))
-        told = explain(found, extra=(("HOLD_OPEN", holds), ("LOT_HELD", lots)))
+        ready = self._readiness(request.material, reader, request.position_min, now_micros, wait_seconds)
         return pb.GetReadinessResponse(
-            position=position,
-            ready=not found,
+            position=ready.position,
+            ready=not ready.findings,
             reasons=[
                 ledger_service_pb2.ExplainedFinding(
                     code=one.code,
@@ -247,19 +233,28 @@ class Views:
                     explanation=one.explanation,
                     values=[ledger_service_pb2.NamedValue(name=name, value=value) for name, value in one.values],
                 )
-                for one in told
+                for one in ready.explained
             ],
         )
 
-    def _stopped_lots(self, state: TherapyState, material: bytes, position: int) -> tuple[tuple[str, str], ...]:
-        """Returns the lots that went into a material and are quarantined, recalled or on hold, as named values."""
-        line = {one.material for one in state.line_of(material)}
-        numbers = {one.lot: one.lot_number for one in state.lots if names_lot(one.lot) and line & set(one.outputs)}
-        return tuple(
-            ("lot", numbers[lot])
-            for lot in sorted(numbers)
-            if is_stopped(StreamView(lot, read_told(self._source, lot, position)).alone())
-        )
+    def readiness_certificate(
+        self, request: pb.GetReadinessCertificateRequest, reader: Reader, *, now_micros: int, wait_seconds: float
+    ) -> ReadinessCertificate:
+        """Returns what a readiness certificate says of a bag now, unsigned.
+
+        Raises:
+            BagNotReadyError, MaterialNotFoundError, ReadNotPermittedError, QuestionIncompleteError, ViewBehindError.
+        """
+        ready = self._readiness(request.material, reader, request.position_min, now_micros, wait_seconds)
+        return ready.certificate(self._source.registry.latest.ledger_id)
+
+    def _readiness(
+        self, material: bytes, reader: Reader, position_min: int, now_micros: int, wait_seconds: float
+    ) -> Readiness:
+        with self._asked(reader, position_min, wait_seconds) as asked:
+            stream = asked.therapy_of(material)
+            position = asked.position
+        return Readiness.of(self._source, self.follower.packs, stream, material, position=position, at=now_micros)
 
     # Consignments and units -----------------------------------------------------------------------------------------
 
