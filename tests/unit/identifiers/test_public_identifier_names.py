@@ -19,8 +19,8 @@ def test_the_public_names_are_these() -> None:
         "ProductConsignment ProductDivision ProductionDateTime ProductionDay ScannedStructure "
         "SequenceOutOfRangeError SingleEuropeanCode SpecialTesting Sscc StaffId Structure "
         "UnknownDataIdentifierError check_character check_value division_of gs1_check_digit next_chain_of_identity "
-        "next_din parse_scan print_identifier random_chain_of_identity read_content read_printed read_scan "
-        "type_3_flag wire_of"
+        "next_din parse_scan print_day print_identifier random_chain_of_identity read_content read_printed "
+        "read_scan type_3_flag wire_of"
     )
 
 

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from cellcustody.clients.cli import acting, auditing, enrolling, outbox_commands, reading
+from cellcustody.clients.cli import acting, auditing, enrolling, labelling, outbox_commands, reading
 from cellcustody.clients.cli.context import Context
 from cellcustody.clients.cli.profile import PROFILE_VARIABLE
 
@@ -40,3 +40,4 @@ acting.register(app)
 enrolling.register(app)
 outbox_commands.register(app)
 auditing.register(app)
+labelling.register(app)

@@ -96,6 +96,7 @@ from cellcustody.ledger.identifiers.times import (
     FlexibleTimeKind,
     ProductionDateTime,
     ProductionDay,
+    print_day,
 )
 
 __all__ = [
@@ -161,6 +162,7 @@ __all__ = [
     "next_chain_of_identity",
     "next_din",
     "parse_scan",
+    "print_day",
     "print_identifier",
     "random_chain_of_identity",
     "read_content",
