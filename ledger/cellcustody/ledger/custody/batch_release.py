@@ -20,8 +20,8 @@ from collections.abc import Callable
 from cellcustody.ledger.custody.act import Act
 from cellcustody.ledger.custody.batch_state import BatchState, BatchStatus, ResultRecord, ResultVerdict, Support
 from cellcustody.ledger.custody.findings import Findings
-from cellcustody.ledger.custody.leg_conditions import use_findings
 from cellcustody.ledger.custody.holds import Hold
+from cellcustody.ledger.custody.leg_conditions import use_findings
 from cellcustody.ledger.custody.policy import PolicyPack
 from cellcustody.ledger.custody.therapy_rules_release import SPECIFICATION_CODES
 from cellcustody.ledger.custody.therapy_rules_return import expires_at
@@ -211,6 +211,8 @@ def _check_bags(
 def _check_deviations(state: TherapyState, body: _Release, found: Findings) -> None:
     concerned = set(body.materials)
     for deviation in state.deviations:
+        if deviation.digest in state.deviations_closed:
+            continue
         if (
             not (deviation.materials or deviation.batches)
             or body.batch in deviation.batches

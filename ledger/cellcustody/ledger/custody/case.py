@@ -16,7 +16,7 @@ Single owner: not safe for use by several threads at once. Reads no clock, no ne
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from cellcustody.ledger.custody.act import Act, Finding, Judged
 from cellcustody.ledger.custody.authorisations import News
@@ -24,27 +24,15 @@ from cellcustody.ledger.custody.fold import Fold
 from cellcustody.ledger.custody.policy import PolicyPack
 from cellcustody.ledger.custody.references import ConsignmentHistory, References, cited_streams
 from cellcustody.ledger.custody.repinning import PackOf
+from cellcustody.ledger.custody.signatures import Outstanding, outstanding_in
 from cellcustody.ledger.custody.therapy_authorisations import judge_authorisation, therapy_news
-from cellcustody.ledger.custody.therapy_judging import MICROS_PER_SECOND, co_signers_min
 from cellcustody.ledger.custody.therapy_rules import TherapyRules
 from cellcustody.ledger.custody.therapy_state import TherapyState
 from cellcustody.v1 import quality_pb2 as quality
 
-__all__ = ["Outstanding", "TherapyCase", "state_as_of"]
+__all__ = ["TherapyCase", "state_as_of"]
 
 _CONSIGNMENT = 2  # First byte of a consignment's stream id.
-
-
-@dataclass(frozen=True, slots=True)
-class Outstanding:
-    """A statement that waits for another person's signature; `due` is the last moment at which one conforms."""
-
-    digest: bytes
-    body_type: str
-    signer: bytes
-    site: bytes
-    missing: int
-    due: int
 
 
 class TherapyCase:
@@ -213,21 +201,7 @@ class TherapyCase:
 
     def outstanding(self) -> tuple[Outstanding, ...]:
         """Returns the therapy's statements that wait for another person's signature, in canonical order."""
-        state = self.state
-        waiting = []
-        for act in self._fold.order:
-            if act.stream != self.stream or act.joins is not None or act.digest in self._fold.superseded:
-                continue
-            if act.is_authorisation and act.in_effect_at is not None:
-                continue
-            needed = self.pack.co_signing_for(act.body_type, co_signers_min(act.body_type))
-            if not needed.number:
-                continue
-            missing = needed.number - len({one.person for one in state.others_who_signed(act)})
-            if missing > 0:
-                due = act.signed_at + needed.window_seconds * MICROS_PER_SECOND
-                waiting.append(Outstanding(act.digest, act.body_type, act.signer, act.site, missing, due))
-        return tuple(waiting)
+        return tuple(outstanding_in(self._fold, self.pack, self.stream))
 
     def as_of(self, time_micros: int) -> TherapyState:
         """Returns the state as all that is known now tells it was at a time, microseconds."""

@@ -11,9 +11,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from cellcustody.ledger.custody.act import Act, UnitRef
-from cellcustody.ledger.custody.case import Outstanding
 from cellcustody.ledger.custody.consignment_state import ContainerState, Release
 from cellcustody.ledger.custody.holds import Hold
+from cellcustody.ledger.custody.signatures import Outstanding
 from cellcustody.ledger.custody.therapy_state import Amount, BatchState, MaterialState, TherapyState, custody_of
 from cellcustody.ledger.entries import JudgedEntry, write_judgement
 from cellcustody.ledger.views.reading import Told
