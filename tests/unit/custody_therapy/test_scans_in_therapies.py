@@ -11,7 +11,22 @@ from cellcustody.ledger.recording.entry_checks import body_findings
 from cellcustody.v1 import common_pb2 as common
 from cellcustody.v1 import harvest_pb2 as harvest
 
-from .stories import APHERESIS, DIN, NURSE, OTHER_DIN, OUTWARD, SUITE, Delivery, Story, case_of, material, outcome
+from .stories import (
+    APHERESIS,
+    COI,
+    DIN,
+    MATCHING,
+    NURSE,
+    OTHER_DIN,
+    OUTWARD,
+    SECOND_NURSE,
+    SUITE,
+    Delivery,
+    Story,
+    case_of,
+    material,
+    outcome,
+)
 
 COI_SCAN = "&/CHA999925000001"
 DIN_SCAN = f"={DIN}00"
@@ -160,3 +175,34 @@ def test_typed_scans_are_marked_and_scans_of_persons_told_at_entry() -> None:
         ],
     )
     assert body_findings(body, (1, 50, 50, 50)) == [Finding("SCAN_TYPED", (2,)), Finding("SCAN_NAMES_PERSON", (3,))]
+
+
+def test_a_bag_that_was_scanned_was_read() -> None:
+    """A matching scan stands for what was typed; another's stands for nothing."""
+
+    def packed(*scans: common.Scan) -> set[str]:
+        story = Story().to_the_collection()
+        story.opens_consignment(OUTWARD, APHERESIS, SUITE, NURSE)
+        body = harvest.MaterialPacked(
+            material=material("apheresis"), consignment=OUTWARD, container="shipper-1", unit=APHERESIS, scans=scans
+        )
+        return story.codes(story.tell(body))
+
+    assert packed(scan(COI_SCAN)) == set()
+    assert packed() == packed(scan(DIN_SCAN)) == {"BAG_UNREADABLE"}
+    assert packed(scan(COI_SCAN), scan(OTHER_SCAN)) == {"BAG_UNREADABLE", "SCAN_MISMATCH"}
+
+
+def test_the_chain_of_identity_is_read_at_the_chair() -> None:
+    """Typed or scanned; a check of the patient alone does not say whose course this is."""
+
+    def started(coi_read: str, *scans: common.Scan) -> set[str]:
+        story = Story()
+        story.enrols()
+        story.consents()
+        body = harvest.IdentityChecked(point=harvest.IDENTITY_POINT_CHAIRSIDE, coi_read=coi_read, scans=scans)
+        story.join(story.tell(body, comparisons=MATCHING), SECOND_NURSE)
+        return story.codes(story.starts_collection())
+
+    assert started(COI) == started("", scan(COI_SCAN)) == set()
+    assert started("") == {"IDENTITY_NOT_CHECKED"}

@@ -3,8 +3,8 @@
 The rules, in the order of the process:
 
 * Cells are collected with the patient's consent in force, after a check of identity at the chair by the same site:
-  for this collection and no earlier one, with enough identifiers matching and none otherwise, joined by a second
-  person before the start. A broken chain of identity stops it.
+  for this collection and no earlier one, with the chain of identity identifier read, enough identifiers of the patient
+  matching and none otherwise, joined by a second person before the start. A broken chain of identity stops it.
 * Each collection has a donation number of its own, that no other collection of any therapy bears.
 * A collection makes collections, samples and retains, and nothing that only manufacture makes.
 * A day of an attempt has one collection; a check at the chair holds for the policy's time and no longer.
@@ -28,6 +28,7 @@ from cellcustody.ledger.custody import (
 )
 from cellcustody.ledger.custody.act import Act, Judged, Outcome, Status
 from cellcustody.ledger.custody.references import creates_key, din_key, din_number
+from cellcustody.ledger.custody.scan_comparison import ScanKind
 from cellcustody.ledger.custody.therapy_evolution import (
     BREAKS_IDENTITY,
     MATERIAL_ID_BYTES,
@@ -41,6 +42,7 @@ from cellcustody.ledger.custody.therapy_rows import TherapyAct, authorisation, f
 from cellcustody.ledger.custody.therapy_rules_harvest_before import check_before_collection
 from cellcustody.ledger.custody.therapy_rules_harvest_cold import note_lot
 from cellcustody.ledger.custody.therapy_rules_harvest_labels import check_labels_before_collection
+from cellcustody.ledger.custody.therapy_scans import kinds_scanned
 from cellcustody.ledger.custody.therapy_state import (
     Collection,
     ConsentChange,
@@ -218,9 +220,18 @@ def _check_chairside(judging: Judging) -> None:
     checked = state.placed[last.digest]
     if act.occurred_start - last.at > judging.pack.chairside_validity_seconds * MICROS_PER_SECOND:
         judging.find("IDENTITY_CHECK_STALE")
+    if not _names_course(state, checked):
+        judging.find("IDENTITY_NOT_CHECKED")
     if not last.is_sound or not compared_well(checked.comparisons, judging.pack.patient_identifiers_min):
         judging.find("IDENTITY_NOT_CHECKED")
     judging.second_person(checked)
+
+
+def _names_course(state: TherapyState, checked: Act) -> bool:
+    """Tells whether the chain of identity identifier was read or scanned at a check, and is the therapy's."""
+    if isinstance(checked.body, harvest.IdentityChecked) and same_coi(checked.body.coi_read, state.coi):
+        return True
+    return ScanKind.COI in kinds_scanned(state, checked, ())
 
 
 def _evolve_collection_started(state: TherapyState, act: Act, body: harvest.CollectionStarted, judged: Judged) -> None:

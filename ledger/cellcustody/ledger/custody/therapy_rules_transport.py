@@ -26,11 +26,13 @@ from cellcustody.ledger.custody.consignment_state import ConsignmentState, Conta
 from cellcustody.ledger.custody.genealogy import donation_numbers
 from cellcustody.ledger.custody.leg_conditions import code_of, way_condition
 from cellcustody.ledger.custody.references import din_number
+from cellcustody.ledger.custody.scan_comparison import ScanKind
 from cellcustody.ledger.custody.therapy_evolution import has_code, move_custody, take_out
 from cellcustody.ledger.custody.therapy_judging import Judging, answers_for, same_coi, same_din, unit_of
 from cellcustody.ledger.custody.therapy_rows import TherapyAct, fact
 from cellcustody.ledger.custody.therapy_rules_harvest_cold import check_fresh_hold
 from cellcustody.ledger.custody.therapy_rules_harvest_labels import check_read_back
+from cellcustody.ledger.custody.therapy_scans import kinds_scanned
 from cellcustody.ledger.custody.therapy_state import MaterialKind, MaterialState, Packed, TherapyState, custody_of
 from cellcustody.v1 import common_pb2 as common
 from cellcustody.v1 import harvest_pb2 as harvest
@@ -42,9 +44,10 @@ __all__ = ["ACTS", "check_bag_read"]
 def check_bag_read(
     judging: Judging, material: MaterialState, coi_read: str, din_read: str, *, coi_field: int, din_field: int
 ) -> None:
-    """Finds what was read from a bag unless it is the therapy's and the label's; nothing read is unreadable."""
+    """Finds what was read from a bag unless it is the therapy's and the label's; nothing at all is unreadable."""
     if not coi_read and not din_read:
-        judging.find("BAG_UNREADABLE")
+        if not kinds_scanned(judging.state, judging.act, (material.material,)) & {ScanKind.COI, ScanKind.DIN}:
+            judging.find("BAG_UNREADABLE")
         return
     if coi_read and not same_coi(coi_read, judging.state.coi):
         judging.find("IDENTITY_MISMATCH", coi_field)
@@ -98,7 +101,8 @@ def _check_packed(judging: Judging, body: harvest.MaterialPacked) -> None:
         if container.coi and not same_coi(container.coi, judging.state.coi):
             judging.find("IDENTITY_MISMATCH", 3)
     if not body.coi_read:
-        judging.find("BAG_UNREADABLE")
+        if ScanKind.COI not in kinds_scanned(judging.state, judging.act, (body.material,)):
+            judging.find("BAG_UNREADABLE")
     elif not same_coi(body.coi_read, judging.state.coi):
         judging.find("IDENTITY_MISMATCH", 5)
 

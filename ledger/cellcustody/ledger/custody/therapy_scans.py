@@ -19,17 +19,31 @@ from collections.abc import Callable, Iterable
 
 from cellcustody.ledger.custody.act import Act, Finding
 from cellcustody.ledger.custody.genealogy import donation_numbers
-from cellcustody.ledger.custody.scan_comparison import Expectation, scan_findings
+from cellcustody.ledger.custody.scan_comparison import (
+    Expectation,
+    ScanKind,
+    compare_scans,
+    scan_findings,
+    scans_of,
+)
 from cellcustody.ledger.custody.therapy_state import MaterialState, TherapyState
 from cellcustody.v1 import harvest_pb2 as harvest
 from cellcustody.v1 import labels_pb2 as labels
 
-__all__ = ["expectation_of", "therapy_scan_findings"]
+__all__ = ["expectation_of", "kinds_scanned", "therapy_scan_findings"]
 
 
 def therapy_scan_findings(state: TherapyState, act: Act, touched: Iterable[bytes]) -> tuple[Finding, ...]:
     """Returns what comparing the act's scans finds; `touched` are the materials that the act is about."""
     return scan_findings(act, expectation_of(state, act, touched))
+
+
+def kinds_scanned(state: TherapyState, act: Act, touched: Iterable[bytes]) -> frozenset[ScanKind]:
+    """Returns what the scans of an act confirm: the kinds of identifier that matched, none if anything mismatched."""
+    compared = compare_scans(scans_of(act), expectation_of(state, act, touched))
+    if any(one.mismatched for one in compared):
+        return frozenset()
+    return frozenset(kind for one in compared for kind in one.matched)
 
 
 def expectation_of(state: TherapyState, act: Act, touched: Iterable[bytes]) -> Callable[[str], Expectation]:

@@ -19,12 +19,16 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 
+from google.protobuf.message import Message
+
 from cellcustody.ledger.contract import BODIES, BodyType, DisclosureClass
 from cellcustody.ledger.custody.act import Act, Comparison, Finding, Judged, Outcome, Status
+from cellcustody.ledger.custody.back_entry import co_signing_of
 from cellcustody.ledger.custody.case import TherapyCase
 from cellcustody.ledger.custody.closing import joining_site
 from cellcustody.ledger.custody.fold import CoSigner
-from cellcustody.ledger.custody.policy import PolicyPack
+from cellcustody.ledger.custody.harvest_values import harvest_values
+from cellcustody.ledger.custody.policy import CoSigning, PolicyPack
 from cellcustody.ledger.entries import JudgedEntry
 from cellcustody.ledger.errors import ConflictError, FormRefusedError, RetryableRefusedError, StoreError
 from cellcustody.ledger.identifiers import ChainOfIdentity
@@ -145,7 +149,13 @@ class CustodyJudge:
         if found is None or StreamKind(prepared.statement.stream[0]) not in _FOLDED:
             return 0
         pack = self._entry_bench.pack_for(prepared, self._cases.case(prepared.statement.stream))
-        return pack.co_signing_for(found.name, found.co_signers_min).number
+        return self._asked(pack, found, prepared.body).number
+
+    def _asked(self, pack: PolicyPack, found: BodyType, body: Message | None) -> CoSigning:
+        """Returns who must join a statement; of a fact that was copied from paper, at least one who attests to it."""
+        if found.is_authorisation:
+            return pack.co_signing_for(found.name, found.co_signers_min)
+        return co_signing_of(pack, found.name, body, found.co_signers_min)
 
     def committed(self) -> None:
         """Tells that everything planned since the last call is durable."""
@@ -197,7 +207,7 @@ class CustodyJudge:
         findings = self._entry_bench.findings(prepared, found, case, pack, admission, leaf_index=leaf_index, now=now)
         comparisons = self._compare(prepared)
         findings = (*findings, *_identity_findings(comparisons))
-        asked = pack.co_signing_for(found.name, found.co_signers_min)
+        asked = self._asked(pack, found, prepared.body)
         if asked.number and not found.is_authorisation:
             findings = (*findings, Finding("CO_SIGNATURE_OUTSTANDING"))
         findings = tuple(sorted(findings))
@@ -251,7 +261,13 @@ class CustodyJudge:
             links=[StreamLink(act.stream, key) for key in sorted(links)],
             identity_macs=macs,
             explained=explain(
-                judged.findings, prepared.body_type, prepared.openings, self._grant(prepared, judged, pack, leaf_index)
+                judged.findings,
+                prepared.body_type,
+                prepared.openings,
+                [
+                    *self._grant(prepared, judged, pack, leaf_index),
+                    *harvest_values(case.state, act, judged),
+                ],
             ),
             holds_opened=holds,
         )
@@ -384,7 +400,7 @@ class CustodyJudge:
         joined = self._joined(statement.joined_digest or b"", case)
         found = BODIES[joined.body_type]
         pack = self._entry_bench.pack_of_case(case)
-        asked = pack.co_signing_for(found.name, found.co_signers_min)
+        asked = self._asked(pack, found, joined.body)
         signer = statement.header.signer.signer_id
         role = statement.header.signer.role
         if signer == joined.signer:
