@@ -18,6 +18,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from cellcustody.ledger.custody.act import Act
+from cellcustody.ledger.custody.back_entry import unattested
 from cellcustody.ledger.custody.batch_state import BatchState, BatchStatus, ResultRecord, ResultVerdict, Support
 from cellcustody.ledger.custody.findings import Findings
 from cellcustody.ledger.custody.holds import Hold
@@ -177,6 +178,8 @@ def _check_bags(
         found.add("HOLD_OPEN", act.leaves_of(1))
     if _REVIEWED in pack.steps_before(_RELEASED) and not (batch.reviews and batch.reviews[-1].acceptable):
         found.add("BATCH_NOT_REVIEWED", act.leaves_of(1))
+    if any(unattested(state, state.stream)):
+        found.add("BACK_ENTRY_UNWITNESSED")
     if not body.certificate.sha256:
         found.add("CERTIFICATE_MISSING", act.leaves_of(3))
     if not body.release_for_infusion.sha256:

@@ -24,6 +24,7 @@ from google.protobuf.message import Message
 
 from cellcustody.ledger.custody.act import Act
 from cellcustody.ledger.custody.after_infusion import late_results
+from cellcustody.ledger.custody.back_entry import unattested
 from cellcustody.ledger.custody.findings import Findings
 from cellcustody.ledger.custody.policy import PolicyPack
 from cellcustody.ledger.custody.therapy_judging import co_signers_min
@@ -84,6 +85,8 @@ def _open_matters(state: TherapyState, pack: PolicyPack) -> Iterator[OpenMatter]
                     if (material.material, hold.hold) in state.disposed:
                         continue  # Quality decided about this bag's condition.
                     yield OpenMatter("HOLD_OPEN", "hold", hold.hold.hex())
+    for act in unattested(state, state.stream):
+        yield OpenMatter("BACK_ENTRY_UNWITNESSED", "statement", act.digest.hex())
     for infusion in state.infusions.values():
         if infusion.stopped_at is None:
             yield OpenMatter("INFUSION_NOT_STOPPED", "infusion", infusion.started_by.hex())

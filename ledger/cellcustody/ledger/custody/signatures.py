@@ -16,6 +16,7 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from typing import TypeVar
 
+from cellcustody.ledger.custody.back_entry import co_signing_of
 from cellcustody.ledger.custody.common_acts import co_signers_min
 from cellcustody.ledger.custody.fold import Fold, FoldState
 from cellcustody.ledger.custody.policy import PolicyPack

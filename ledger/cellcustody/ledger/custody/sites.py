@@ -20,6 +20,7 @@ from typing import Final
 from cellcustody.ledger.custody.act import Act, Finding, Judged, Status
 from cellcustody.ledger.custody.authorisations import News, check_common, evolve_common
 from cellcustody.ledger.custody.common_acts import check_common_fact, named_by_common
+from cellcustody.ledger.custody.downtimes import Downtime, check_downtime, declared_by, evolve_downtime
 from cellcustody.ledger.custody.findings import Findings, is_blocking
 from cellcustody.ledger.custody.fold import FoldState
 from cellcustody.ledger.custody.holds import Hold, ScopeOfHold, hold_id
@@ -49,6 +50,7 @@ class SiteState(FoldState):
     qualifications: dict[bytes, Qualification] = field(default_factory=dict)
     # Emergency credentials by digest, with the review of each.
     reviews: dict[bytes, bytes] = field(default_factory=dict)
+    downtimes: dict[bytes, Downtime] = field(default_factory=dict)
 
     @property
     def on_hold(self) -> bool:
@@ -73,13 +75,15 @@ class SiteRules:
 
     def names(self, act: Act) -> frozenset[bytes]:
         """Returns what an act common to all streams names; no other fact about a site names another."""
-        return named_by_common(act)
+        return named_by_common(act) | declared_by(act)
 
     def check(self, state: SiteState, act: Act) -> tuple[Finding, ...]:
         """Returns what the rules find in a fact."""
         if isinstance(act.body, quality.HoldPlaced | quality.DeviationRaised):
             return ()
         found = Findings()
+        if check_downtime(state, state.downtimes, state.stream[1:], act, found):
+            return found.result()
         if check_common_fact(state, act, self._pack, found):
             return found.result()
         return (Finding("BODY_NOT_OF_SITE"),)
@@ -98,7 +102,8 @@ class SiteRules:
             case facilities.EmergencyUseReviewed() as body:
                 state.reviews.setdefault(body.grant, act.digest)
             case _:
-                evolve_common(state, act, judged)
+                if not evolve_downtime(state, state.downtimes, act, judged):
+                    evolve_common(state, act, judged)
         if judged.status is Status.NONCONFORMING:
             for finding in judged.findings:
                 if is_blocking(finding.code):

@@ -20,6 +20,7 @@ from typing import Protocol
 from google.protobuf import descriptor_pool
 
 from cellcustody.ledger.custody.act import Act, Comparison, Finding, Outcome, UnitRef
+from cellcustody.ledger.custody.back_entry import co_signing_of
 from cellcustody.ledger.custody.findings import Strength, rule_of
 from cellcustody.ledger.custody.leg_conditions import use_findings
 from cellcustody.ledger.custody.policy import PolicyPack
@@ -241,7 +242,8 @@ class Judging:
 
     def second_person(self, relied_on: Act, *fields: int) -> None:
         """Finds unless as many persons as needed had joined `relied_on` in time, before the act that relies on it."""
-        needed = self.pack.co_signing_for(relied_on.body_type, co_signers_min(relied_on.body_type))
+        least = co_signers_min(relied_on.body_type)
+        needed = co_signing_of(self.pack, relied_on.body_type, relied_on.body, least)
         joined = self.state.others_who_signed(relied_on, within=needed.window_seconds * MICROS_PER_SECOND)
         if len({one.person for one in joined if not needed.roles or one.role in needed.roles}) < needed.number:
             self.find("SECOND_PERSON_MISSING", *fields)

@@ -38,6 +38,7 @@ from cellcustody.ledger.recording.authorisations import (
     refuse_if_blocking,
 )
 from cellcustody.ledger.recording.cases import Case, Cases
+from cellcustody.ledger.recording.entry_checks import delay_seconds
 from cellcustody.ledger.recording.entry_findings import EntryBench
 from cellcustody.ledger.recording.explaining import explain
 from cellcustody.ledger.recording.identity import FIELD_PATIENT_IDENTIFIERS, compare, enrolled_macs, identifiers_of
@@ -267,6 +268,7 @@ class CustodyJudge:
                 [
                     *self._grant(prepared, judged, pack, leaf_index),
                     *harvest_values(case.state, act, judged),
+                    ("LATE", (("delay_seconds", str(delay_seconds(prepared.statement.header, now))),)),
                 ],
             ),
             holds_opened=holds,

@@ -26,7 +26,7 @@ from cellcustody.ledger.identifiers import ChainOfIdentity, Din
 from cellcustody.ledger.recording.return_entry import treatment_findings
 from cellcustody.v1 import common_pb2, harvest_pb2, statement_pb2
 
-__all__ = ["CLOCK_AHEAD_MICROS_MAX", "body_findings", "clock_is_ahead", "is_late"]
+__all__ = ["CLOCK_AHEAD_MICROS_MAX", "body_findings", "clock_is_ahead", "delay_seconds", "is_late"]
 
 CLOCK_AHEAD_MICROS_MAX: Final = 5 * 60 * 1_000_000  # Design, section 9: five minutes of skew are tolerated.
 PATIENT_IDENTIFIERS_MIN: Final = 2
@@ -119,6 +119,13 @@ def clock_is_ahead(header: statement_pb2.Header, now: int) -> bool:
     """Tells whether a header's times are more than five minutes ahead of `now` (microseconds)."""
     latest = max(header.signed_at.unix_micros, header.occurred_at.start_unix_micros, header.occurred_at.end_unix_micros)
     return latest > now + CLOCK_AHEAD_MICROS_MAX
+
+
+def delay_seconds(header: statement_pb2.Header, now: int) -> int:
+    """Returns how long after the end of its occurrence a statement is recorded, in whole seconds."""
+    occurred = header.occurred_at
+    end = occurred.end_unix_micros if occurred.HasField("end_unix_micros") else occurred.start_unix_micros
+    return (now - end) // 1_000_000
 
 
 def is_late(header: statement_pb2.Header, now: int, pack: PolicyPack) -> bool:

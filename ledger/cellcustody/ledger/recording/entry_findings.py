@@ -23,6 +23,7 @@ from cellcustody.ledger.custody.policy import DEFAULT_PACK, PolicyPack
 from cellcustody.ledger.custody.sites import SiteState
 from cellcustody.ledger.custody.therapy_state import TherapyState
 from cellcustody.ledger.custody.uses import lots_used
+from cellcustody.ledger.recording.back_entries import back_entry_findings
 from cellcustody.ledger.recording.cases import Case, Cases
 from cellcustody.ledger.recording.entry_checks import body_findings, clock_is_ahead, is_late
 from cellcustody.ledger.recording.lots_inside import lot_findings
@@ -108,6 +109,8 @@ class EntryBench:
             result.add(Finding("LATE"))
         if prepared.depends_on_refused and not found.is_authorisation:
             result.add(Finding("DEPENDS_ON_REFUSED"))
+        occurred = header.occurred_at.start_unix_micros
+        result.update(back_entry_findings(self._cases, body, numbers, site=admission.site, occurred_at=occurred))
         if self._is_out_of_scope(case, admission.site, body):
             result.add(Finding("OUT_OF_SCOPE"))
         at = header.occurred_at.start_unix_micros
