@@ -20,7 +20,7 @@ import grpc
 
 from benchmarks.load_generator import ECHO
 from cellcustody.services.configuration import load_configuration
-from cellcustody.services.server import SWITCH_INTERVAL_SECONDS
+from cellcustody.services.open_ledger import SWITCH_INTERVAL_SECONDS
 
 
 def _same(request: bytes, _context: grpc.ServicerContext) -> bytes:

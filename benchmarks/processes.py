@@ -17,7 +17,7 @@ from typing import Final
 
 from benchmarks.load_generator import Answer, Specification
 
-__all__ = ["ROOT", "Running", "echo_server", "generate_load", "ledger_server"]
+__all__ = ["ROOT", "Running", "children_of", "echo_server", "generate_load", "ledger_server"]
 
 ROOT: Final = Path(__file__).resolve().parent.parent
 READY_TIMEOUT_SECONDS: Final = 120.0
@@ -36,10 +36,19 @@ class Running:
     """From the start of the process until everything answered."""
 
     def resident_bytes(self) -> int:
-        """Returns the process's memory, as the kernel counts what is in RAM."""
-        status = Path(f"/proc/{self.process.pid}/status").read_text(encoding="ascii")
-        (line,) = [one for one in status.splitlines() if one.startswith("VmRSS:")]
-        return int(line.split()[1]) * 1024
+        """Returns the memory of the process and of those that it started, as the kernel counts what is in RAM."""
+        return sum(_resident_bytes(pid) for pid in (self.process.pid, *children_of(self.process.pid)))
+
+
+def _resident_bytes(pid: int) -> int:
+    status = Path(f"/proc/{pid}/status").read_text(encoding="ascii")
+    lines = [one for one in status.splitlines() if one.startswith("VmRSS:")]
+    return int(lines[0].split()[1]) * 1024 if lines else 0  # A process that has just ended has none.
+
+
+def children_of(pid: int) -> list[int]:
+    tasks = Path(f"/proc/{pid}/task")
+    return [int(child) for task in tasks.iterdir() for child in (task / "children").read_text().split()]
 
 
 @contextmanager

@@ -26,7 +26,7 @@ from benchmarks.founding import Ground, found, opened
 from benchmarks.frames import write_frames
 from benchmarks.load_generator import APPEND, APPEND_BATCH, ECHO, Answer, Specification
 from benchmarks.offline_verification import write_export
-from benchmarks.processes import ROOT, Running, echo_server, generate_load, ledger_server
+from benchmarks.processes import ROOT, Running, children_of, echo_server, generate_load, ledger_server
 from benchmarks.timing import Latencies
 from benchmarks.workload import SignedFact, Therapy, measured_payload_bytes, to_request
 from cellcustody.v1 import ledger_service_pb2
@@ -228,7 +228,11 @@ def settle(server: Running) -> None:
 
 
 def _ticks(server: Running) -> int:
-    fields = Path(f"/proc/{server.process.pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()
+    return sum(_ticks_of(pid) for pid in (server.process.pid, *children_of(server.process.pid)))
+
+
+def _ticks_of(pid: int) -> int:
+    fields = Path(f"/proc/{pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()
     return int(fields[11]) + int(fields[12])  # User and system time; see proc(5).
 
 

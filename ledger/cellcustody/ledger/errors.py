@@ -35,11 +35,22 @@ class CellcustodyError(Exception):
         self.message = message
         self.values: dict[str, str] = {name: _as_text(value) for name, value in values.items()}
 
+    def __reduce__(self) -> tuple[object, ...]:
+        """Says how the error travels to another process: by its class and everything it carries."""
+        return _error_again, (type(self), self.message, dict(self.__dict__))
+
     def __str__(self) -> str:
         if not self.values:
             return f"{self.reason}: {self.message}"
         shown = ", ".join(f"{name}={value}" for name, value in self.values.items())
         return f"{self.reason}: {self.message} ({shown})"
+
+
+def _error_again(kind: type[CellcustodyError], message: str, carried: dict[str, object]) -> CellcustodyError:
+    error = kind.__new__(kind, message)
+    Exception.__init__(error, message)
+    error.__dict__.update(carried)
+    return error
 
 
 def _as_text(value: object) -> str:

@@ -21,8 +21,9 @@ from google.protobuf.message import DecodeError
 
 from cellcustody.ledger.entries import write_judgement
 from cellcustody.ledger.errors import RefusedError, RetryableRefusedError
+from cellcustody.ledger.recording.answers import Recorded, Submission
 from cellcustody.ledger.recording.batches import digest_of_envelope
-from cellcustody.ledger.recording.ledger import Ledger, Recorded, Submission
+from cellcustody.ledger.recording.face import LedgerFace
 from cellcustody.ledger.recording.planning import Explained
 from cellcustody.ledger.statements import Opening, StreamKind
 from cellcustody.services.access import Caller, WrongCapabilityError
@@ -58,7 +59,7 @@ class DependsOnRefusedError(RetryableRefusedError):
 class AppendCore:
     """Submits to one ledger for every servicer."""
 
-    def __init__(self, ledger: Ledger, *, timeout_seconds: float) -> None:
+    def __init__(self, ledger: LedgerFace, *, timeout_seconds: float) -> None:
         """`timeout_seconds` bounds the calls of those who give no deadline."""
         self._ledger = ledger
         self._timeout_seconds = timeout_seconds

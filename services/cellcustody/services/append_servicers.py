@@ -17,7 +17,8 @@ from google.protobuf.descriptor import ServiceDescriptor
 
 from cellcustody.ledger.contract import DisclosureClass
 from cellcustody.ledger.entries import read_entry, write_judgement
-from cellcustody.ledger.recording.ledger import EntryView, Ledger
+from cellcustody.ledger.recording.answers import EntryView
+from cellcustody.ledger.recording.face import LedgerFace
 from cellcustody.ledger.registry import RegistryState, Site
 from cellcustody.ledger.statements import ParsedStatement, parse_statement
 from cellcustody.ledger.views import Views
@@ -64,7 +65,7 @@ def _append_of(
 class LedgerServicer(LedgerServiceServicer):
     """LedgerService over one ledger."""
 
-    def __init__(self, ledger: Ledger, views: Views, core: AppendCore) -> None:
+    def __init__(self, ledger: LedgerFace, views: Views, core: AppendCore) -> None:
         self._ledger = ledger
         self._views = views
         self._core = core

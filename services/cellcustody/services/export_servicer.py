@@ -28,7 +28,7 @@ from cellcustody.ledger.dossier.store_source import StoreSource
 from cellcustody.ledger.entries import read_entry
 from cellcustody.ledger.errors import AccessDeniedError, NotFoundError
 from cellcustody.ledger.identifiers import ChainOfIdentity
-from cellcustody.ledger.recording.ledger import Ledger
+from cellcustody.ledger.recording.face import LedgerFace
 from cellcustody.ledger.registry import Site
 from cellcustody.ledger.statements import Opening, Signer, StreamKind, parse_statement, partial_body
 from cellcustody.services.access import Gate
@@ -75,7 +75,7 @@ class _Made:
 class ExportServicer(ExportServiceServicer):
     """ExportService over one ledger; `service_signer` is the ledger's own, which seals manifests."""
 
-    def __init__(self, ledger: Ledger, gate: Gate, service_signer: Signer, *, concurrent_max: int) -> None:
+    def __init__(self, ledger: LedgerFace, gate: Gate, service_signer: Signer, *, concurrent_max: int) -> None:
         self._ledger = ledger
         self._gate = gate
         self._service_signer = service_signer

@@ -30,7 +30,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Final
 
 from cellcustody.ledger.errors import AccessDeniedError, CellcustodyError, MalformedError, NotFoundError, StoreError
-from cellcustody.ledger.recording.ledger import Ledger
+from cellcustody.ledger.recording.face import LedgerFace
 from cellcustody.ledger.transparency import parse_bundle_path, parse_tile_path
 from cellcustody.services.access import Gate, Right, TlsKeyUnknownError, check_right, tls_key_id_of_der
 from cellcustody.services.append_core import write_openings
@@ -67,7 +67,7 @@ class LogHttpServer:
     """The HTTP face of one ledger; `start` it, `close` it."""
 
     def __init__(
-        self, ledger: Ledger, gate: Gate, settings: HttpSettings, tls: TlsSettings, log: StructuredLog
+        self, ledger: LedgerFace, gate: Gate, settings: HttpSettings, tls: TlsSettings, log: StructuredLog
     ) -> None:
         """Binds the address.
 
@@ -112,7 +112,7 @@ class _Server(ThreadingHTTPServer):
     request_queue_size = 128
 
     def __init__(
-        self, ledger: Ledger, gate: Gate, settings: HttpSettings, context: ssl.SSLContext | None, log: StructuredLog
+        self, ledger: LedgerFace, gate: Gate, settings: HttpSettings, context: ssl.SSLContext | None, log: StructuredLog
     ) -> None:
         if ":" in settings.listen.host:
             self.address_family = socket.AF_INET6

@@ -3,32 +3,66 @@
 The rules:
 
 * Key files open under the passphrase before any store is touched: a mistyped passphrase leaves no lock behind.
+* A server records in a process of its own, which alone holds the log's keys; what founds a ledger, or fills one for a
+  measurement, records in its own.
+* A recording process of a server that was killed ends within moments; the next one waits that long for the journal.
 * The service device is the holder that the service key's file names; the origin is that of the anchor.
 * On closing, writer and publisher end first, then store, journal and keys.
 """
 
 from __future__ import annotations
 
+import gc
+import multiprocessing
 import os
+import signal
+import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Final
 
 from cellcustody.ledger.errors import CellcustodyError, ConfigurationError
 from cellcustody.ledger.recording.ledger import Ledger, LedgerParts
+from cellcustody.ledger.recording.ledger_statements import LedgerVoice
+from cellcustody.ledger.recording.preparers import end_with_parent
+from cellcustody.ledger.recording.recorder import Recorder
+from cellcustody.ledger.recording.remote import RemoteLedger
 from cellcustody.ledger.registry import Anchor, parse_anchor
 from cellcustody.ledger.statements import Signer
 from cellcustody.ledger.statements.key_files import load_note_signer, load_signer, read_key_file
 from cellcustody.ledger.store import HeadJournal, KeyStore, LedgerStore, StoreUnavailableError, Vault, open_sqlite
+from cellcustody.ledger.store.errors import JournalInUseError
 from cellcustody.ledger.transparency import NoteSigner
 from cellcustody.services.configuration import Configuration, KeySettings, PostgresSettings, StoreKind
 
-__all__ = ["LedgerKeys", "load_ledger_keys", "now_micros", "open_ledger", "read_anchor"]
+__all__ = [
+    "SWITCH_INTERVAL_SECONDS",
+    "LedgerKeys",
+    "load_ledger_keys",
+    "load_service_key",
+    "now_micros",
+    "open_ledger",
+    "open_served_ledger",
+    "read_anchor",
+    "tune_interpreter",
+]
 
 CONNECT_SECONDS: Final = 10
+END_SECONDS: Final = 60.0  # What was taken is recorded by then, or something is wrong.
+JOURNAL_SECONDS: Final = 3.0  # A recording process whose server was killed has ended long before.
+JOURNAL_POLL_SECONDS: Final = 0.02
+
+SWITCH_INTERVAL_SECONDS: Final = 0.0005
+"""How long a thread may keep the interpreter while others wait. An append passes from thread to thread, and at the
+default of 5 ms each of these handoffs may wait for whoever is verifying signatures."""
+
+COLLECTION_THRESHOLDS: Final = (100_000, 50, 50)
+"""When the cyclic collector runs. Statements make many objects and few cycles: at the defaults a tenth of an append's
+time went into looking for cycles among cases and contract that are there to stay."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +93,18 @@ def read_anchor(path: Path) -> Anchor:
         raise ConfigurationError("the anchor is none", key="ledger.anchor", value=path, cause=defect) from defect
 
 
+def load_service_key(settings: KeySettings, environment: Mapping[str, str]) -> tuple[Signer, bytes]:
+    """Returns the ledger's service key and the device that it is the key of.
+
+    Raises:
+        ConfigurationError: the file or the passphrase is not what it should be.
+    """
+    device = read_key_file(settings.service).holder
+    if not device:
+        raise ConfigurationError("the service key's file names no device", key="keys.service", value=settings.service)
+    return load_signer(settings.service, settings.passphrase.read(environment)), device
+
+
 def load_ledger_keys(settings: KeySettings, environment: Mapping[str, str]) -> LedgerKeys:
     """Returns the ledger's own keys out of their files.
 
@@ -66,12 +112,10 @@ def load_ledger_keys(settings: KeySettings, environment: Mapping[str, str]) -> L
         ConfigurationError: a file or the passphrase is not what it should be.
     """
     passphrase = settings.passphrase.read(environment)
-    device = read_key_file(settings.service).holder
-    if not device:
-        raise ConfigurationError("the service key's file names no device", key="keys.service", value=settings.service)
+    signer, device = load_service_key(settings, environment)
     return LedgerKeys(
         log_signers=tuple(load_note_signer(path, passphrase) for path in settings.log),
-        service_signer=load_signer(settings.service, passphrase),
+        service_signer=signer,
         service_device=device,
     )
 
@@ -85,8 +129,9 @@ def open_ledger(
     environment: Mapping[str, str],
     now: Callable[[], int] = now_micros,
     random_bytes: Callable[[int], bytes] = os.urandom,
+    answered: Callable[[], None] = lambda: None,
 ) -> Iterator[Ledger]:
-    """Yields the ledger, open; `origin` is the log's origin line.
+    """Yields the ledger, open and recording in this process; `origin` is the log's origin line.
 
     Raises:
         ConfigurationError: a folder, key or password is missing or wrong.
@@ -94,14 +139,12 @@ def open_ledger(
         StoreError: another process has it open, or the database does not answer.
     """
     section = configuration.ledger
-    for directory in (section.data_directory, section.key_store_directory, section.journal_directory):
-        if not directory.is_dir():
-            raise ConfigurationError("a folder is missing; found a ledger with `init`", value=directory)
+    _check_folders(configuration)
     master_key = configuration.keys.master_key(environment)
     with ExitStack() as opened:
         key_store = KeyStore(section.key_store, master_key, random_bytes=random_bytes)
         opened.callback(key_store.close)
-        journal = HeadJournal(section.journal)
+        journal = _open_journal(section.journal)
         opened.callback(journal.close)
         store = _open_store(configuration, environment)
         opened.callback(store.close)
@@ -117,10 +160,109 @@ def open_ledger(
                     service_device=keys.service_device,
                     now=now,
                     random_bytes=random_bytes,
-                    preparing_processes=max(1, (os.cpu_count() or 1) - 1),  # One processor is left to record.
+                    answered=answered,
                 )
             )
         )
+
+
+@contextmanager
+def open_served_ledger(
+    configuration: Configuration,
+    *,
+    origin: str,
+    service_signer: Signer,
+    service_device: bytes,
+    environment: Mapping[str, str],
+    now: Callable[[], int] = now_micros,
+) -> Iterator[RemoteLedger]:
+    """Yields the ledger, open for reading here and recording in a process of its own.
+
+    Raises:
+        ConfigurationError: a folder, key or password is missing or wrong.
+        FatalStoreError: the store is not what the journal says.
+        StoreError: another process has it open, or the database does not answer.
+    """
+    _check_folders(configuration)
+    with ExitStack() as opened:
+        connection = opened.enter_context(recording_process(configuration, origin, environment))
+        key_store = KeyStore(configuration.ledger.key_store, configuration.keys.master_key(environment))
+        opened.callback(key_store.close)
+        store = _open_store(configuration, environment)
+        opened.callback(store.close)
+        yield opened.enter_context(
+            RemoteLedger(
+                store,
+                Vault(key_store),
+                LedgerVoice(service_signer, service_device, os.urandom),
+                connection,
+                now=now,
+                preparing_processes=max(1, (os.cpu_count() or 1) - 1),  # One processor is left to record.
+            )
+        )
+
+
+@contextmanager
+def recording_process(
+    configuration: Configuration, origin: str, environment: Mapping[str, str]
+) -> Iterator[Connection]:
+    """Yields this end of the way to a new process that records, and waits for it to end."""
+    spawning = multiprocessing.get_context("spawn")
+    here, there = spawning.Pipe()
+    process = spawning.Process(
+        target=_record, args=(there, configuration, origin, dict(environment)), name="cellcustody-recorder", daemon=True
+    )
+    process.start()
+    there.close()
+    try:
+        yield here
+    finally:
+        here.close()
+        process.join(END_SECONDS)
+        if process.is_alive():
+            process.kill()
+            process.join()
+
+
+def _record(connection: Connection, configuration: Configuration, origin: str, environment: Mapping[str, str]) -> None:
+    """Records until the server closes its end; the server decides when, so that signals to both do not count here."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
+    end_with_parent()
+
+    @contextmanager
+    def opened(answered: Callable[[], None]) -> Iterator[Ledger]:
+        keys = load_ledger_keys(configuration.keys, environment)
+        with open_ledger(configuration, origin=origin, keys=keys, environment=environment, answered=answered) as ledger:
+            tune_interpreter()
+            yield ledger
+
+    Recorder(connection).run(opened)
+
+
+def tune_interpreter() -> None:
+    """Sets how threads take turns and when cycles are looked for, in a process that records or serves."""
+    sys.setswitchinterval(SWITCH_INTERVAL_SECONDS)
+    gc.freeze()
+    gc.set_threshold(*COLLECTION_THRESHOLDS)
+
+
+def _check_folders(configuration: Configuration) -> None:
+    section = configuration.ledger
+    for directory in (section.data_directory, section.key_store_directory, section.journal_directory):
+        if not directory.is_dir():
+            raise ConfigurationError("a folder is missing; found a ledger with `init`", value=directory)
+
+
+def _open_journal(path: Path) -> HeadJournal:
+    waited = time.monotonic() + JOURNAL_SECONDS
+    while True:
+        try:
+            return HeadJournal(path)
+        except JournalInUseError:
+            if time.monotonic() > waited:
+                raise
+            time.sleep(JOURNAL_POLL_SECONDS)
 
 
 def _open_store(configuration: Configuration, environment: Mapping[str, str]) -> LedgerStore:

@@ -15,7 +15,7 @@ import grpc
 
 from cellcustody.ledger.contract import DisclosureClass
 from cellcustody.ledger.errors import NotFoundError
-from cellcustody.ledger.recording.ledger import Ledger
+from cellcustody.ledger.recording.face import LedgerFace
 from cellcustody.ledger.recording.replaying import openings_of
 from cellcustody.ledger.registry import KeyState, RegistryView
 from cellcustody.ledger.statements import StreamKind, partial_body, single_stream_id
@@ -39,7 +39,7 @@ class PolicyNotFoundError(NotFoundError):
 class RegistryQueries:
     """The two questions of RegistryService."""
 
-    def __init__(self, ledger: Ledger) -> None:
+    def __init__(self, ledger: LedgerFace) -> None:
         self._ledger = ledger
         self._names = PrintedNames(ledger)
 
@@ -98,7 +98,7 @@ class RegistryQueries:
 class PrintedNames:
     """Names of staff, out of the vault."""
 
-    def __init__(self, ledger: Ledger) -> None:
+    def __init__(self, ledger: LedgerFace) -> None:
         self._ledger = ledger
 
     def open_to(self, caller: Caller) -> dict[bytes, str]:

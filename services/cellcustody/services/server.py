@@ -14,13 +14,11 @@ The rules:
 
 from __future__ import annotations
 
-import gc
 import json
 import os
 import signal
-import sys
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -32,7 +30,7 @@ from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
 from cellcustody.ledger.errors import ConfigurationError
-from cellcustody.ledger.recording.ledger import Ledger
+from cellcustody.ledger.recording.face import LedgerFace
 from cellcustody.ledger.views import Views
 from cellcustody.services.access import Gate
 from cellcustody.services.append_core import AppendCore
@@ -42,8 +40,15 @@ from cellcustody.services.configuration import Configuration, TlsSettings
 from cellcustody.services.custody_query_servicer import CustodyQueryServicer
 from cellcustody.services.export_servicer import ExportServicer
 from cellcustody.services.http_log import LogHttpServer
+from cellcustody.services.inspection_servicer import InspectionServicer
 from cellcustody.services.interceptors import ErrorsInterceptor, GateInterceptor, LogInterceptor
-from cellcustody.services.open_ledger import load_ledger_keys, now_micros, open_ledger, read_anchor
+from cellcustody.services.open_ledger import (
+    load_service_key,
+    now_micros,
+    open_served_ledger,
+    read_anchor,
+    tune_interpreter,
+)
 from cellcustody.services.registry_servicer import RegistryQueries
 from cellcustody.services.structured_log import StructuredLog
 from cellcustody.services.transparency_servicer import TransparencyServicer
@@ -56,14 +61,6 @@ from cellcustody.v1 import (
 )
 
 __all__ = ["LedgerServer", "run_server", "serving"]
-
-SWITCH_INTERVAL_SECONDS: Final = 0.0005
-"""How long a thread may keep the interpreter while others wait. An append passes from a request thread to writer, to
-the publisher and back; at the default of 5 ms each of these handoffs may wait for whoever is verifying signatures."""
-
-COLLECTION_THRESHOLDS: Final = (100_000, 50, 50)
-"""When the cyclic collector runs. Statements make many objects and few cycles: at the defaults a tenth of an append's
-time went into looking for cycles among cases and contract that are there to stay."""
 
 SENT_BYTES_MAX: Final = 32 * 1024 * 1024  # A therapy's whole history in one answer; clients take as much.
 METADATA_BYTES_MAX: Final = 16 * 1024
@@ -79,7 +76,7 @@ _PACKAGE: Final = "cellcustody.v1"
 class LedgerServer:
     """A server that answers. Ports are those that were bound; `http_port` is None without HTTP."""
 
-    ledger: Ledger
+    ledger: LedgerFace
     views: Views
     gate: Gate
     health: health.HealthServicer
@@ -102,20 +99,27 @@ def serving(
         FatalStoreError: the store is not what the journal says.
     """
     anchor = read_anchor(configuration.ledger.anchor)
-    keys = load_ledger_keys(configuration.keys, environment)
+    service_signer, service_device = load_service_key(configuration.keys, environment)
     credentials = _credentials(configuration.tls)
     with ExitStack() as opened:
         ledger = opened.enter_context(
-            open_ledger(configuration, origin=anchor.log_origin, keys=keys, environment=environment, now=now)
+            open_served_ledger(
+                configuration,
+                origin=anchor.log_origin,
+                service_signer=service_signer,
+                service_device=service_device,
+                environment=environment,
+                now=now,
+            )
         )
         _check_anchor(ledger, anchor.founding_digest)
         views = opened.enter_context(Views.open(configuration.ledger.views_database, ledger))
         gate = Gate(ledger.registry, configuration.tls.operator_key_ids)
-        queries = CustodyQueryServicer(views, gate, now)
-        exports = ExportServicer(ledger, gate, keys.service_signer, concurrent_max=configuration.exports.concurrent_max)
+        queries = CustodyQueryServicer(views, gate, now, service_signer)
+        exports = ExportServicer(ledger, gate, service_signer, concurrent_max=configuration.exports.concurrent_max)
         health_servicer = health.HealthServicer()
         server = _grpc_server(configuration, gate, log)
-        _register(server, configuration, ledger, views, queries, exports, health_servicer)
+        _register(server, configuration, ledger, views, queries, inspection, exports, health_servicer)
         grpc_port = _bind(server, str(configuration.grpc.listen), credentials)
         http = None
         if configuration.http is not None:
@@ -123,7 +127,7 @@ def serving(
             opened.callback(http.close)
             http.start()
         server.start()
-        opened.callback(_drain, server, queries, health_servicer, configuration.grpc.drain_seconds, log)
+        opened.callback(_drain, server, (queries, inspection), health_servicer, configuration.grpc.drain_seconds, log)
         _watch_ledger(opened, ledger, health_servicer, log)
         yield LedgerServer(ledger, views, gate, health_servicer, grpc_port, None if http is None else http.port)
 
@@ -140,9 +144,7 @@ def run_server(
     Raises:
         ConfigurationError, StoreError: it could not start; nothing was served.
     """
-    sys.setswitchinterval(SWITCH_INTERVAL_SECONDS)
-    gc.freeze()
-    gc.set_threshold(*COLLECTION_THRESHOLDS)
+    tune_interpreter()
     used_log = log or StructuredLog()
     asked_to_end = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -181,7 +183,7 @@ def _credentials(tls: TlsSettings) -> grpc.ServerCredentials:
     )
 
 
-def _check_anchor(ledger: Ledger, founding_digest: bytes) -> None:
+def _check_anchor(ledger: LedgerFace, founding_digest: bytes) -> None:
     founding = ledger.registry.latest.founding
     if founding is None:
         raise ConfigurationError("the ledger is not founded; found it with `init`")
@@ -217,9 +219,10 @@ def _grpc_server(configuration: Configuration, gate: Gate, log: StructuredLog) -
 def _register(
     server: grpc.Server,
     configuration: Configuration,
-    ledger: Ledger,
+    ledger: LedgerFace,
     views: Views,
     queries: CustodyQueryServicer,
+    inspection: InspectionServicer,
     exports: ExportServicer,
     health_servicer: health.HealthServicer,
 ) -> None:
@@ -233,8 +236,9 @@ def _register(
     ledger_service_pb2_grpc.add_LedgerServiceServicer_to_server(LedgerServicer(ledger, views, core), server)
     transparency_service_pb2_grpc.add_TransparencyServiceServicer_to_server(TransparencyServicer(ledger), server)
     custody_query_service_pb2_grpc.add_CustodyQueryServiceServicer_to_server(queries, server)
+    server.add_generic_rpc_handlers((inspection.handler(),))
     export_service_pb2_grpc.add_ExportServiceServicer_to_server(exports, server)
-    services = ("LedgerService", "TransparencyService", "CustodyQueryService", "ExportService")
+    services = ("LedgerService", "TransparencyService", "CustodyQueryService", "InspectionService", "ExportService")
     names += [f"{_PACKAGE}.{name}" for name in services]
     health_pb2_grpc.add_HealthServicer_to_server(health_servicer, server)
     for name in ["", *names]:
@@ -271,7 +275,7 @@ def _bind(server: grpc.Server, address: str, credentials: grpc.ServerCredentials
     return port
 
 
-def _http_server(configuration: Configuration, ledger: Ledger, gate: Gate, log: StructuredLog) -> LogHttpServer:
+def _http_server(configuration: Configuration, ledger: LedgerFace, gate: Gate, log: StructuredLog) -> LogHttpServer:
     settings = configuration.http
     if settings is None:
         raise ConfigurationError("there is no HTTP to serve", key="http")
@@ -288,20 +292,21 @@ def _http_server(configuration: Configuration, ledger: Ledger, gate: Gate, log: 
 
 def _drain(
     server: grpc.Server,
-    queries: CustodyQueryServicer,
+    watched: Sequence[CustodyQueryServicer | InspectionServicer],
     health_servicer: health.HealthServicer,
     drain_seconds: float,
     log: StructuredLog,
 ) -> None:
     """Lets what runs end, refuses what is new, and gives up on what does not end in time."""
     health_servicer.enter_graceful_shutdown()
-    queries.drain()
+    for one in watched:
+        one.drain()
     if not server.stop(drain_seconds).wait(drain_seconds + 1):
         log.write("drain_unfinished")
 
 
 def _watch_ledger(
-    opened: ExitStack, ledger: Ledger, health_servicer: health.HealthServicer, log: StructuredLog
+    opened: ExitStack, ledger: LedgerFace, health_servicer: health.HealthServicer, log: StructuredLog
 ) -> None:
     """Says in health and log when the ledger stops recording; reads go on."""
     ended = threading.Event()

@@ -10,7 +10,7 @@ from typing import Final
 
 import grpc
 
-from cellcustody.ledger.recording.ledger import Ledger
+from cellcustody.ledger.recording.face import LedgerFace
 from cellcustody.services.error_status import RequestInvalidError
 from cellcustody.v1 import transparency_service_pb2
 from cellcustody.v1.transparency_service_pb2_grpc import TransparencyServiceServicer
@@ -23,7 +23,7 @@ ENTRIES_READ_AT_ONCE: Final = 256  # One bundle's worth: a few hundred kilobytes
 class TransparencyServicer(TransparencyServiceServicer):
     """TransparencyService over one ledger."""
 
-    def __init__(self, ledger: Ledger) -> None:
+    def __init__(self, ledger: LedgerFace) -> None:
         self._ledger = ledger
 
     def GetCheckpoint(

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import grpc
@@ -11,6 +13,8 @@ import pytest
 from grpc_health.v1 import health_pb2
 from grpc_reflection.v1alpha.proto_reflection_descriptor_database import ProtoReflectionDescriptorDatabase
 
+from cellcustody.ledger.store import open_sqlite
+from cellcustody.services.configuration import load_configuration
 from cellcustody.v1 import (
     custody_query_service_pb2,
     ledger_service_pb2,
@@ -19,7 +23,7 @@ from cellcustody.v1 import (
 )
 from cellcustody.v1.custody_query_service_pb2_grpc import CustodyQueryServiceStub
 
-from .served_ledger import TIMEOUT_SECONDS, EnrolledSite, ServedLedger, founded_in, refusal_of, served
+from .served_ledger import TIMEOUT_SECONDS, EnrolledSite, Refusal, ServedLedger, founded_in, refusal_of, served
 
 UNTIL_SECONDS = 30.0
 
@@ -54,33 +58,59 @@ def test_a_passed_deadline_leaves_one_statement_at_one_position(ledger: ServedLe
     assert settled[1].already_recorded
 
 
-def test_a_ledger_that_stops_says_so_and_is_read_on(ledger: ServedLedger, plant: EnrolledSite) -> None:
-    """Its journal takes nothing more: nothing is acknowledged, and what was signed before is still given."""
+def _until_not_serving(ledger: ServedLedger) -> None:
     health = ledger.channel("plant").unary_unary(
         "/grpc.health.v1.Health/Check",
         request_serializer=health_pb2.HealthCheckRequest.SerializeToString,
         response_deserializer=health_pb2.HealthCheckResponse.FromString,
     )
-    before = ledger.server.ledger.checkpoint()
-    ledger.server.ledger._parts.journal.close()
-
-    refusals = []
-    for _ in range(2):
-        with pytest.raises(grpc.RpcError) as refused:
-            ledger.modification("plant").RaiseDeviation(ledger.deviation(plant.administrator), timeout=TIMEOUT_SECONDS)
-        refusals.append(refusal_of(refused.value))
     until = time.monotonic() + UNTIL_SECONDS
     while health(health_pb2.HealthCheckRequest(), timeout=5).status != health_pb2.HealthCheckResponse.NOT_SERVING:
         assert time.monotonic() < until, "health went on serving"
         time.sleep(0.05)
-    read = ledger.transparency("plant").GetCheckpoint(
-        transparency_service_pb2.GetCheckpointRequest(), timeout=TIMEOUT_SECONDS
-    )
+
+
+def _refused_deviation(ledger: ServedLedger, plant: EnrolledSite) -> Refusal:
+    with pytest.raises(grpc.RpcError) as refused:
+        ledger.modification("plant").RaiseDeviation(ledger.deviation(plant.administrator), timeout=TIMEOUT_SECONDS)
+    return refusal_of(refused.value)
+
+
+def test_a_ledger_that_stops_says_so_and_is_read_on(ledger: ServedLedger, plant: EnrolledSite) -> None:
+    """Another writer took its place: nothing is acknowledged, and what was signed before is still given."""
+    before = ledger.server.ledger.checkpoint()
+    with closing(open_sqlite(load_configuration(ledger.founded.configuration).ledger.database)) as another:
+        another.start_writer()
+
+        refusals = [_refused_deviation(ledger, plant) for _ in range(2)]
+        _until_not_serving(ledger)
+        read = ledger.transparency("plant").GetCheckpoint(
+            transparency_service_pb2.GetCheckpointRequest(), timeout=TIMEOUT_SECONDS
+        )
 
     assert (refusals[1].reason, refusals[1].code) == ("LEDGER_STOPPED", grpc.StatusCode.UNAVAILABLE)
     assert "retryable" not in refusals[1].metadata
     assert read.checkpoint == before
     assert "ledger_stopped" in {line["event"] for line in ledger.log_lines()}
+
+
+def test_a_ledger_whose_recording_process_was_killed_says_so_and_is_read_on(
+    ledger: ServedLedger, plant: EnrolledSite
+) -> None:
+    before = ledger.server.ledger.checkpoint()
+    for process in multiprocessing.active_children():
+        if process.name == "cellcustody-recorder":
+            process.kill()
+            process.join()
+
+    _until_not_serving(ledger)
+    refusal = _refused_deviation(ledger, plant)
+    read = ledger.transparency("plant").GetCheckpoint(
+        transparency_service_pb2.GetCheckpointRequest(), timeout=TIMEOUT_SECONDS
+    )
+
+    assert (refusal.reason, refusal.code) == ("LEDGER_STOPPED", grpc.StatusCode.UNAVAILABLE)
+    assert read.checkpoint == before
 
 
 def test_a_message_beyond_the_limit_is_refused_before_it_is_read(ledger: ServedLedger, plant: EnrolledSite) -> None:

@@ -9,7 +9,7 @@ The rules:
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from cellcustody.ledger.custody.act import Status
 from cellcustody.ledger.entries import JudgedEntry, read_entry
@@ -25,7 +25,7 @@ from cellcustody.ledger.statements import StreamKind, parse_statement, partial_b
 from cellcustody.ledger.store import Head, HeadJournal, LedgerStore, StreamEntry, Vault
 from cellcustody.ledger.transparency import NoteSigner, parse_checkpoint, verify_checkpoint
 
-__all__ = ["open_registry", "verified_last_checkpoint"]
+__all__ = ["RegistryReplica", "open_registry", "verified_last_checkpoint"]
 
 _READ_AT_ONCE = 500
 _STAYING = frozenset({1, 2, 3, 4})
@@ -33,25 +33,45 @@ _STAYING = frozenset({1, 2, 3, 4})
 
 def open_registry(store: LedgerStore, vault: Vault) -> RegistryState:
     """Returns the registry as the recorded entries of its three streams make it."""
-    state = RegistryState()
-    rows: list[StreamEntry] = []
-    for kind in (StreamKind.REGISTRY, StreamKind.POLICY, StreamKind.SCHEMA):
-        after = 0
+    replica = RegistryReplica(store, vault)
+    replica.catch_up(store.head().size)
+    return replica.state
+
+
+class RegistryReplica:
+    """The registry as recorded entries make it, for whoever does not judge; owned by one thread, read by all."""
+
+    def __init__(self, store: LedgerStore, vault: Vault) -> None:
+        self.state = RegistryState()
+        self._store = store
+        self._vault = vault
+        self._after = dict.fromkeys((StreamKind.REGISTRY, StreamKind.POLICY, StreamKind.SCHEMA), 0)
+
+    def catch_up(self, size: int) -> None:
+        """Applies what is recorded below that tree size and was not applied yet, in the order of the log."""
+        rows: list[StreamEntry] = []
+        for kind in self._after:
+            rows.extend(self._new_rows(kind, size))
+        for row in sorted(rows, key=lambda one: one.leaf_index):
+            entry = read_entry(row.entry)
+            statement = parse_statement(entry.envelope)
+            found = check_header_fits_body(statement)
+            body = None
+            if found is not None:
+                openings = openings_of(self._store, self._vault, statement.digest, _STAYING)
+                body = partial_body(found.message_class, openings)
+            apply(self.state, RegistryStatement.of(statement, body), _judgement(entry.judgement), row.leaf_index)
+
+    def _new_rows(self, kind: StreamKind, size: int) -> Iterator[StreamEntry]:
         while True:
-            read = store.stream_entries(single_stream_id(kind), after, _READ_AT_ONCE)
-            rows.extend(read)
+            read = self._store.stream_entries(single_stream_id(kind), self._after[kind], _READ_AT_ONCE)
+            for row in read:
+                if row.leaf_index >= size:
+                    return
+                self._after[kind] = row.sequence
+                yield row
             if len(read) < _READ_AT_ONCE:
-                break
-            after = read[-1].sequence
-    for row in sorted(rows, key=lambda one: one.leaf_index):
-        entry = read_entry(row.entry)
-        statement = parse_statement(entry.envelope)
-        found = check_header_fits_body(statement)
-        body = None
-        if found is not None:
-            body = partial_body(found.message_class, openings_of(store, vault, statement.digest, _STAYING))
-        apply(state, RegistryStatement.of(statement, body), _judgement(entry.judgement), row.leaf_index)
-    return state
+                return
 
 
 def _judgement(recorded: JudgedEntry) -> RegistryJudgement:

@@ -35,7 +35,7 @@ from cellcustody.ledger.statements import (
 )
 from cellcustody.v1 import envelope_pb2
 
-__all__ = ["BATCH_STATEMENTS_MIN", "Preparers", "prepared_elsewhere"]
+__all__ = ["BATCH_STATEMENTS_MIN", "Preparers", "end_with_parent", "prepared_elsewhere"]
 
 BATCH_STATEMENTS_MIN: Final = 32  # Below this the way there and back costs more than it spares.
 CHUNK_STATEMENTS: Final = 100  # The first are judged while the next are prepared.
@@ -43,7 +43,7 @@ CHUNK_STATEMENTS: Final = 100  # The first are judged while the next are prepare
 _Packed = tuple[bytes, tuple[tuple[int, bytes, bytes], ...], tuple[bytes, ...]]
 
 
-def _begin() -> None:
+def end_with_parent() -> None:
     """Ends this process when the one that spawned it has ended, even by a kill."""
     parent = multiprocessing.parent_process()
     if parent is None:
@@ -76,7 +76,7 @@ class Preparers:
     def __init__(self, processes: int) -> None:
         """Spawns nothing yet: the first batch does."""
         self._pool: ProcessPoolExecutor | None = ProcessPoolExecutor(
-            processes, mp_context=multiprocessing.get_context("spawn"), initializer=_begin
+            processes, mp_context=multiprocessing.get_context("spawn"), initializer=end_with_parent
         )
 
     def check(

@@ -8,7 +8,8 @@ The rules (design, section 6, "No fork"):
 * The signed head is appended to the journal and is on the disk before anyone gets it.
 * On any mismatch the ledger stops signing for good, keeps reading, and says what differs.
 * Groups that wait are published under one checkpoint; nobody is answered before the one that covers them.
-* The writer waits for the checkpoint of a small group, so that the next one is larger.
+* The writer publishes a small group itself: what arrives meanwhile makes the next one larger, and no thread waits for
+  another. A large one is published beside it.
 """
 
 from __future__ import annotations
@@ -28,11 +29,9 @@ from cellcustody.ledger.transparency import NoteSigner, RightEdge, sign_checkpoi
 __all__ = ["CheckpointMismatchError", "LogKeys", "Published", "Publisher"]
 
 # A checkpoint costs two signatures and a fsync, however many entries it covers. While one is made, what arrives is
-# better gathered into the next group than committed alone: small groups wait for theirs before the writer goes on.
-# Measured with 16 callers, that is half as many checkpoints and nearly half as many appends again; a group this large
-# is worth judging meanwhile.
+# better gathered into the next group than committed alone. Measured with 16 callers, that is half as many checkpoints
+# and nearly half as many appends again; a group this large is worth judging meanwhile.
 PIPELINED_MEMBERS_MIN: Final = 64
-PUBLISHING_SECONDS_MAX: Final = 1.0  # The writer goes on in any case; that only costs smaller groups.
 READ_BACK_MAX: Final = 1024  # Entries read back at a time; bounds memory when much was committed at once.
 
 
@@ -75,7 +74,8 @@ class Publisher:
         *,
         keys_at: Callable[[int], LogKeys],
         now: Callable[[], int],
-        answer: Callable[[Member, MemberOutcome, RightEdge, bytes], None],
+        answer: Callable[[Sequence[tuple[Member, MemberOutcome]], RightEdge, bytes], None],
+        answered: Callable[[], None],
         stop: Callable[[CellcustodyError], None],
     ) -> None:
         """Takes ownership of `edge`, whose size is that of the last checkpoint that was verified at start.
@@ -89,11 +89,13 @@ class Publisher:
         self._keys_at = keys_at
         self._now = now
         self._answer = answer
+        self._answered = answered
         self._stop = stop
         self._waiting: deque[CommittedGroup] = deque()
         self._wake = threading.Condition()
         self._published = threading.Condition()
         self._closing = False
+        self._is_publishing = False
         self._stopped: CellcustodyError | None = None
         self._thread = threading.Thread(target=self._run, name="cellcustody-publisher", daemon=True)
 
@@ -107,16 +109,15 @@ class Publisher:
         self._thread.start()
 
     def put(self, group: CommittedGroup) -> None:
-        """Queues a committed group; returns at once for a large one, and when it is published for a small one."""
+        """Publishes a small group before it returns, unless others are being published; queues a large one."""
         with self._wake:
-            self._waiting.append(group)
-            self._wake.notify()
-        if len(group.outcomes) < PIPELINED_MEMBERS_MIN:
-            with self._published:
-                self._published.wait_for(lambda: self._is_past(group.new_head.size), PUBLISHING_SECONDS_MAX)
-
-    def _is_past(self, size: int) -> bool:
-        return self._stopped is not None or (self._last is not None and self._last.head.size >= size)
+            is_for_here = len(group.outcomes) < PIPELINED_MEMBERS_MIN and not self._waiting and not self._is_publishing
+            if not is_for_here:
+                self._waiting.append(group)
+                self._wake.notify()
+                return
+            self._is_publishing = True
+        self._publish_all([group])
 
     def close(self) -> None:
         """Publishes what waits, then ends the thread."""
@@ -147,27 +148,34 @@ class Publisher:
                     if self._closing:
                         return
                     self._wake.wait()
+                if self._is_publishing:
+                    self._wake.wait()
+                    continue
                 groups = list(self._waiting)
                 self._waiting.clear()
-            if self._stopped is None:
-                try:
-                    published = self.publish(groups[-1].new_head)
-                except Exception as failure:
-                    why = failure if isinstance(failure, CellcustodyError) else StoreError(repr(failure))
-                    self._stopped = why
-                    self._stop(why)
-                    with self._published:
-                        self._published.notify_all()
-            if self._stopped is not None:
-                self._answer_stopped(groups, self._stopped)
-                continue
+                self._is_publishing = True
+            self._publish_all(groups)
+
+    def _publish_all(self, groups: Sequence[CommittedGroup]) -> None:
+        """Publishes and answers groups; in whichever thread took the turn."""
+        if self._stopped is None:
+            try:
+                published = self.publish(groups[-1].new_head)
+            except Exception as failure:
+                why = failure if isinstance(failure, CellcustodyError) else StoreError(repr(failure))
+                self._stopped = why
+                self._stop(why)
+                with self._published:
+                    self._published.notify_all()
+        if self._stopped is not None:
+            self._answer_stopped(groups, self._stopped)
+        else:
             for group in groups:
-                for member, outcome in group.outcomes:
-                    try:
-                        self._answer(member, outcome, self._edge, published.checkpoint)
-                    except CellcustodyError as failure:
-                        # It is recorded and published; only the proof of it could not be made.
-                        member.done(failure)
+                self._answer(group.outcomes, self._edge, published.checkpoint)
+        self._answered()
+        with self._wake:
+            self._is_publishing = False
+            self._wake.notify()
 
     def _answer_stopped(self, groups: Sequence[CommittedGroup], why: CellcustodyError) -> None:
         for group in groups:

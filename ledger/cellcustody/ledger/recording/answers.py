@@ -1,0 +1,74 @@
+"""What goes into a ledger and what comes out: submissions, answers, assessments, entries with their openings.
+
+The rules:
+
+* An answer tells a position only for what is durable, in the log, and under a signed and journalled checkpoint.
+* A caller who stops waiting knows nothing of the outcome; the same statement sent again gets the same position.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from cellcustody.ledger.entries import JudgedEntry
+from cellcustody.ledger.errors import NotFoundError, RefusedError, StoreError
+from cellcustody.ledger.recording.planning import Explained
+from cellcustody.ledger.statements import Opening
+
+__all__ = ["Assessment", "BeyondCheckpointError", "EntryView", "OutcomeUnknownError", "Recorded", "Submission"]
+
+
+class OutcomeUnknownError(StoreError):
+    """Raised when the time to wait is up: the statement may be recorded or not. Send the same one again."""
+
+    reason = "OUTCOME_UNKNOWN"
+
+
+class BeyondCheckpointError(NotFoundError):
+    """Raised when a proof, tile or entry is asked for that no checkpoint covers yet."""
+
+    reason = "BEYOND_CHECKPOINT"
+
+
+@dataclass(frozen=True, slots=True)
+class Submission:
+    """One signed statement with the openings of its whole body, and the site whose TLS key brought it (or empty)."""
+
+    envelope: bytes
+    openings: tuple[Opening, ...]
+    submitting_site: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """What became of a statement that was recorded; `position` is its leaf index + 1."""
+
+    position: int
+    statement_digest: bytes
+    judgement: JudgedEntry | None
+    explained: tuple[Explained, ...]
+    receipt: bytes | None
+    already_recorded: bool
+    holds_opened: tuple[bytes, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Assessment:
+    """What the ledger would find now; nothing was written."""
+
+    judgement: JudgedEntry | None
+    explained: tuple[Explained, ...]
+    refusal: RefusedError | None
+    position: int
+    co_signers_needed: int
+
+
+@dataclass(frozen=True, slots=True)
+class EntryView:
+    """An entry with everything of its body that is still there, and the judgement that counts now."""
+
+    leaf_index: int
+    stream: bytes
+    entry: bytes
+    openings: tuple[Opening, ...]
+    latest_judgement: JudgedEntry
