@@ -182,11 +182,12 @@ def _identifiers(shapes: list[Shape], label: MaterialLabel, x: float, right: flo
     rows = (
         ("CHAIN OF IDENTITY", label.chain_of_identity.format_print(), True),
         ("DONATION NUMBER", label.donation.format_print(), True),
-        ("PRODUCT CODE AND DIVISION", _product_text(label), False),
+        ("PRODUCT CODE", _product_text(label), False),
     )
     for caption, text, checked in rows:
         y += _CAPTION_MM
-        shapes.append(Text(x, y, caption, _CAPTION_MM))
+        small = fitted_size_mm(caption, Font.WORDS, width_mm=right - x, size_mm=_CAPTION_MM, size_mm_min=_SIZE_MM_MIN)
+        shapes.append(Text(x, y, caption, small))
         size = fitted_size_mm(
             text, Font.IDENTIFIER, width_mm=right - x, size_mm=_IDENTIFIER_MM, size_mm_min=_SIZE_MM_MIN
         )
