@@ -127,6 +127,7 @@ ACCESS: Final[Mapping[str, Right]] = {
     "/cellcustody.v1.ReturnService/*": Right.SITE,
     "/cellcustody.v1.FacilitiesService/*": Right.SITE,
     "/cellcustody.v1.CustodyQueryService/*": Right.READER,
+    "/cellcustody.v1.InspectionService/*": Right.READER,
     "/cellcustody.v1.ExportService/*": Right.REGULATOR,
 }
 """Right by full method name; a row of a whole service ends in an asterisk and gives way to one of its method."""

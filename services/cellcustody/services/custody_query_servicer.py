@@ -26,13 +26,18 @@ from cellcustody.services.interceptors import caller_of_this_call
 from cellcustody.v1 import custody_query_service_pb2 as pb
 from cellcustody.v1.custody_query_service_pb2_grpc import CustodyQueryServiceServicer
 
-__all__ = ["CustodyQueryServicer", "view_wait_seconds"]
+__all__ = ["CustodyQueryServicer", "asking_site", "view_wait_seconds"]
 
 WAIT_SECONDS: Final = 2.0  # For a position, where a caller sets no deadline.
 ANSWER_SECONDS: Final = 0.2  # Kept of a deadline for answering that the views are behind.
 
 
-def _reader_of(caller: Caller) -> Reader:
+def asking_site(caller: Caller) -> Reader:
+    """Returns who asks, as a reader.
+
+    Raises:
+        TlsKeyUnknownError: the TLS key speaks for no site.
+    """
     if caller.site is None:
         raise TlsKeyUnknownError("this TLS key speaks for no site", tls_key_id=caller.tls_key_id)
     return reader_of(caller.site)
@@ -65,17 +70,17 @@ class CustodyQueryServicer(CustodyQueryServiceServicer):
 
     def GetTherapy(self, request: pb.GetTherapyRequest, context: grpc.ServicerContext) -> pb.GetTherapyResponse:
         return self._views.get_therapy(
-            request, _reader_of(caller_of_this_call()), wait_seconds=view_wait_seconds(context)
+            request, asking_site(caller_of_this_call()), wait_seconds=view_wait_seconds(context)
         )
 
     def GetCustody(self, request: pb.GetCustodyRequest, context: grpc.ServicerContext) -> pb.GetCustodyResponse:
         return self._views.get_custody(
-            request, _reader_of(caller_of_this_call()), wait_seconds=view_wait_seconds(context)
+            request, asking_site(caller_of_this_call()), wait_seconds=view_wait_seconds(context)
         )
 
     def GetHistory(self, request: pb.GetHistoryRequest, context: grpc.ServicerContext) -> pb.GetHistoryResponse:
         return self._views.get_history(
-            request, _reader_of(caller_of_this_call()), wait_seconds=view_wait_seconds(context)
+            request, asking_site(caller_of_this_call()), wait_seconds=view_wait_seconds(context)
         )
 
     def GetConsignment(
@@ -83,20 +88,20 @@ class CustodyQueryServicer(CustodyQueryServiceServicer):
     ) -> pb.GetConsignmentResponse:
         return self._views.get_consignment(
             request,
-            _reader_of(caller_of_this_call()),
+            asking_site(caller_of_this_call()),
             now_micros=self._now(),
             wait_seconds=view_wait_seconds(context),
         )
 
     def GetHoldings(self, request: pb.GetHoldingsRequest, context: grpc.ServicerContext) -> pb.GetHoldingsResponse:
         return self._views.get_holdings(
-            request, _reader_of(caller_of_this_call()), wait_seconds=view_wait_seconds(context)
+            request, asking_site(caller_of_this_call()), wait_seconds=view_wait_seconds(context)
         )
 
     def GetWorklist(self, request: pb.GetWorklistRequest, context: grpc.ServicerContext) -> pb.GetWorklistResponse:
         return self._views.get_worklist(
             request,
-            _reader_of(caller_of_this_call()),
+            asking_site(caller_of_this_call()),
             now_micros=self._now(),
             wait_seconds=view_wait_seconds(context),
         )
@@ -106,7 +111,7 @@ class CustodyQueryServicer(CustodyQueryServiceServicer):
     ) -> pb.ListOpenHandoffsResponse:
         return self._views.list_open_handoffs(
             request,
-            _reader_of(caller_of_this_call()),
+            asking_site(caller_of_this_call()),
             now_micros=self._now(),
             wait_seconds=view_wait_seconds(context),
         )
@@ -114,7 +119,7 @@ class CustodyQueryServicer(CustodyQueryServiceServicer):
     def GetReadiness(self, request: pb.GetReadinessRequest, context: grpc.ServicerContext) -> pb.GetReadinessResponse:
         return self._views.get_readiness(
             request,
-            _reader_of(caller_of_this_call()),
+            asking_site(caller_of_this_call()),
             now_micros=self._now(),
             wait_seconds=view_wait_seconds(context),
         )
@@ -124,7 +129,7 @@ class CustodyQueryServicer(CustodyQueryServiceServicer):
     ) -> pb.GetReadinessCertificateResponse:
         certificate = self._views.readiness_certificate(
             request,
-            _reader_of(caller_of_this_call()),
+            asking_site(caller_of_this_call()),
             now_micros=self._now(),
             wait_seconds=view_wait_seconds(context),
         )
@@ -134,12 +139,12 @@ class CustodyQueryServicer(CustodyQueryServiceServicer):
 
     def TraceLot(self, request: pb.TraceLotRequest, context: grpc.ServicerContext) -> pb.TraceLotResponse:
         return self._views.trace_lot(
-            request, _reader_of(caller_of_this_call()), wait_seconds=view_wait_seconds(context)
+            request, asking_site(caller_of_this_call()), wait_seconds=view_wait_seconds(context)
         )
 
     def TraceTherapy(self, request: pb.TraceTherapyRequest, context: grpc.ServicerContext) -> pb.TraceTherapyResponse:
         return self._views.trace_therapy(
-            request, _reader_of(caller_of_this_call()), wait_seconds=view_wait_seconds(context)
+            request, asking_site(caller_of_this_call()), wait_seconds=view_wait_seconds(context)
         )
 
     def Watch(self, request: pb.WatchRequest, context: grpc.ServicerContext) -> Iterator[pb.WatchResponse]:
@@ -151,4 +156,4 @@ class CustodyQueryServicer(CustodyQueryServiceServicer):
                 stop.set()
         if not context.add_callback(stop.set):
             return  # The call has ended already.
-        yield from self._views.watch(request, lambda: _reader_of(self._gate.caller_with_key(tls_key_id)), stop)
+        yield from self._views.watch(request, lambda: asking_site(self._gate.caller_with_key(tls_key_id)), stop)

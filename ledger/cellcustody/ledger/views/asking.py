@@ -73,7 +73,7 @@ class Asked:
                 reach = self.reader.therapies
             case StreamKind.CONSIGNMENT:
                 reach = self.reader.consignments
-            case StreamKind.LOT | StreamKind.SITE:
+            case StreamKind.LOT | StreamKind.SITE | StreamKind.EQUIPMENT:
                 reach = Reach.ALL if self.reader.therapies is not Reach.NONE else Reach.NONE
             case _:
                 reach = Reach.NONE

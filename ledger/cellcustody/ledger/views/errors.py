@@ -4,11 +4,13 @@ NotFoundError
 |- TherapyNotFoundError      no therapy has that stream or alias
 |- MaterialNotFoundError     no therapy has that material
 |- ConsignmentNotFoundError  no consignment has that stream
-`- LotNotFoundError          no recorded step used that lot
+|- LotNotFoundError          no recorded step used that lot
+`- SubjectNotFoundError      nothing that the caller may read has that name
 AccessDeniedError
 `- ReadNotPermittedError     the caller's site may not read this
 MalformedError
-`- QuestionIncompleteError   a question lacks what it is about
+|- QuestionIncompleteError   a question lacks what it is about
+`- PageTokenInvalidError     a page token was not given for this question
 StoreError
 |- ViewBehindError           the views have not reached the position asked for; ask again
 `- ViewsDamagedError         the views' file cannot be used; they can be rebuilt from the log
@@ -23,8 +25,10 @@ __all__ = [
     "ConsignmentNotFoundError",
     "LotNotFoundError",
     "MaterialNotFoundError",
+    "PageTokenInvalidError",
     "QuestionIncompleteError",
     "ReadNotPermittedError",
+    "SubjectNotFoundError",
     "TherapyNotFoundError",
     "ViewBehindError",
     "ViewsDamagedError",
@@ -65,6 +69,18 @@ class QuestionIncompleteError(MalformedError):
     """Raised when a question lacks what it is about."""
 
     reason = "QUESTION_INCOMPLETE"
+
+
+class PageTokenInvalidError(MalformedError):
+    """Raised when a page token was not given for this question, or is none."""
+
+    reason = "PAGE_TOKEN_INVALID"
+
+
+class SubjectNotFoundError(NotFoundError):
+    """Raised when nothing that this site may read has the name asked about."""
+
+    reason = "SUBJECT_NOT_FOUND"
 
 
 class ViewBehindError(StoreUnavailableError):

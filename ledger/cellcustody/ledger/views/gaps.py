@@ -15,14 +15,14 @@ from dataclasses import dataclass
 
 from cellcustody.ledger.custody.act import Act
 from cellcustody.ledger.custody.case import TherapyCase
-from cellcustody.ledger.custody.consignment_state import Release, ReleaseStatus
+from cellcustody.ledger.custody.consignment_state import ConsignmentState, Release, ReleaseStatus
 from cellcustody.ledger.custody.policy import DEFAULT_PACK
 from cellcustody.ledger.custody.therapy_judging import MICROS_PER_SECOND
 from cellcustody.ledger.custody.therapy_state import TherapyState
 from cellcustody.ledger.views.folding import observe_therapy
 from cellcustody.v1 import custody_query_service_pb2
 
-__all__ = ["custody_gaps"]
+__all__ = ["custody_gaps", "release_gaps"]
 
 _ALLOWED_MICROS = DEFAULT_PACK.handoff_acceptance_seconds * MICROS_PER_SECOND  # Consignments have no pack of their own.
 
@@ -81,11 +81,16 @@ def _of_release(release: Release) -> custody_query_service_pb2.CustodyGap | None
     return _gap(subject, _Opened(release.released_at, release.digest), end)
 
 
+def release_gaps(consignment: ConsignmentState) -> list[custody_query_service_pb2.CustodyGap]:
+    """Returns the releases of a consignment that waited longer than allowed, or still wait."""
+    return [gap for gap in map(_of_release, consignment.releases.values()) if gap is not None]
+
+
 def custody_gaps(case: TherapyCase) -> list[custody_query_service_pb2.CustodyGap]:
     """Returns the gaps of a therapy and its consignments, by start."""
     watching = _Watching()
     observe_therapy(case, watching.look)
     found = [*watching.gaps, *watching.lasting()]
     for consignment in case.state.consignments.values():
-        found.extend(gap for gap in map(_of_release, consignment.releases.values()) if gap is not None)
+        found.extend(release_gaps(consignment))
     return sorted(found, key=lambda gap: (gap.start_unix_micros, gap.subject))

@@ -33,6 +33,7 @@ from cellcustody.ledger.views.errors import (
 )
 from cellcustody.ledger.views.follower import Follower, LedgerSource
 from cellcustody.ledger.views.gaps import custody_gaps
+from cellcustody.ledger.views.inspecting import Inspection
 from cellcustody.ledger.views.messages import material_custody
 from cellcustody.ledger.views.past import TherapyPast
 from cellcustody.ledger.views.readiness import Readiness
@@ -67,6 +68,7 @@ class Views:
         self.follower = follower
         self._source = source
         self._site_name = site_names(source)
+        self.inspection = Inspection(follower, source, self._site_name)
 
     @classmethod
     def open(cls, path: Path | str, ledger: LedgerSource) -> Self:

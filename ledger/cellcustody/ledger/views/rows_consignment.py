@@ -17,6 +17,7 @@ from cellcustody.ledger.custody.act import Status, UnitRef
 from cellcustody.ledger.custody.consignment_state import ConsignmentState, Release, ReleaseStatus
 from cellcustody.ledger.custody.consignment_touch import containers_touched
 from cellcustody.ledger.custody.fold import Fold
+from cellcustody.ledger.custody.lots import LotState
 from cellcustody.ledger.statements import StreamKind
 from cellcustody.ledger.views import tables
 from cellcustody.ledger.views.folding import StreamView
@@ -27,10 +28,13 @@ from cellcustody.ledger.views.messages import (
     outstanding_signature,
     unit_message,
 )
-from cellcustody.ledger.views.rows_therapy import RowWriter, serialised, unit_columns
+from cellcustody.ledger.views.row_writing import RowWriter, serialised
+from cellcustody.ledger.views.rows_alerts import write_consignment_alerts, write_qualification_alerts
+from cellcustody.ledger.views.rows_found import write_found, write_qualified
+from cellcustody.ledger.views.rows_therapy import unit_columns
 from cellcustody.ledger.views.tables import Row
 from cellcustody.ledger.views.waiting import outstanding_in
-from cellcustody.v1 import custody_query_service_pb2, transport_pb2
+from cellcustody.v1 import common_pb2, custody_query_service_pb2, modification_pb2, transport_pb2
 
 __all__ = ["alone_rows", "consignment_rows"]
 
@@ -46,7 +50,8 @@ def consignment_rows(view: StreamView, fold: Fold[ConsignmentState]) -> dict[tup
         destination=unit_message(state.destination),
         closed=state.closed,
     )
-    writer.write(tables.CONSIGNMENT, view.sequence, last, serialised(answer))
+    first_at, last_at = write_found(writer, view.told, view.latest, state)
+    writer.write(tables.CONSIGNMENT, view.sequence, last, first_at, last_at, serialised(answer))
     for container in state.containers.values():
         units = unit_columns(container.custodian, container.possessor)
         written = serialised(container_custody(container))
@@ -72,6 +77,7 @@ def consignment_rows(view: StreamView, fold: Fold[ConsignmentState]) -> dict[tup
     for site in _parties(view, state):
         writer.write(tables.PARTY, site)
     _write_attention(writer, view, state)
+    write_consignment_alerts(writer, state, view.told)
     return writer.rows
 
 
@@ -80,11 +86,28 @@ def alone_rows(view: StreamView) -> dict[tuple[str, Row], Row]:
     writer = RowWriter(view.stream)
     # A site's stream has the site's id; what used a lot is found when it is asked for, for that changes without it.
     units = [UnitRef(view.stream[1:])] if view.kind is StreamKind.SITE else []
-    for hold in view.alone().holds.values():
+    state = view.alone()
+    for hold in state.holds.values():
         writer.hold(hold, units)
     for site in sorted({told.act.site for told in view.told if told.act.site}):
         writer.write(tables.PARTY, site)
+    write_found(writer, view.told, view.latest, state)
+    write_qualified(writer, view.told)
+    write_qualification_alerts(writer, view.told)
+    if isinstance(state, LotState):
+        lot = common_pb2.LotUse(lot=view.stream, lot_number=state.lot_number, kind=state.kind)
+        standing, is_held = str(state.standing), int(bool(state.holds))
+        writer.write(tables.LOT, state.lot_number, standing, is_held, _recalled_leaf(view), serialised(lot))
     return writer.rows
+
+
+def _recalled_leaf(view: StreamView) -> int:
+    """Returns the leaf of the statement that recalled a lot, or -1."""
+    for told in reversed(view.told):
+        body = told.act.body
+        if isinstance(body, modification_pb2.LotStatusChanged) and told.act.in_effect_at is not None:
+            return told.act.leaf_index if body.status == modification_pb2.LOT_STATUS_RECALLED else -1
+    return -1
 
 
 def _custodians(state: ConsignmentState, labels: Iterable[str]) -> set[UnitRef]:

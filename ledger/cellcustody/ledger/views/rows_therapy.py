@@ -16,8 +16,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from google.protobuf.message import Message
-
 from cellcustody.ledger.custody.act import Act, Status, UnitRef
 from cellcustody.ledger.custody.case import TherapyCase
 from cellcustody.ledger.custody.genealogy import descendants
@@ -30,49 +28,21 @@ from cellcustody.ledger.views.folding import StreamView
 from cellcustody.ledger.views.messages import (
     batch_record,
     history_item,
-    hold_record,
     material_custody,
     outstanding_signature,
     unit_message,
 )
-from cellcustody.ledger.views.tables import Row, Table, Value
+from cellcustody.ledger.views.row_writing import RowWriter, serialised
+from cellcustody.ledger.views.rows_alerts import write_therapy_alerts
+from cellcustody.ledger.views.rows_found import write_found
+from cellcustody.ledger.views.tables import Row
 from cellcustody.v1 import common_pb2, custody_query_service_pb2
 
-__all__ = ["RowWriter", "alias_value", "materials_of", "therapy_rows"]
+__all__ = ["alias_value", "materials_of", "therapy_rows", "unit_columns"]
 
 COI_SCHEME = "isbt128-coi"
 _FORMULATION = "formulation"  # A name of `therapy_rules_manufacturing.STEPS`.
 _GONE = frozenset({Life.USED, Life.CONSUMED, Life.DESTROYED})
-
-
-class RowWriter:
-    """Collects the rows of one stream by table and key."""
-
-    def __init__(self, stream: bytes) -> None:
-        self.stream = stream
-        self.rows: dict[tuple[str, Row], Row] = {}
-
-    def write(self, table: Table, *values: Value) -> None:
-        """Adds one row; the stream is its first column."""
-        row = (self.stream, *values)
-        self.rows[(table.name, row[: table.key_columns])] = row
-
-    def attend(self, digest: bytes, units: Iterable[UnitRef], occurred: int, item: Message) -> None:
-        """Adds the rows of a fact that wants attention at these units."""
-        answer = serialised(item)
-        for unit in units:
-            self.write(tables.ATTENTION, digest, unit.site, unit.unit, occurred, answer)
-
-    def hold(self, hold: Hold, units: Iterable[UnitRef]) -> None:
-        """Adds the rows of a hold that stands on what these units answer for."""
-        self.write(tables.HOLD, hold.hold, serialised(hold_record(hold)))
-        for unit in units:
-            self.write(tables.HOLD_ON, hold.hold, unit.site, unit.unit)
-
-
-def serialised(message: Message) -> bytes:
-    """Returns the bytes of an answer, equal for equal answers."""
-    return message.SerializeToString(deterministic=True)
 
 
 def alias_value(scheme: str, value: str) -> str:
@@ -115,6 +85,7 @@ def therapy_rows(view: StreamView, case: TherapyCase) -> dict[tuple[str, Row], R
         writer.write(tables.OUTSTANDING, waiting.digest, waiting.site, waiting.due, answer)
     _write_lots(writer, state)
     _write_attention(writer, view, case)
+    write_therapy_alerts(writer, case, view.told)
     return writer.rows
 
 
@@ -134,7 +105,8 @@ def _write_therapy(writer: RowWriter, view: StreamView, case: TherapyCase) -> No
         identity_broken=state.identity_broken,
         consignments=sorted(case.cited),
     )
-    writer.write(tables.THERAPY, view.sequence, last, serialised(answer))
+    first_at, last_at = write_found(writer, view.told, view.latest, state)
+    writer.write(tables.THERAPY, view.sequence, last, first_at, last_at, serialised(answer))
     for scheme, value in state.aliases:
         writer.write(tables.ALIAS, scheme, alias_value(scheme, value))
     for consignment in case.cited:

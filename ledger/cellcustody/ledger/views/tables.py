@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Final
 
 __all__ = [
+    "ALERT",
     "ALIAS",
     "ATTENTION",
     "BATCH",
@@ -23,11 +24,15 @@ __all__ = [
     "HANDOFF",
     "HOLD",
     "HOLD_ON",
+    "LOT",
     "LOT_MATERIAL",
     "LOT_USE",
     "MATERIAL",
+    "NAMED",
     "OUTSTANDING",
     "PARTY",
+    "QUALIFIED",
+    "REMARK",
     "SCHEMA_VERSION",
     "TABLES",
     "THERAPY",
@@ -36,7 +41,7 @@ __all__ = [
     "Value",
 ]
 
-SCHEMA_VERSION: Final = 2
+SCHEMA_VERSION: Final = 3
 
 Value = int | str | bytes
 Row = tuple[Value, ...]
@@ -84,7 +89,12 @@ class Table:
 _UNITS = ("custodian_site BLOB", "custodian_unit TEXT", "possessor_site BLOB", "possessor_unit TEXT")
 _BY_UNITS = ("custodian_site, custodian_unit", "possessor_site, possessor_unit")
 
-THERAPY: Final = Table("therapy", ("stream BLOB", "entries INTEGER", "last_digest BLOB", "answer BLOB"), 1)
+THERAPY: Final = Table(
+    "therapy",
+    ("stream BLOB", "entries INTEGER", "last_digest BLOB", "first INTEGER", "last INTEGER", "answer BLOB"),
+    1,
+    ("last, first",),
+)
 ALIAS: Final = Table("alias", ("stream BLOB", "scheme TEXT", "value TEXT"), 3, ("scheme, value",))
 PARTY: Final = Table("party", ("stream BLOB", "site BLOB"), 2, ("site, stream",))
 MATERIAL: Final = Table(
@@ -117,7 +127,12 @@ LOT_MATERIAL: Final = Table(
     "lot_material", ("stream BLOB", "statement_digest BLOB", "ordinal INTEGER", "material BLOB"), 4
 )
 CITATION: Final = Table("citation", ("stream BLOB", "consignment BLOB"), 2, ("consignment",))
-CONSIGNMENT: Final = Table("consignment", ("stream BLOB", "entries INTEGER", "last_digest BLOB", "answer BLOB"), 1)
+CONSIGNMENT: Final = Table(
+    "consignment",
+    ("stream BLOB", "entries INTEGER", "last_digest BLOB", "first INTEGER", "last INTEGER", "answer BLOB"),
+    1,
+    ("last, first",),
+)
 CONTAINER: Final = Table(
     "container", ("stream BLOB", "container TEXT", *_UNITS, "is_open INTEGER", "answer BLOB"), 2, _BY_UNITS
 )
@@ -143,6 +158,61 @@ ATTENTION: Final = Table(
     ("site, occurred",),
 )
 
+NAMED: Final = Table("named", ("stream BLOB", "kind TEXT", "value TEXT"), 3, ("kind, value",))
+"""By what else a stream is found: donation numbers, shippers, loggers, equipment, and who signed in it."""
+
+REMARK: Final = Table(
+    "remark",
+    (
+        "stream BLOB",
+        "kind TEXT",
+        "statement_digest BLOB",
+        "occurred INTEGER",
+        "site BLOB",
+        "signer BLOB",
+        "stands INTEGER",
+        "answer BLOB",
+    ),
+    3,
+    ("kind, occurred", "site, kind, occurred", "signer, kind, occurred"),
+)
+"""What an inspector asks for across all streams: overrides, what broke a rule, corrections, what came late."""
+
+ALERT: Final = Table(
+    "alert",
+    ("stream BLOB", "alert BLOB", "site BLOB", "warns INTEGER", "due INTEGER", "answer BLOB"),
+    3,
+    ("warns", "site, warns"),
+)
+"""What will want attention from a time on, for each site that is to act; no clock is read to write it."""
+
+LOT: Final = Table(
+    "lot",
+    ("stream BLOB", "lot_number TEXT", "standing TEXT", "is_held INTEGER", "recalled_leaf INTEGER", "answer BLOB"),
+    1,
+    ("lot_number", "standing"),
+)
+
+QUALIFIED: Final = Table(
+    "qualified",
+    (
+        "stream BLOB",
+        "statement_digest BLOB",
+        "kind TEXT",
+        "name TEXT",
+        "holder BLOB",
+        "origin BLOB",
+        "destination BLOB",
+        "valid_from INTEGER",
+        "valid_until INTEGER",
+        "withdrawn_from INTEGER",
+        "leaf_index INTEGER",
+    ),
+    2,
+    ("kind, name", "kind, holder", "kind, origin, destination"),
+)
+"""What was found fit, from when until when; `withdrawn_from` is beyond all times where it was not withdrawn."""
+
 TABLES: Final = (
     THERAPY,
     ALIAS,
@@ -159,4 +229,9 @@ TABLES: Final = (
     CONTAINER,
     HANDOFF,
     ATTENTION,
+    NAMED,
+    REMARK,
+    ALERT,
+    LOT,
+    QUALIFIED,
 )
