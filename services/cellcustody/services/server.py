@@ -116,6 +116,7 @@ def serving(
         views = opened.enter_context(Views.open(configuration.ledger.views_database, ledger))
         gate = Gate(ledger.registry, configuration.tls.operator_key_ids)
         queries = CustodyQueryServicer(views, gate, now, service_signer)
+        inspection = InspectionServicer(views.inspection, gate, now)
         exports = ExportServicer(ledger, gate, service_signer, concurrent_max=configuration.exports.concurrent_max)
         health_servicer = health.HealthServicer()
         server = _grpc_server(configuration, gate, log)
