@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     )
     from cellcustody.clients.local_store import LocalStore
     from cellcustody.clients.outbox import Outbox, Queued, QueuedActs, deliver_statements, read_relay
+    from cellcustody.clients.readiness import BedsideCertificates, KeptCertificate, ServiceKeys
     from cellcustody.clients.registrar import Quorum, new_person
     from cellcustody.clients.regulator import Export, RegulatorClient
     from cellcustody.clients.session import Identity, Session, SignedStatement
@@ -45,6 +46,7 @@ __all__ = [
     "Acts",
     "Assessment",
     "AuditorClient",
+    "BedsideCertificates",
     "Busy",
     "Connection",
     "ExplainedFinding",
@@ -52,6 +54,7 @@ __all__ = [
     "ExportMismatched",
     "ExportTruncated",
     "Identity",
+    "KeptCertificate",
     "LedgerStopped",
     "LocalStore",
     "LogInconsistent",
@@ -68,6 +71,7 @@ __all__ = [
     "RequestInvalid",
     "ServerFailed",
     "ServerUnavailable",
+    "ServiceKeys",
     "Session",
     "Showing",
     "SignedStatement",
@@ -111,6 +115,7 @@ _HOMES: Final = {
     ),
     "local_store": ("LocalStore",),
     "outbox": ("Outbox", "Queued", "QueuedActs", "deliver_statements", "read_relay"),
+    "readiness": ("BedsideCertificates", "KeptCertificate", "ServiceKeys"),
     "registrar": ("Quorum", "new_person"),
     "regulator": ("Export", "RegulatorClient"),
     "session": ("Identity", "Session", "SignedStatement"),

@@ -155,6 +155,15 @@ class Questions:
             custody_query_service_pb2.GetReadinessRequest(material=material, position_min=self._position_min),
         )
 
+    def readiness_certificate(self, material: bytes) -> custody_query_service_pb2.GetReadinessCertificateResponse:
+        """Returns a readiness certificate for one bag, as the server gave it; see `clients.readiness`."""
+        return self.connection.ask(
+            self._queries.GetReadinessCertificate,
+            custody_query_service_pb2.GetReadinessCertificateRequest(
+                material=material, position_min=self._position_min
+            ),
+        )
+
     def trace_lot(self, lot_number: str) -> custody_query_service_pb2.TraceLotResponse:
         """Returns the therapies in which a lot was used."""
         return self.connection.ask(
