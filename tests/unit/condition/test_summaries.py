@@ -203,7 +203,8 @@ def test_a_summary_enters_the_ledger_in_exact_quantities() -> None:
     said = logger_summary(found)
     assert (said.logger, said.layout, said.readings, said.condition) == ("L", "neutral-1", 5, 2)
     assert said.file == common.Document(sha256=found.sha256, kind="logger-file", media_type="text/csv")
-    assert (said.temperature_max.mantissa, said.temperature_max.exponent, said.temperature_max.unit) == (8001, -3, "Cel")
+    hottest = said.temperature_max
+    assert (hottest.mantissa, hottest.exponent, hottest.unit) == (8001, -3, "Cel")
     assert said.temperature_mean_kinetic.basis == common.QUANTITY_BASIS_CALCULATED
     assert (said.out_of_band_seconds, said.above_band_seconds, said.longest_out_of_band_seconds) == (240, 240, 240)
     assert (said.band_min.mantissa, said.band_max.mantissa, said.clock_ahead_seconds) == (2_000, 8_000, -2)

@@ -277,3 +277,95 @@ def test_an_opening_signed_for_another_site_gives_custody_to_nobody(story: Consi
     assert story.codes(opened) == {"SIGNED_FOR_ANOTHER_SITE", "CONTAINERS_NOT_DISTINCT"}
     assert story.where() == (None, None)
     assert "NOT_CUSTODIAN" in story.codes(story.releases(story.cell_lab, story.courier))
+
+
+# The leg that a summary speaks for. --------------------------------------------------------------------------------
+
+
+def a_leg(story: ConsignmentStory, *, grace_seconds: int = 0, **changed: object) -> Act:
+    """A logger started at minute 2, the box away at minute 22 and received at minute 42, inspected at minute 60."""
+    story.opens(minute=1)
+    started = transport.LoggerStarted(
+        container="box",
+        logger="logger-box",
+        calibrated_until_unix_micros=MICROS,
+        interval_seconds=300,
+        band_min=celsius(20),
+        band_max=celsius(80),
+        grace_seconds=grace_seconds,
+    )
+    story.says(story.cell_lab, started, minute=2)
+    away = story.releases(story.cell_lab, story.courier, minute=21)
+    story.says(story.courier, story.acceptance(story.courier, away), minute=22)
+    given = story.releases(story.courier, story.plant, minute=41)
+    story.says(story.plant, story.acceptance(story.plant, given), minute=42)
+    at = {"first_reading_unix_micros": START + 2 * MINUTE, "last_reading_unix_micros": START + 60 * MINUTE}
+    return inspects(story, summary(**(at | changed)), minute=60)
+
+
+@pytest.mark.parametrize(
+    ("changed", "codes"),
+    [
+        ({}, set()),
+        ({"first_reading_unix_micros": START + 29 * MINUTE + 30_000_000}, set()),
+        ({"first_reading_unix_micros": START + 29 * MINUTE + 30_000_001}, {"CONDITION_UNKNOWN", "LEG_NOT_COVERED"}),
+        ({"last_reading_unix_micros": START + 34 * MINUTE + 30_000_000}, set()),
+        ({"last_reading_unix_micros": START + 34 * MINUTE + 29_999_999}, {"CONDITION_UNKNOWN", "LEG_NOT_COVERED"}),
+        ({"first_reading_unix_micros": None}, {"CONDITION_UNKNOWN", "LEG_NOT_COVERED"}),
+        ({"last_reading_unix_micros": None}, {"CONDITION_UNKNOWN", "LEG_NOT_COVERED"}),
+        # An interval told by the summary never lends more than the one that was set.
+        (
+            {"first_reading_unix_micros": START + 30 * MINUTE, "interval_seconds": 86_400},
+            {"CONDITION_UNKNOWN", "LEG_NOT_COVERED"},
+        ),
+        ({"last_reading_unix_micros": START + 65 * MINUTE}, set()),
+        ({"last_reading_unix_micros": START + 65 * MINUTE + 1}, {"CONDITION_UNKNOWN", "LOGGER_CLOCK_DISAGREES"}),
+        ({"clock_ahead_seconds": -300}, set()),
+        ({"clock_ahead_seconds": 301}, {"CONDITION_UNKNOWN", "LOGGER_CLOCK_DISAGREES"}),
+        ({"file": None}, {"CONDITION_UNKNOWN"}),
+    ],
+)
+def test_a_summary_speaks_for_the_leg_by_the_ledgers_own_times(
+    story: ConsignmentStory, changed: dict[str, object], codes: set[str]
+) -> None:
+    """From when the box left to when its receiver answered for it, an interval and a half to spare at both ends."""
+    inspected = a_leg(story, **changed)
+    assert story.codes(inspected) == codes
+    known = common.CONDITION_UNKNOWN if codes else common.CONDITION_IN_RANGE
+    assert story.container().condition == known
+    assert story.container().readings["logger-box"].shown == known
+
+
+WARM = {
+    "condition": common.CONDITION_OUT_OF_RANGE,
+    "temperature_max": celsius(95),
+    "out_of_band_seconds": 900,
+    "longest_out_of_band_seconds": 600,
+    "band_min": celsius(20),
+    "band_max": celsius(80),
+}
+
+
+@pytest.mark.parametrize(
+    ("grace", "changed", "codes"),
+    [
+        (600, {}, set()),
+        (599, {}, {"EXCURSION"}),
+        (600, {"band_max": celsius(81)}, {"EXCURSION"}),
+        (600, {"band_min": None}, {"EXCURSION"}),
+        (600, {"longest_out_of_band_seconds": None}, {"EXCURSION"}),
+        (600, {"readings": 2}, {"CONDITION_UNKNOWN"}),
+    ],
+    ids=["just", "too long", "a wider band", "no band", "no longest time", "too few readings"],
+)
+def test_the_grace_set_with_the_logger_lets_a_short_excursion_pass(
+    story: ConsignmentStory, grace: int, changed: dict[str, object], codes: set[str]
+) -> None:
+    """Only where the time was counted against a band no wider than the one that was set."""
+    assert story.codes(a_leg(story, grace_seconds=grace, **(WARM | changed))) == codes
+
+
+@pytest.mark.parametrize(("longest", "codes"), [(120, set()), (121, {"CONDITION_UNKNOWN"})])
+def test_the_grace_lets_a_short_gap_pass(story: ConsignmentStory, longest: int, codes: set[str]) -> None:
+    """Two gaps of a minute or two, with two minutes of grace."""
+    assert story.codes(a_leg(story, grace_seconds=120, gap_seconds=180, longest_gap_seconds=longest)) == codes
