@@ -82,7 +82,7 @@ def test_times_numbers_and_names_are_written_as_people_write_them() -> None:
     assert pack.budget(Budget.FRESH_HOLD) == 72 * 3600
     members = json.loads(compile_pack(written.encode()))
     assert members["volume_tolerance"] == "0.05"
-    assert members["required_identity_checks"] == ["CHAIRSIDE", "PROCESS", "RECEIPT"]
+    assert members["required_identity_checks"] == ["CHAIRSIDE", "LABEL", "PROCESS", "RECEIPT"]
     assert members["tests"][0] == {
         "conditional": False,
         "max": None,

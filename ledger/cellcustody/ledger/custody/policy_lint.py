@@ -51,9 +51,10 @@ KNOWN_ROLES: Final = frozenset(
 _STATES: Final = frozenset({"fresh", "frozen", "thawed"})
 _STREAM_KINDS: Final = frozenset({"therapy", "consignment", "lot", "site", "registry", "policy", "schema", "log"})
 _BODIES: Final = {body.short_name: body for body in BODIES.values()}
+# Beside the points of IdentityChecked, LABEL asks for a LabelReadBack before a bag leaves.
 _POINTS: Final = frozenset(
     value.name.removeprefix("IDENTITY_POINT_") for value in harvest.IdentityPoint.DESCRIPTOR.values if value.number
-)
+) | {"LABEL"}
 _KINDS: Final = frozenset(
     value.name.removeprefix("MATERIAL_KIND_").lower() for value in common.MaterialKind.DESCRIPTOR.values if value.number
 )
