@@ -57,3 +57,59 @@ def test_a_form_for_a_release_that_nobody_made_is_not_printed(desks: Desks, tmp_
     printed = desks.says("nurse", "downtime", "form", "--release", "ab" * 32, "--out", str(tmp_path / "forms.pdf"))
     assert printed.code == 5
     assert "ab" * 32 in printed.err
+
+
+def test_a_handoff_is_answered_on_paper_and_entered_later(desks: Desks, tmp_path: Path) -> None:
+    """Released while the ledger answered, accepted while it did not: the form brings release, receiver and boxes."""
+    units = {name: {"site": desks.hospital, "unit": name} for name in ("apheresis", "cell-lab")}
+    opened = {
+        "unit": units["apheresis"],
+        "destination": units["cell-lab"],
+        "consignment_number": "PAPER-1",
+        "containers": [{"container": "box-7", "kind": "box"}, {"container": "box 8/ä", "kind": "box"}],
+    }
+    first = desks.says(
+        "nurse", "act", "open-consignment", "--stream", "new", "--body", json.dumps(opened), "--yes", "--json"
+    )
+    assert first.code == 0, first.err
+    assert isinstance(first.json, dict)
+    stream = str(first.json["stream"])
+    released = {
+        "releaser": units["apheresis"],
+        "receiver": units["cell-lab"],
+        "containers": ["box-7", "box 8/ä"],
+        "count": 2,
+    }
+    release = desks.says(
+        "nurse", "act", "release-custody", "--stream", stream, "--body", json.dumps(released), "--yes", "--json"
+    )
+    assert release.code == 0, release.err
+    assert isinstance(release.json, dict)
+
+    pdf = tmp_path / "forms.pdf"
+    printed = desks.says(
+        "nurse", "downtime", "form", "--release", str(release.json["statement_digest"]), "--out", str(pdf)
+    )
+    assert printed.code == 0, printed.err
+    (code,) = _codes(pdf)
+    assert code.stream.hex() == stream
+    assert code.containers == ("box-7", "box 8/ä")
+
+    body = tmp_path / "body.json"
+    assert desks.says("second-nurse", "downtime", "read", code.text(), "--body", str(body)).code == 0
+    completed = json.loads(body.read_text())
+    assert completed["release"] == release.json["statement_digest"]
+    assert completed["receiver"] == units["cell-lab"]
+    for line in completed["lines"]:
+        line["outcome"] = "LINE_OUTCOME_ACCEPTED"
+    completed["count"] = 2
+    completed["circumstances"]["reason"] = "network down"
+    accepted = desks.says(
+        "second-nurse", "act", code.act, "--stream", stream, "--body", json.dumps(completed), "--yes", "--json"
+    )
+    assert accepted.code == 0, accepted.err
+    assert isinstance(accepted.json, dict)
+    assert "HANDOFF" not in str(accepted.json["findings"])
+    waiting = desks.says("nurse", "worklist", "--json").json
+    assert isinstance(waiting, dict)
+    assert stream not in str(waiting["incoming"])

@@ -262,3 +262,19 @@ def test_the_label_times_window_is_one_century() -> None:
     for outside in (date(2000, 1, 1) - timedelta(days=1), date(2099, 12, 31) + timedelta(days=1)):
         with pytest.raises(IdentifierMalformedError):
             ExpiryDay.of(outside)
+
+
+@pytest.mark.parametrize(
+    ("day", "suits"),
+    [
+        (date(2025, 6, 1), True),
+        (date(2024, 12, 1), True),
+        (date(2024, 11, 29), False),
+        (date(2026, 1, 31), True),
+        (date(2026, 2, 2), False),
+        (date(1925, 6, 1), True),
+    ],
+)
+def test_a_nominal_year_suits_its_own_year_give_or_take_a_month(day: date, suits: bool) -> None:
+    """Two digits come again after a century, for which the number is unique."""
+    assert Din.of_number("A999925123456").suits(day) is suits

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Final
 from zoneinfo import ZoneInfo
@@ -147,6 +148,7 @@ def test_a_label_that_contradicts_itself_is_refused() -> None:
     for more in (
         {"expires_at": COLLECTED},
         {"collected_at": datetime(2025, 3, 1, 9, 30)},
+        {"collected_at": datetime(2024, 11, 29, 9, 30, tzinfo=UTC)},
         {"donation_sequence": DonationSequence.of("PL", "1499", Din.of_number("A999925123457"))},
         {"product_name": "\u0410"},
     ):
@@ -246,7 +248,9 @@ def test_text_that_looks_like_markup_stays_text() -> None:
 def test_times_are_printed_local_and_in_utc(moment: datetime, zone: str) -> None:
     """Both name the same minute."""
     local = moment.replace(tzinfo=UTC).astimezone(ZoneInfo(zone))
-    drawing = draw_label(_label(collected_at=local, expires_at=local + timedelta(days=1)))
+    donation = Din.of_number(f"A9999{local:%y}123456")
+    label = replace(_label(), donation=donation, collected_at=local, expires_at=local + timedelta(days=1))
+    drawing = draw_label(label)
     (text,) = (each for each in _texts(drawing) if each.startswith("Collected"))
     assert f"{local:%H:%M} {local.tzname()} (" in text
     assert text.endswith(f"{moment:%H:%M} UTC)")

@@ -136,6 +136,7 @@ def downtime_form(
     context: typer.Context,
     out: Out,
     release: Annotated[list[str] | None, typer.Option(help="Only this release; may be given again.")] = None,
+    unit: Annotated[str, typer.Option(help="Unit that is to answer; the whole site if left out.")] = "",
     therapy: Annotated[str, typer.Option(help="A therapy, for an act that follows in it.")] = "",
     act: Annotated[str, typer.Option(help="Body of the act, such as MaterialThawed; a handoff is accepted.")] = "",
     material: Annotated[list[str] | None, typer.Option(help="Only this material; may be given again.")] = None,
@@ -150,7 +151,7 @@ def downtime_form(
             forms = _therapy_forms(found, reader, therapy, act, [id_from_text(m, "material") for m in material or ()])
         else:
             wanted = [id_from_text(each, "release", 32) for each in release or ()]
-            forms = _handoff_forms(found, reader, act or "CustodyAccepted", wanted)
+            forms = _handoff_forms(found, reader, act or "CustodyAccepted", unit, wanted)
     if not forms:
         raise NotFoundError("nothing is expected for which a form could be printed")
     paper = Paper.LETTER if letter else Paper.A4
@@ -196,10 +197,10 @@ _DOWNTIME: Final = (("form", downtime_form), ("read", downtime_read))
 _Forms = list[tuple[FormCode, list[tuple[str, str]]]]
 
 
-def _handoff_forms(found: Context, reader: RegulatorClient, act: str, wanted: Sequence[bytes]) -> _Forms:
+def _handoff_forms(found: Context, reader: RegulatorClient, act: str, unit: str, wanted: Sequence[bytes]) -> _Forms:
     """Returns a form for each open handoff to this site, or for those that are asked for."""
     profile = found.profile
-    answer = reader.worklist(profile.id("site"), profile.texts.get("unit", ""))
+    answer = reader.worklist(profile.id("site"), unit)
     if missing := set(wanted) - {each.release for each in answer.incoming}:
         raise NotFoundError("no such release waits for this site", release=min(missing))
     return [

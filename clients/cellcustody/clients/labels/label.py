@@ -13,6 +13,7 @@ What it says, and the rules it keeps:
   FOR AUTOLOGOUS USE ONLY; BIOHAZARD with X; CONTAINS ALLOGENEIC MATERIAL with 8.
 * Where the donor was not tested the label says NOT EVALUATED FOR INFECTIOUS SUBSTANCES.
 * No patient's name, number or birth date is on it: two identifiers that are nobody's, as the regulators ask.
+* The year in the donation number is that of collection, give or take the month that the standard allows.
 * The symbol has its quiet zone, text has a least size, and what does not fit is refused, never cut.
 
 Source: ICCBBA ST-001 6.2.2 and ST-026; 21 CFR 1271.90(c); Regulation (EU) 2024/1938, art. 43(1), for the donation
@@ -105,6 +106,8 @@ class MaterialLabel:
                 raise LabelRefused("a time needs its zone", field=name)
         if self.collected_at and self.expires_at and self.expires_at <= self.collected_at:
             raise LabelRefused("it would expire before it was collected", expires_at=self.expires_at)
+        if self.collected_at and not self.donation.suits(self.collected_at.date()):
+            raise LabelRefused("the donation number is of another year", value=self.donation.number)
         if self.donation_sequence and self.donation_sequence.donation_number != self.donation.number:
             raise LabelRefused(
                 "the donation sequence names another donation", value=self.donation_sequence.donation_number

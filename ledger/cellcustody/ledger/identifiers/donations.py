@@ -17,6 +17,7 @@ Source: ICCBBA ST-001 6.2.2; ST-026 for the MPHO unique identifier.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import date, timedelta
 from enum import Enum, StrEnum
 from typing import ClassVar, Final, Self
 
@@ -33,6 +34,9 @@ from cellcustody.ledger.identifiers.reading import (
 from cellcustody.ledger.identifiers.structure import Structure
 
 NUMBER_LENGTH: Final = 13
+_NOMINAL_YEAR_SLACK: Final = timedelta(
+    days=31
+)  # ST-001 lets labels of one year be used up for a month, or begun early.
 _TYPE_3_FLAGS: Final = range(TYPE_3_FLAG_BASE, TYPE_3_FLAG_BASE + 37)
 
 
@@ -149,6 +153,11 @@ class Din(Structure):
     def year(self) -> str:
         """Returns the two digits of the nominal year (within a month of the collection's)."""
         return self.content[5:7]
+
+    def suits(self, collected: date) -> bool:
+        """Returns whether the nominal year may stand on a donation of a local day: its year, give or take a month."""
+        around = (collected - _NOMINAL_YEAR_SLACK, collected, collected + _NOMINAL_YEAR_SLACK)
+        return any(f"{day.year % 100:02d}" == self.year for day in around)
 
     @property
     def sequence(self) -> str:
