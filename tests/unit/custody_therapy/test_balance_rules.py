@@ -52,7 +52,7 @@ def _pool(
     kind: common.MaterialKind.ValueType = COLLECTION,
     lost: common.Quantity | None = None,
     unit: common.Unit = SUITE,
-    **details: modification.ContainerCount,
+    containers: modification.ContainerCount | None = None,
 ) -> modification.MaterialPooled:
     return modification.MaterialPooled(
         inputs=[material(one) for one in inputs],
@@ -60,7 +60,7 @@ def _pool(
         unit=unit,
         process_area="isolator-1",
         lost=lost,
-        **details,
+        containers=containers,
     )
 
 
@@ -256,7 +256,8 @@ def test_a_filling_makes_bags_with_their_doses() -> None:
     state = story.case().state
     bag = state.materials[material("bag-1")]
     assert bag.dose is not None
-    assert (bag.dose.value, bag.dose.unit, bag.made_by_step) == (100, "{cells}", "fill")
+    assert bag.dose.value == 100
+    assert (bag.dose.unit, bag.made_by_step) == ("{cells}", "fill")
     assert state.materials[material("formulated")].life is Life.USED
     assert [(one.lot_number, one.outputs) for one in state.lots][-1] == (
         "DMSO-1",
@@ -380,7 +381,13 @@ def test_each_transfer_is_a_check_of_identity() -> None:
 # Yields.
 
 
-def _expands(story: Story, millilitres: int, **counts: common.Quantity) -> Act:
+def _expands(
+    story: Story,
+    millilitres: int,
+    *,
+    cells_in: common.Quantity | None = None,
+    cells_out: common.Quantity | None = None,
+) -> Act:
     story.compares("modified")
     body = modification.ExpansionPerformed(
         batch=material("batch"),
@@ -388,7 +395,8 @@ def _expands(story: Story, millilitres: int, **counts: common.Quantity) -> Act:
         outputs=[new("e", INTERMEDIATE, millilitres)],
         unit=SUITE,
         process_area="isolator-1",
-        **counts,
+        cells_in=cells_in,
+        cells_out=cells_out,
     )
     return story.tell(body, OPERATOR)
 

@@ -47,10 +47,16 @@ def _tested(*interim: str, failing: str = "") -> Story:
     return story
 
 
-def _release(*bags: str, **changed: common.Document) -> modification.BatchReleased:
-    documents = {"certificate": CERTIFICATE, "release_for_infusion": RELEASE_FOR_INFUSION, **changed}
+def _release(
+    *bags: str,
+    certificate: common.Document = CERTIFICATE,
+    release_for_infusion: common.Document = RELEASE_FOR_INFUSION,
+) -> modification.BatchReleased:
     return modification.BatchReleased(
-        batch=material("batch"), materials=[material(bag) for bag in bags or ("bag-1",)], **documents
+        batch=material("batch"),
+        materials=[material(bag) for bag in bags or ("bag-1",)],
+        certificate=certificate,
+        release_for_infusion=release_for_infusion,
     )
 
 
@@ -381,13 +387,16 @@ def _dosed(*doses: tuple[int, str]) -> Story:
     return story
 
 
-def _plan(*orders: int, **details: common.Quantity) -> modification.DosePlanned:
+def _plan(
+    *orders: int, total: common.Quantity | None = None, per_kilogram: common.Quantity | None = None
+) -> modification.DosePlanned:
     return modification.DosePlanned(
         bags=[
             modification.PlannedBag(material=material(f"bag-{index}"), order=order)
             for index, order in enumerate(orders, start=1)
         ],
-        **details,
+        total=total,
+        per_kilogram=per_kilogram,
     )
 
 

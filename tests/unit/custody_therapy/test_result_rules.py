@@ -313,4 +313,6 @@ def test_the_sample_pack_limits_what_these_stories_rest_on() -> None:
     """Viability in percent, at least 70."""
     bound = PACK.limits_for("viability")
     assert bound is not None
-    assert (bound.unit, bound.least, bound.most) == ("%", 70, None)
+    assert bound.unit == "%"
+    assert bound.least == 70
+    assert bound.most is None

@@ -122,7 +122,7 @@ def batch_record(batch: BatchState) -> custody_query_service_pb2.BatchRecord:
     """Returns a batch with the last result of each test."""
     results = []
     for test in sorted(batch.results):
-        last = batch.results[test][-1]
+        last = batch.last_result(test) or batch.results[test][-1]
         outcome = _RESULTS.get(last.verdict, "")
         results.append((test, f"{outcome} (interim)" if last.interim else outcome))
     return custody_query_service_pb2.BatchRecord(

@@ -20,7 +20,7 @@ from google.protobuf.message import Message
 
 from cellcustody.ledger.contract import SHREDDABLE, DisclosureClass, body_type
 from cellcustody.ledger.custody.act import Act
-from cellcustody.v1 import common_pb2, quality_pb2
+from cellcustody.v1 import common_pb2, modification_pb2, quality_pb2
 
 __all__ = ["TEMPLATES", "SiteName", "Summary"]
 
@@ -72,7 +72,22 @@ TEMPLATES: Final[dict[str, str]] = {
     "MaterialDivided": "{material} divided by {unit} into {outputs}",
     "ResultReported": "Result of {test} on {sample}: {outcome}",
     "BatchReleased": "Batch released with {materials}",
+    "LineCleared": "Line {process_area} cleared by {unit}",
+    "ManufacturingStarted": "Manufacture started by {unit} in {process_area} under {batch_record}",
+    "CultureTransferred": "Culture transferred by {unit}: {inputs} became {outputs}",
+    "CultureHarvested": "Culture harvested by {unit}: {inputs} became {outputs}",
+    "FillPerformed": "Filling by {unit}: {inputs} became {outputs}",
+    "MaterialPooled": "{inputs} pooled by {unit} into {output}",
+    "BatchReviewed": "Batch record reviewed",
+    "BatchReleasedConditionally": "Batch released conditionally with {materials}",
+    "OutOfSpecificationRequested": "Release outside specification of {materials} asked for",
+    "RiskEvaluated": "Risk evaluated for request {request}",
+    "PatientInformed": "Patient informed for request {request}",
+    "AuthorityNotified": "{authority} notified for request {request}",
+    "OutOfSpecificationReleased": "Released outside specification: {materials}",
     "BatchRejected": "Batch rejected",
+    "BatchTerminated": "Batch terminated: {cause}",
+    "DosePlanned": "Dose planned: {bags}",
     "LotRegistered": "Lot {lot_number} ({kind}) registered",
     "LotStatusChanged": "Lot became {status}",
     "MaterialIssued": "{material} issued by {releaser} to {receiver}",
@@ -165,6 +180,8 @@ class Summary:
                 return f"{value.container} {outcome.lower().replace('_', ' ')}"
             case common_pb2.LotUse():
                 return value.lot_number
+            case modification_pb2.PlannedBag():
+                return f"{value.order}: {_short(value.material)}"
             case common_pb2.LoggerSummary():
                 shown = common_pb2.Condition.Name(value.condition).removeprefix("CONDITION_")
                 return f"{value.logger} {shown.lower().replace('_', ' ')}"
