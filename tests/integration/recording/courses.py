@@ -93,7 +93,7 @@ class World:
         self.harness = harness = LedgerHarness(folder, opener=opener)
         harness.found()
         self.pack = harness.publish_pack()
-        self.hospital, (hospital_administrator, _) = harness.site(
+        self.hospital, (hospital_administrator, self.second_hospital_administrator) = harness.site(
             "hospital", options.CAPABILITY_COLLECT, options.CAPABILITY_STORE, options.CAPABILITY_INFUSE
         )
         self.courier, (courier_administrator, _) = harness.site("courier", options.CAPABILITY_TRANSPORT)

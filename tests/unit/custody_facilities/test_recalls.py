@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
 
 from tests.unit.custody_therapy.stories import (
     CELL_LAB,
@@ -187,15 +188,11 @@ def test_a_settled_number_is_no_longer_held_and_stays_told_as_disputed() -> None
     assert hold in told.case(creators=CLAIMED).state.holds
     settled = told.tell(body, REVIEWER, is_in_effect=False)
     assert judge_authorisation(told.case(creators=CLAIMED).state, settled, PACK) == ()
-    told.acts[-1] = settled = Act(**{**_fields(settled), "in_effect_at": settled.leaf_index})
+    told.acts[-1] = settled = replace(settled, in_effect_at=settled.leaf_index)
     case = told.case(creators=CLAIMED)
     assert hold not in case.state.holds
     assert codes_of(case.judged[claim.digest].findings) == {"DIN_CLAIMED_TWICE"}
     assert list(case.state.settled_dins.values()) == [settled.digest]
-
-
-def _fields(act: Act) -> dict[str, object]:
-    return {name: getattr(act, name) for name in Act.__slots__}
 
 
 def test_only_a_number_in_dispute_is_settled_and_for_the_collection_that_bears_it() -> None:
