@@ -256,3 +256,11 @@ def test_no_code_stands_for_nothing(members: dict[str, object]) -> None:
     FormCode(**whole)  # type: ignore[arg-type]  # Members by name.
     with pytest.raises(FormCodeMalformed):
         FormCode(**{**whole, **members})  # type: ignore[arg-type]  # The same with one of them wrong.
+
+
+def test_the_largest_code_is_still_read_from_the_page() -> None:
+    """As many containers as fit, at the smallest modules, beside the head of a Letter page."""
+    code = _handoff(160)
+    first = draw_form(code, printed_at=PRINTED, expected=[("From", "apheresis")], paper=Paper.LETTER)[0]
+    ((found,),) = symbols_in_pdf(pdf_of([first]))
+    assert parse_form_code(found.text) == code

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import subprocess
 import sys
 from pathlib import Path
 
@@ -124,3 +125,29 @@ def test_a_smudged_form_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
     """It is typed in by hand then; nothing is guessed."""
     assert exit_of("downtime", "read", CODE.text().replace("SHIPPER-1", "SHIPPER-7")) == 2
     assert "FORM_CODE_MALFORMED" in capsys.readouterr().err
+
+
+def test_without_the_extra_scans_are_read_and_drawing_says_what_to_install(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A light install has the commands; only drawing needs more."""
+    monkeypatch.setitem(sys.modules, "zxingcpp", None)
+    assert exit_of("scan", "parse", "&/CHA999925000001") == 0
+    assert exit_of("downtime", "read", CODE.text()) == 0
+    assert exit_of(*LABEL, "--out", str(tmp_path / "label.svg")) == 2
+    assert "LABELS_NOT_INSTALLED" in capsys.readouterr().err
+
+    monkeypatch.undo()
+    monkeypatch.setitem(sys.modules, "reportlab.pdfgen.canvas", None)
+    assert exit_of(*LABEL, "--out", str(tmp_path / "label.svg")) == 0
+    assert exit_of(*LABEL, "--out", str(tmp_path / "label.pdf")) == 2
+    assert "LABELS_NOT_INSTALLED" in capsys.readouterr().err
+
+
+def test_importing_the_drawing_package_loads_no_drawing_library() -> None:
+    """They are loaded when something is drawn."""
+    probe = (
+        "import sys, cellcustody.clients.labels, cellcustody.clients.cli.app;"
+        "sys.exit(any(name.split('.')[0] in ('zxingcpp', 'reportlab', 'PIL') for name in sys.modules))"
+    )
+    assert subprocess.run([sys.executable, "-c", probe]).returncode == 0
