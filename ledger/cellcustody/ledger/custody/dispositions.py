@@ -102,8 +102,9 @@ def _check_inspection(
     inspection = state.placed.get(state.current(body.inspection))
     if inspection is None:
         found.add("PREDECESSOR_MISSING", act.leaves_of(3))
-    elif not isinstance(inspection.body, transport.ReceiptInspected) or not any(
-        way.consignment == inspection.stream for material in materials for way in material.journeys
+    elif materials and (
+        not isinstance(inspection.body, transport.ReceiptInspected)
+        or all(way.consignment != inspection.stream for material in materials for way in material.journeys)
     ):
         found.add("INSPECTION_MISSING", act.leaves_of(3))
 
