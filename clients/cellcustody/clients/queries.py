@@ -15,6 +15,7 @@ from datetime import datetime
 from functools import cached_property
 
 from cellcustody.clients.connection import Connection
+from cellcustody.clients.inspections import Inspections
 from cellcustody.clients.local_store import LocalStore
 from cellcustody.clients.session import unix_micros
 from cellcustody.ledger.statements.ids import StreamKind
@@ -56,6 +57,11 @@ class Questions:
     @cached_property
     def _registry(self) -> RegistryServiceStub:
         return RegistryServiceStub(self.connection.channel)
+
+    @cached_property
+    def inspections(self) -> Inspections:
+        """An inspector's questions over the same connection."""
+        return Inspections(self.connection, lambda: self._position_min)
 
     def note_position(self, position: int) -> None:
         """Later answers reflect at least this position."""

@@ -7,7 +7,16 @@ from typing import Annotated
 
 import typer
 
-from cellcustody.clients.cli import acting, auditing, enrolling, labelling, outbox_commands, reading
+from cellcustody.clients.cli import (
+    acting,
+    auditing,
+    enrolling,
+    inspecting,
+    labelling,
+    outbox_commands,
+    policies,
+    reading,
+)
 from cellcustody.clients.cli.context import Context
 from cellcustody.clients.cli.profile import PROFILE_VARIABLE
 
@@ -36,8 +45,10 @@ def start(
 
 
 reading.register(app)
+inspecting.register(app)
 acting.register(app)
 enrolling.register(app)
+policies.register(app)
 outbox_commands.register(app)
 auditing.register(app)
 labelling.register(app)

@@ -9,9 +9,10 @@ from typing import Annotated
 import typer
 
 from cellcustody.clients.cli.context import AsJson, context_of
+from cellcustody.clients.cli.names import NO_NAMES, Names, names_of
 from cellcustody.clients.cli.plain import as_json, as_json_line
 from cellcustody.clients.cli.profile import id_from_text
-from cellcustody.clients.cli.screen import moment, print_table, say, short, unit_in_words
+from cellcustody.clients.cli.screen import moment, print_table, say, short
 from cellcustody.clients.errors import ServerUnavailable
 from cellcustody.clients.local_store import LocalStore
 from cellcustody.clients.showing import name_in_words
@@ -49,6 +50,7 @@ def therapy(context: typer.Context, name: Therapy, json: AsJson = False) -> None
     """Show a therapy: materials, batches, holds, signatures that are outstanding."""
     with context_of(context).open_reader() as reader:
         answer = reader.therapy(therapy_of(name))
+        names = NO_NAMES if json else names_of(reader)
     if json:
         typer.echo(as_json(answer))
         return
@@ -57,7 +59,7 @@ def therapy(context: typer.Context, name: Therapy, json: AsJson = False) -> None
     broken = ", IDENTITY BROKEN" if answer.identity_broken else ""
     closed = ", closed" if answer.closed else ""
     say(f"stream {answer.stream.hex()}, {answer.entries} entries, position {answer.position}{closed}{broken}")
-    _print_custody("Materials", answer.materials)
+    _print_custody("Materials", answer.materials, names)
     print_table(
         "Batches",
         ("batch", "number", "state", "attempt", "results"),
@@ -90,10 +92,11 @@ def custody(
             at=time_of(at) if at else None,
             known_at_position=known_at or None,
         )
+        names = NO_NAMES if json else names_of(reader)
     if json:
         typer.echo(as_json(answer))
         return
-    _print_custody(f"Custody at position {answer.position}", answer.materials)
+    _print_custody(f"Custody at position {answer.position}", answer.materials, names)
 
 
 def history(
@@ -121,12 +124,13 @@ def worklist(context: typer.Context, site: Site = "", unit: UnitName = "", json:
     found = context_of(context)
     with found.open_reader() as reader:
         answer = reader.worklist(id_from_text(site, "site") if site else found.profile.id("site"), unit)
+        names = NO_NAMES if json else names_of(reader)
     if json:
         typer.echo(as_json(answer))
         return
     say(f"position {answer.position}")
-    _print_handoffs("Incoming", answer.incoming)
-    _print_handoffs("Outgoing", answer.outgoing)
+    _print_handoffs("Incoming", answer.incoming, names)
+    _print_handoffs("Outgoing", answer.outgoing, names)
     print_table(
         "To release",
         ("batch", "number", "attempt"),
@@ -142,21 +146,23 @@ def holdings(context: typer.Context, site: Site = "", unit: UnitName = "", json:
     found = context_of(context)
     with found.open_reader() as reader:
         answer = reader.holdings(id_from_text(site, "site") if site else found.profile.id("site"), unit)
+        names = NO_NAMES if json else names_of(reader)
     if json:
         typer.echo(as_json(answer))
         return
-    _print_custody(f"Materials at position {answer.position}", answer.materials)
-    _print_containers("Containers", ((short(each.consignment), each.container) for each in answer.containers))
+    _print_custody(f"Materials at position {answer.position}", answer.materials, names)
+    _print_containers("Containers", ((short(each.consignment), each.container) for each in answer.containers), names)
 
 
 def handoffs(context: typer.Context, site: Site = "", json: AsJson = False) -> None:
     """List releases that nobody has answered, oldest first."""
     with context_of(context).open_reader() as reader:
         answer = reader.open_handoffs(id_from_text(site, "site") if site else b"")
+        names = NO_NAMES if json else names_of(reader)
     if json:
         typer.echo(as_json(answer))
         return
-    _print_handoffs(f"Open handoffs at position {answer.position}", answer.handoffs)
+    _print_handoffs(f"Open handoffs at position {answer.position}", answer.handoffs, names)
 
 
 def consignment(
@@ -167,12 +173,13 @@ def consignment(
     """Show a consignment: containers, seals, custody, open handoffs, holds."""
     with context_of(context).open_reader() as reader:
         answer = reader.consignment(id_from_text(stream, "consignment", 17))
+        names = NO_NAMES if json else names_of(reader)
     if json:
         typer.echo(as_json(answer))
         return
-    say(f"to {unit_in_words(answer.destination)}, position {answer.position}{', closed' if answer.closed else ''}")
-    _print_containers("Containers", ((short(answer.consignment), each) for each in answer.containers))
-    _print_handoffs("Open handoffs", answer.open_handoffs)
+    say(f"to {names.unit(answer.destination)}, position {answer.position}{', closed' if answer.closed else ''}")
+    _print_containers("Containers", ((short(answer.consignment), each) for each in answer.containers), names)
+    _print_handoffs("Open handoffs", answer.open_handoffs, names)
     _print_holds(answer.holds)
 
 
@@ -209,6 +216,7 @@ def trace(
                 answer = reader.trace_therapy(therapy_of(name))
             case _:
                 raise typer.BadParameter("trace what? lot or therapy")
+        names = NO_NAMES if json else names_of(reader)
     if json:
         typer.echo(as_json(answer))
         return
@@ -221,7 +229,7 @@ def trace(
                 use.lot.kind,
                 use.therapy.hex(),
                 short(use.batch),
-                ", ".join(f"{short(m.material)} {m.state} at {unit_in_words(m.custodian)}" for m in use.materials),
+                ", ".join(f"{short(m.material)} {m.state} at {names.unit(m.custodian)}" for m in use.materials),
             )
             for use in answer.uses
         ),
@@ -276,7 +284,7 @@ def _note_shown(store: LocalStore, items: Iterable[custody_query_service_pb2.His
             store.note_links(stream, tuple(other for other in last if other != stream))
 
 
-def _print_custody(title: str, materials: Iterable[custody_query_service_pb2.MaterialCustody]) -> None:
+def _print_custody(title: str, materials: Iterable[custody_query_service_pb2.MaterialCustody], names: Names) -> None:
     print_table(
         title,
         ("material", "kind", "state", "answers for it", "has it", "where", "holds"),
@@ -285,8 +293,8 @@ def _print_custody(title: str, materials: Iterable[custody_query_service_pb2.Mat
                 each.material.hex(),
                 _enum(common_pb2.MaterialKind.Name(each.kind)),
                 each.state + (", released" if each.released else ""),
-                unit_in_words(each.custodian) + (" DISPUTED" if each.disputed else ""),
-                unit_in_words(each.possessor),
+                names.unit(each.custodian) + (" DISPUTED" if each.disputed else ""),
+                names.unit(each.possessor),
                 each.position.place or each.container or "-",
                 str(len(each.holds)) if each.holds else "-",
             )
@@ -298,13 +306,13 @@ def _print_custody(title: str, materials: Iterable[custody_query_service_pb2.Mat
 def _print_history(title: str, items: Iterable[custody_query_service_pb2.HistoryItem]) -> None:
     print_table(
         title,
-        ("leaf", "when", "what", "role", "status", "summary"),
+        ("leaf", "when", "what", "by", "status", "summary"),
         (
             (
                 str(item.leaf_index),
                 moment(item.occurred_unix_micros, item.offset_minutes),
                 _act_in_words(item),
-                item.role,
+                _signer(item),
                 _status(item) + (" LATE" if item.late else ""),
                 item.summary + (f" [superseded by {short(item.superseded_by)}]" if item.superseded_by else ""),
             )
@@ -313,7 +321,7 @@ def _print_history(title: str, items: Iterable[custody_query_service_pb2.History
     )
 
 
-def _print_handoffs(title: str, handoffs: Iterable[custody_query_service_pb2.OpenHandoff]) -> None:
+def _print_handoffs(title: str, handoffs: Iterable[custody_query_service_pb2.OpenHandoff], names: Names) -> None:
     print_table(
         title,
         ("release", "consignment", "from", "to", "containers", "age"),
@@ -321,8 +329,8 @@ def _print_handoffs(title: str, handoffs: Iterable[custody_query_service_pb2.Ope
             (
                 each.release.hex(),
                 each.consignment.hex(),
-                unit_in_words(each.releaser),
-                unit_in_words(each.receiver),
+                names.unit(each.releaser),
+                names.unit(each.receiver),
                 ", ".join(each.containers),
                 f"{each.age_seconds} s" + (" OVERDUE" if each.overdue else ""),
             )
@@ -331,7 +339,9 @@ def _print_handoffs(title: str, handoffs: Iterable[custody_query_service_pb2.Ope
     )
 
 
-def _print_containers(title: str, containers: Iterable[tuple[str, custody_query_service_pb2.ContainerCustody]]) -> None:
+def _print_containers(
+    title: str, containers: Iterable[tuple[str, custody_query_service_pb2.ContainerCustody]], names: Names
+) -> None:
     print_table(
         title,
         ("consignment", "container", "answers for it", "has it", "seals", "condition"),
@@ -339,8 +349,8 @@ def _print_containers(title: str, containers: Iterable[tuple[str, custody_query_
             (
                 consignment,
                 each.container,
-                unit_in_words(each.custodian) + (" DISPUTED" if each.disputed else ""),
-                unit_in_words(each.possessor),
+                names.unit(each.custodian) + (" DISPUTED" if each.disputed else ""),
+                names.unit(each.possessor),
                 ", ".join(each.seals),
                 _enum(common_pb2.Condition.Name(each.condition)),
             )
@@ -386,6 +396,11 @@ def _print_outstanding(outstanding: Iterable[custody_query_service_pb2.Outstandi
 def _item_in_words(item: custody_query_service_pb2.HistoryItem) -> str:
     when = moment(item.occurred_unix_micros, item.offset_minutes)
     return f"{when}  {_act_in_words(item)}  {_status(item)}  {item.summary}"
+
+
+def _signer(item: custody_query_service_pb2.HistoryItem) -> str:
+    """Returns who signed, in which role, of which site."""
+    return ", ".join(part for part in (item.signer_name, item.role, item.site_name) if part)
 
 
 def _act_in_words(item: custody_query_service_pb2.HistoryItem) -> str:
