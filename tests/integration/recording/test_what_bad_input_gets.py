@@ -340,5 +340,6 @@ def test_a_fact_told_a_week_late_is_flagged_and_taken(world: World) -> None:
     course.enrols()
     at = world.harness.clock
     world.harness.tick(7 * DAY / MICROS)
-    told = course.say(world.nurse, harvest.ConsentRecorded(scopes=COLLECTION), at=at)
+    assessed = harvest.EligibilityAssessed(outcome=harvest.ELIGIBILITY_OUTCOME_ELIGIBLE)
+    told = course.say(world.nurse, assessed, at=at)
     assert (status(told), codes(told)) == (Status.CONFORMING, {"LATE"})
