@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from cellcustody.ledger.custody.act import Judged, Status
 from cellcustody.ledger.entries import JudgedEntry
 from cellcustody.ledger.errors import NotFoundError, RefusedError, StoreError
 from cellcustody.ledger.recording.planning import Explained
@@ -50,6 +51,38 @@ class Recorded:
     receipt: bytes | None
     already_recorded: bool
     holds_opened: tuple[bytes, ...]
+
+    def __reduce__(self) -> tuple[object, ...]:
+        """Says how an answer travels to another process; a judgement without findings, as most are, as plain values."""
+        judgement = self.judgement
+        told: JudgedEntry | tuple[str, bytes, bytes, int] | None = judgement
+        if judgement is not None and not judgement.judged.findings and not judgement.comparisons:
+            status = judgement.judged.status.name
+            told = (status, judgement.policy_digest, judgement.puts_in_effect, judgement.rule_set)
+        return _recorded_again, (
+            self.position,
+            self.statement_digest,
+            told,
+            self.explained,
+            self.receipt,
+            self.already_recorded,
+            self.holds_opened,
+        )
+
+
+def _recorded_again(
+    position: int,
+    statement_digest: bytes,
+    told: JudgedEntry | tuple[str, bytes, bytes, int] | None,
+    explained: tuple[Explained, ...],
+    receipt: bytes | None,
+    already_recorded: bool,
+    holds_opened: tuple[bytes, ...],
+) -> Recorded:
+    if isinstance(told, tuple):
+        status, policy_digest, puts_in_effect, rule_set = told
+        told = JudgedEntry(Judged(Status[status]), policy_digest, (), puts_in_effect, rule_set)
+    return Recorded(position, statement_digest, told, explained, receipt, already_recorded, holds_opened)
 
 
 @dataclass(frozen=True, slots=True)
