@@ -8,6 +8,7 @@ from cellcustody.ledger.custody.act import Act, UnitRef
 from cellcustody.ledger.custody.therapy_state import custody_of
 from cellcustody.v1 import common_pb2 as common
 from cellcustody.v1 import harvest_pb2 as harvest
+from cellcustody.v1 import modification_pb2 as modification
 
 from .stories import (
     APHERESIS,
@@ -21,6 +22,7 @@ from .stories import (
     Story,
     case_of,
     material,
+    new,
 )
 
 BUDGET = 172_800 * SECOND_MICROS  # The sample pack's fresh hold.
@@ -94,6 +96,19 @@ def test_fresh_cells_are_sent_on_within_the_policys_time_and_frozen_ones_at_any(
         story.now = held.occurred_start + BUDGET
         story.opens_consignment(OUTWARD, APHERESIS, SUITE, NURSE)
         assert story.codes(story.packs("a", OUTWARD, APHERESIS, NURSE)) == found
+
+
+def test_fresh_cells_are_worked_on_within_the_policys_time() -> None:
+    """At the plant the same time runs on."""
+    for more, found in ((0, set()), (1, {"FRESH_HOLD_EXCEEDED"})):
+        story = Story().to_the_plant("a")
+        collected = story.case().state.materials[material("a")].collected_at
+        assert collected is not None
+        story.accessions("a")
+        output = [new("selected", common.MATERIAL_KIND_INTERMEDIATE, 90)]
+        at = collected + BUDGET + more
+        selected = story.performs(modification.SelectionPerformed, ["a"], output, at=at)
+        assert story.codes(selected) & {"FRESH_HOLD_EXCEEDED"} == found
 
 
 def test_what_is_frozen_is_neither_frozen_again_nor_held_fresh() -> None:

@@ -2,8 +2,8 @@
 
 The rules:
 
-* Fresh cells that were collected are frozen, or leave the unit, within the policy's time from the start of their fresh
-  hold; from the end of the collection where no hold was recorded.
+* Fresh cells that were collected are frozen, packed and worked on within the policy's time from the start of their
+  fresh hold; from the end of the collection where no hold was recorded.
 * What is frozen is not frozen again, nor held fresh. Both are their custodian's work, on what is unpacked.
 * The end of a freezing tells of each material that began it whether it froze, and keeps the freezer's trace by digest.
 

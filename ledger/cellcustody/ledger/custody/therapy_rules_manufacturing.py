@@ -31,6 +31,7 @@ from cellcustody.ledger.custody.therapy_evolution import has_code, make_material
 from cellcustody.ledger.custody.therapy_judging import Judging, amount_of, unit_of
 from cellcustody.ledger.custody.therapy_rows import TherapyAct, fact
 from cellcustody.ledger.custody.therapy_rules_harvest import check_new_materials
+from cellcustody.ledger.custody.therapy_rules_harvest_cold import check_fresh_hold
 from cellcustody.ledger.custody.therapy_state import (
     Life,
     LotUsed,
@@ -75,6 +76,7 @@ def _check_work(judging: Judging, body: WorkBody) -> tuple[BatchState | None, li
         judging.unpacked(material, field)
         judging.answered_by(material, unit, field, 4)
         judging.not_held(material, field)
+        check_fresh_hold(judging, material, field)
         check_compared(judging, material, field)
         if field == 2:
             known.append(material)
