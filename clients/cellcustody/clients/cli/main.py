@@ -26,7 +26,7 @@ COMMANDS_GROUP: Final = "cellcustody.commands"
 
 EXIT_CODES: Final[dict[int, str]] = {
     0: "done; for verify: every check that was made passed",
-    1: "a verification failed, or a log or an export contradicts itself",
+    1: "a verification failed, or a log or an export contradicts itself; for policy check: the pack is not fit",
     2: "the command, its input or the profile is wrong",
     3: "refused: nothing of it is in the log; or not confirmed, and nothing was signed",
     4: "nobody answered, or the outcome is unknown: what was signed is kept in the outbox",
