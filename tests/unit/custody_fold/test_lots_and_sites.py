@@ -109,6 +109,17 @@ def test_a_lot_is_registered_first_and_once_and_of_a_known_kind() -> None:
     assert codes_of(unregistered) == {"LOT_NOT_REGISTERED"}
 
 
+def test_a_lot_expires_by_itself_and_stays_recalled() -> None:
+    """Nobody says that it expired; a recall outlasts the expiry and is told with its time."""
+    released = lot(REGISTERED, status(modification.LOT_STATUS_RELEASED, 2)).state
+    assert released.standing_at(EXPIRY - 1) is LotStanding.RELEASED
+    assert released.standing_at(EXPIRY) is LotStanding.EXPIRED
+    recalled = lot(REGISTERED, status(modification.LOT_STATUS_RECALLED, 4)).state
+    assert recalled.standing_at(EXPIRY) is LotStanding.RECALLED
+    assert recalled.recalled_at == 4
+    assert released.recalled_at is None
+
+
 def site(*acts: Act) -> Fold[SiteState]:
     """Returns the fold of a site's stream."""
     fold = Fold(SiteRules(SITE))

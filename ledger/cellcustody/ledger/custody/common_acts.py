@@ -18,6 +18,7 @@ from functools import lru_cache
 
 from cellcustody.ledger.contract import BODIES
 from cellcustody.ledger.custody.act import Act, Judged, Status
+from cellcustody.ledger.custody.back_entry import co_signing_of
 from cellcustody.ledger.custody.findings import Findings
 from cellcustody.ledger.custody.fold_state import CoSigner, FoldState
 from cellcustody.ledger.custody.policy import PolicyPack
@@ -55,7 +56,7 @@ def check_common_fact(state: FoldState, act: Act, pack: PolicyPack, found: Findi
             if joined is None or joined.joins is not None or joined.body_type == act.body_type:
                 found.add("DECLINES_NOTHING", act.leaves_of(1))
                 return True
-            asked = pack.co_signing_for(joined.body_type, co_signers_min(joined.body_type))
+            asked = co_signing_of(pack, joined.body_type, joined.body, co_signers_min(joined.body_type))
             if not asked.number:
                 found.add("DECLINES_NOTHING", act.leaves_of(1))
             elif act.signer != joined.signer and asked.roles and act.role not in asked.roles:

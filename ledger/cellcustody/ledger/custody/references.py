@@ -23,10 +23,9 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from cellcustody.ledger.custody.act import Act, Judged
-from cellcustody.ledger.custody.harvest_acts import lots_of_harvest
-from cellcustody.ledger.custody.manufacturing_acts import inputs_of, is_work, lots_of
+from cellcustody.ledger.custody.manufacturing_acts import inputs_of, is_work
 from cellcustody.ledger.custody.process_areas import AreaUse, area_keys, area_use
-from cellcustody.ledger.custody.uses import equipment_used
+from cellcustody.ledger.custody.uses import equipment_used, lots_used
 from cellcustody.v1 import facilities_pb2 as facilities
 from cellcustody.v1 import harvest_pb2 as harvest
 from cellcustody.v1 import labels_pb2 as labels
@@ -215,8 +214,7 @@ def named_materials(act: Act) -> tuple[bytes, ...]:
 
 def cited_streams(act: Act) -> frozenset[bytes]:
     """Returns the streams of the consignments and lots that a statement of a therapy cites."""
-    lots = (*lots_of(act.body), *lots_of_harvest(act.body))
-    cited = {lot.lot for _, lot in lots if len(lot.lot) == _STREAM_BYTES}
+    cited = {lot.lot for _, lot in lots_used(act.body) if len(lot.lot) == _STREAM_BYTES}
     match act.body:
         case (harvest.MaterialPacked() | harvest.MaterialReceived()) as body:
             if len(body.consignment) == _STREAM_BYTES:

@@ -14,13 +14,11 @@ Nothing here reads a clock, a network or a database, and nothing changes the sta
 from __future__ import annotations
 
 from collections.abc import Iterable
-from functools import lru_cache
 from typing import Protocol
-
-from google.protobuf import descriptor_pool
 
 from cellcustody.ledger.custody.act import Act, Comparison, Finding, Outcome, UnitRef
 from cellcustody.ledger.custody.back_entry import co_signing_of
+from cellcustody.ledger.custody.common_acts import co_signers_min
 from cellcustody.ledger.custody.findings import Strength, rule_of
 from cellcustody.ledger.custody.leg_conditions import use_findings
 from cellcustody.ledger.custody.policy import PolicyPack
@@ -33,7 +31,6 @@ from cellcustody.ledger.custody.therapy_state import (
     custody_of,
 )
 from cellcustody.v1 import common_pb2 as common
-from cellcustody.v1 import options_pb2 as options
 
 __all__ = [
     "MICROS_PER_SECOND",
@@ -106,13 +103,6 @@ def compared_well(comparisons: Iterable[Comparison], matches_min: int = _MATCHES
             case Outcome.NOT_COMPARED:
                 pass
     return matched >= matches_min
-
-
-@lru_cache(maxsize=256)  # Every body of the contract, and then some.
-def co_signers_min(body_type: str) -> int:
-    """Returns the count of co-signatures that the contract wants on a body, which no pack goes below."""
-    descriptor = descriptor_pool.Default().FindMessageTypeByName(body_type)
-    return descriptor.GetOptions().Extensions[options.act].co_signers_min
 
 
 class Judging:

@@ -29,6 +29,7 @@ from cellcustody.ledger.custody.therapy_evolution import end_of, has_code, make_
 from cellcustody.ledger.custody.therapy_judging import Judging, amount_of, unit_of
 from cellcustody.ledger.custody.therapy_rows import TherapyAct, authorisation, fact
 from cellcustody.ledger.custody.therapy_rules_harvest import check_new_materials
+from cellcustody.ledger.custody.therapy_rules_harvest_cold import note_lot
 from cellcustody.ledger.custody.therapy_state import Life, MaterialKind, MaterialState, TherapyState, custody_of
 from cellcustody.ledger.custody.treatment import Breach
 from cellcustody.v1 import common_pb2 as common
@@ -194,6 +195,8 @@ def _evolve_reconstituted(state: TherapyState, act: Act, body: returned.Material
         batch=material.batch,
         din=material.din,
     )
+    for lot in body.lots:
+        note_lot(state, act, lot, made or (body.material,))
     for one in made:
         drawn = state.materials[one]
         if drawn.created_by == act.digest and drawn.kind == MaterialKind.PRODUCT:
