@@ -736,6 +736,7 @@ def outcome(case: TherapyCase) -> dict[str, object]:
         "batches": dict(state.batches),
         "breaks": list(state.identity_breaks),
         "infusions": dict(state.infusions),
+        "treatment": state.treatment,
         "containers": {stream: dict(consignment.containers) for stream, consignment in state.consignments.items()},
     }
 

@@ -241,8 +241,8 @@ def _breached() -> tuple[Story, Act]:
     return story, story.thaws("bag-1", intact=False)
 
 
-def _samples(story: Story, bag: str = "bag-1", kind: common.MaterialKind.ValueType = 4) -> None:
-    outputs = [new(f"culture-{bag}", kind, 2)]
+def _samples(story: Story, bag: str = "bag-1") -> None:
+    outputs = [new(f"culture-{bag}", common.MATERIAL_KIND_SAMPLE, 2)]
     story.divides(bag, outputs, left=volume(58), signer=story.acts[0].signer, unit=WARD)
 
 
