@@ -10,6 +10,7 @@ import pytest
 from cellcustody.ledger.custody.act import Act, Status
 from cellcustody.ledger.custody.batch_state import BatchStatus
 from cellcustody.ledger.custody.dose_plans import bags_to_give, is_complete, is_in_turn
+from cellcustody.ledger.custody.readiness import reasons
 from cellcustody.v1 import common_pb2 as common
 from cellcustody.v1 import modification_pb2 as modification
 from cellcustody.v1 import quality_pb2 as quality
@@ -489,3 +490,20 @@ def test_bags_are_given_in_their_turn_until_the_dose_is_complete() -> None:
     assert bags_to_give(state) == (material("bag-2"),)
     story.tell(returned.MaterialDestroyed(material=material("bag-2"), unit=CELL_LAB))
     assert not is_complete(story.case().state)
+
+
+def test_a_bag_out_of_its_turn_is_found_at_the_infusion_and_before() -> None:
+    """Readiness says so too; a bag that the plan does not name is never in turn."""
+    for planned in (("bag-2", "bag-1"), ("bag-2",)):
+        story = Story().to_the_bedside()
+        bags = [
+            modification.PlannedBag(material=material(bag), order=order) for order, bag in enumerate(planned, start=1)
+        ]
+        plan = story.tell(modification.DosePlanned(bags=bags), REVIEWER, role="quality_reviewer", seen=story.acts[-1:])
+        state = story.case().state
+        assert "BAG_OUT_OF_TURN" in {one.code for one in reasons(state, material("bag-1"), story.now, pack_with())}
+        infusion = story.starts_infusion("bag-1", story.checks_bedside("bag-1"))
+        assert "BAG_OUT_OF_TURN" in story.codes(infusion)
+        assert "BAG_OUT_OF_TURN" not in {
+            one.code for one in case_of(story.without(plan)).judged[infusion.digest].findings
+        }

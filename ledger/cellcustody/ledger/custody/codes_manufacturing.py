@@ -149,6 +149,12 @@ RULES: tuple[FindingRule, ...] = (
         "Name each bag once.",
     ),
     _rule(
+        "BAG_OUT_OF_TURN",
+        _GATE,
+        "Where a dose plan is in effect, its bags are infused, in their order, and no others.",
+        "Give the bag that comes first, or sign another DosePlanned.",
+    ),
+    _rule(
         "TEST_NOT_IN_PACK",
         _ADVISORY,
         "The policy pack knows the test at that stage.",

@@ -16,6 +16,7 @@ from __future__ import annotations
 from typing import Final
 
 from cellcustody.ledger.custody.act import Finding
+from cellcustody.ledger.custody.dose_plans import is_in_turn
 from cellcustody.ledger.custody.findings import Findings
 from cellcustody.ledger.custody.leg_conditions import use_findings
 from cellcustody.ledger.custody.policy import PolicyPack
@@ -78,4 +79,6 @@ def reasons(state: TherapyState, material: bytes, now_micros: int, pack: PolicyP
         found.add("ALREADY_INFUSED_FROM")
     if any(one.material == material and one.stopped_at is None for one in state.infusions.values()):
         found.add("INFUSION_RUNNING")
+    if not is_in_turn(state, material):
+        found.add("BAG_OUT_OF_TURN")
     return found.result()

@@ -19,6 +19,7 @@ patient's bag is noted as such.
 from __future__ import annotations
 
 from cellcustody.ledger.custody.act import Act, Judged
+from cellcustody.ledger.custody.dose_plans import is_in_turn
 from cellcustody.ledger.custody.return_checks import check_lymphodepletion, check_out_of_cryo, in_date, released
 from cellcustody.ledger.custody.therapy_evolution import end_of, move_custody, use_up
 from cellcustody.ledger.custody.therapy_judging import MICROS_PER_SECOND, Judging, amount_of, unit_of
@@ -124,6 +125,8 @@ def _check_infusion_started(judging: Judging, body: returned.InfusionStarted) ->
         for one in state.infusions.values()
     ):
         judging.find("INFUSION_OUT_OF_ORDER", 4)
+    if not is_in_turn(state, body.material):
+        judging.find("BAG_OUT_OF_TURN", 1)
 
 
 def _within(judging: Judging, since: int, until: int, budget_seconds: int | None) -> None:
