@@ -134,6 +134,7 @@ def test_a_harvest_by_the_book_has_no_finding_that_holds(world: World) -> None:
             coi=course.coi,
             product_code="S1128TA0",
             label_serial="P1",
+            texts=["FOR AUTOLOGOUS USE ONLY"],
             scans=[_scan(f"=+02000{_din_scan(course.din).raw}=<S1128TA0")],
         ),
     )

@@ -157,6 +157,9 @@ def test_a_patient_is_taken_into_a_study_once() -> None:
     assert "NOT_ELIGIBLE" in _judge_trial(story, study="NCT-2")
     assert story.case().state.harvest.studies["NCT-1"].protocol == "P-1"
 
+    ended = Story().to_the_end()
+    assert "THERAPY_CLOSED" in _judge_trial(ended)
+
 
 # Screening.
 
@@ -262,9 +265,11 @@ def test_a_slot_given_back_is_none() -> None:
     reserved = _reserves(story)
     released = story.tell(harvest.SlotReleased(reserved=reserved.digest))
     again = story.tell(harvest.SlotReleased(reserved=reserved.digest))
-    moved = story.tell(harvest.SlotMoved(reserved=reserved.digest))
+    moved = story.tell(harvest.SlotMoved(reserved=reserved.digest, collect_until_unix_micros=1))
     assert story.codes(released) == set()
     assert story.codes(again) == story.codes(moved) == {"SLOT_NOT_STANDING"}
+    slot = story.case().state.harvest.slots[reserved.digest]
+    assert (slot.released_by, slot.collect_until) == (released.digest, 0)
     assert codes_under(SLOT_ASKED, story, starts(story)) >= {"SLOT_MISSING"}
     assert "SLOT_NOT_STANDING" in story.codes(starts(story, slot=reserved.digest, din=OTHER_DIN, day=2))
 
@@ -283,6 +288,10 @@ def test_cells_are_collected_within_the_times_of_the_slot() -> None:
     assert story.codes(late) == {"SLOT_OUTSIDE"}
 
     story = consented()
+    _reserves(story, since=30 * MINUTE)  # From the very start on, without an end.
+    assert codes_under(SLOT_ASKED, story, starts(story)) == set()
+
+    story = consented()
     reserved = _reserves(story, since=-2 * HOUR, until=-HOUR)
     story.tell(harvest.SlotMoved(reserved=reserved.digest, collect_until_unix_micros=story.now + HOUR))
     assert codes_under(SLOT_ASKED, story, starts(story)) == set()
@@ -296,9 +305,17 @@ def test_the_times_of_a_slot_begin_before_they_end() -> None:
     moved = story.tell(
         harvest.SlotMoved(reserved=reserved.digest, pick_up_from_unix_micros=2, pick_up_until_unix_micros=1)
     )
-    whole = story.tell(harvest.SlotReserved(collect_from_unix_micros=1, collect_until_unix_micros=1))
+    whole = story.tell(
+        harvest.SlotReserved(
+            collect_from_unix_micros=1,
+            collect_until_unix_micros=1,
+            pick_up_from_unix_micros=1,
+            pick_up_until_unix_micros=1,
+        )
+    )
+    endless = story.tell(harvest.SlotReserved(collect_from_unix_micros=1, pick_up_from_unix_micros=1))
     assert story.codes(empty) == story.codes(moved) == {"SLOT_EMPTY"}
-    assert story.codes(whole) == set()
+    assert story.codes(whole) == story.codes(endless) == set()
 
 
 def test_a_collection_waits_for_the_slot_and_the_kit_that_it_names() -> None:
@@ -353,6 +370,10 @@ def test_a_kit_is_received_whole_in_date_and_its_labels_counted_in() -> None:
     assert story.codes(_receives(story, "L3", counted=2)) == {"KIT_LABELS_MISCOUNTED"}
     assert story.codes(_receives(story, "L4", "L4", counted=2)) == {"KIT_LABELS_MISCOUNTED"}
     assert story.codes(_receives(story, intact=False)) == {"KIT_NOT_WHOLE"}
+    elsewhere = story.tell(harvest.KitReceived(unit=SUITE, intact=True))
+    assert story.codes(elsewhere) == {"SIGNED_FOR_ANOTHER_SITE"}
+    assert "KIT_MISSING" in story.codes(starts(story, kit=elsewhere.digest))
+    story = consented()
     assert story.codes(_receives(story, expires=10 * MINUTE)) == set()
     assert story.codes(_receives(story, expires=10 * MINUTE - 1)) == {"KIT_EXPIRED"}
 

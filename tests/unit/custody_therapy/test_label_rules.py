@@ -136,6 +136,28 @@ def test_labels_have_one_fate() -> None:
     }
 
 
+@pytest.mark.parametrize(
+    ("biohazard", "found"),
+    [
+        (harvest.BIOHAZARD_NEGATIVE, set()),
+        (harvest.BIOHAZARD_REACTIVE, {"LABEL_TEXT_MISSING"}),
+        (harvest.BIOHAZARD_NOT_EVALUATED, {"LABEL_TEXT_MISSING"}),
+    ],
+)
+def test_a_label_says_what_the_screening_found(biohazard: harvest.Biohazard.ValueType, found: set[str]) -> None:
+    """By the last sample: an earlier one that was reactive is not what counts."""
+
+    def applied(*texts: str) -> set[str]:
+        story = collected()
+        for sampled, says in ((2, biohazard), (1, harvest.BIOHAZARD_REACTIVE)):
+            story.tell(harvest.DonorScreened(sample_taken_at_unix_micros=sampled, biohazard=says))
+        body = harvest.LabelApplied(material=material("apheresis"), din=DIN, coi=COI, texts=texts)
+        return story.codes(story.tell(body))
+
+    assert applied() == found
+    assert applied("BIOHAZARD") == set()
+
+
 # Read back.
 
 

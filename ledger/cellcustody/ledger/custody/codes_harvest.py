@@ -168,6 +168,12 @@ RULES: tuple[FindingRule, ...] = (
         "Find which statement is of another label; correct it.",
     ),
     _rule(
+        "LABEL_TEXT_MISSING",
+        _GATE,
+        "A label on cells of a donor who is reactive, or not wholly evaluated, says so.",
+        "Void the label; print and apply one that bears the text.",
+    ),
+    _rule(
         "LABEL_NOT_READ_BACK",
         _GATE,
         "A label on a bag is scanned by a second person before the bag leaves, where the policy asks for it.",

@@ -207,6 +207,7 @@ def _labels(
                 din=DIN,
                 coi=COI,
                 label_serial=serial if reconciles else "",
+                texts=["FOR AUTOLOGOUS USE ONLY"],
                 expires_at_unix_micros=expires_at,
             ),
             person,

@@ -6,6 +6,7 @@ The rules:
   kit are counted like printed ones.
 * A label put on a material bears the therapy's identifier, a donation number that the material's cells come from, and
   the donation number it was printed with, if any. One that does not, breaks the chain of identity.
+* Where the donor is reactive or was not wholly evaluated, the label says so.
 * Where the policy asks for labels to be reconciled, a label put on has a serial that was printed or came with a kit.
 * Where the policy asks for it (`LABEL` among its identity checks), a second person scans the label on its bag before
   the bag leaves; both identifiers match.
@@ -39,6 +40,7 @@ from cellcustody.v1 import labels_pb2 as labels
 __all__ = ["ACTS", "check_labels_at_closure", "check_labels_before_collection", "check_read_back", "label_difference"]
 
 _LABEL_APPLIED = harvest.LabelApplied.DESCRIPTOR.full_name
+_SAID_ON_LABELS = frozenset({harvest.BIOHAZARD_REACTIVE, harvest.BIOHAZARD_NOT_EVALUATED})
 _LABEL = "LABEL"  # Among the pack's required identity checks: labels are read back.
 _COUNTED_FIELDS = {"printed": 2, "applied": 3, "voided": 4, "returned": 5}
 
@@ -82,7 +84,15 @@ def _check_applied(judging: Judging, body: harvest.LabelApplied) -> None:
         judging.find("LABEL_MISMATCH", 3)
     if body.din and din_number(body.din) not in donation_numbers(judging.state, material):
         judging.find("LABEL_MISMATCH", 2)
+    if not any(body.texts) and _needs_text(judging.state):
+        judging.find("LABEL_TEXT_MISSING", 8)
     _check_serial(judging, body)
+
+
+def _needs_text(state: TherapyState) -> bool:
+    """Tells whether the last sample screened was reactive or not wholly evaluated."""
+    last = max(state.harvest.screenings, key=lambda one: (one.sample_at, one.digest), default=None)
+    return last is not None and last.biohazard in _SAID_ON_LABELS
 
 
 def _check_serial(judging: Judging, body: harvest.LabelApplied) -> None:
