@@ -102,6 +102,7 @@ class World:
         )
         self.laboratory, (laboratory_administrator, _) = harness.site("laboratory", options.CAPABILITY_TEST)
         self.hospital_administrator = hospital_administrator
+        self.courier_administrator = courier_administrator
         self.nurse = harness.enrol("nurse", self.hospital, hospital_administrator)
         self.second_nurse = harness.enrol("nurse", self.hospital, hospital_administrator)
         self.driver = harness.enrol("driver", self.courier, courier_administrator)

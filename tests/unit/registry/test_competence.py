@@ -134,10 +134,11 @@ def test_devices_registrars_and_the_ledger_have_one_role_each(hospital: Registry
 
 @pytest.mark.parametrize("rule", codes.RULES, ids=lambda rule: rule.code)
 def test_every_code_stands_in_the_table(rule: FindingRule) -> None:
-    """All are made at entry; all but the flag of lateness are gates."""
+    """All are made at entry; all but the flags of lateness and of the other's device are gates."""
     assert rule_of(rule.code) == rule
     assert rule.family is Family.ENTRY
-    assert rule.strength is (Strength.ADVISORY if rule is codes.LATE_AFTER_RETIREMENT else Strength.GATE)
+    is_flag = rule in (codes.LATE_AFTER_RETIREMENT, codes.DEVICE_OF_COUNTERPARTY)
+    assert rule.strength is (Strength.ADVISORY if is_flag else Strength.GATE)
 
 
 def test_what_is_no_body_needs_no_capability() -> None:

@@ -57,6 +57,7 @@ def admitted(
     device: bytes | None = None,
     key_ids: tuple[bytes, ...] | None = None,
     is_authorisation: bool = False,
+    is_handoff: bool = False,
 ) -> Admission:
     facts = SignerFacts(
         signer=party.id,
@@ -65,6 +66,7 @@ def admitted(
         signed_at=signed_at if signed_at is not None else world.now,
         payload_kind=kind,
         is_authorisation=is_authorisation,
+        is_handoff=is_handoff,
     )
     return admit_signer(
         world.state, facts, position=position if position is not None else world.position, now=world.now
@@ -236,6 +238,17 @@ def test_the_device_is_of_the_signers_site(hospital: RegistryWorld, nurse: Party
     registrar = hospital.registrars[0]
     assert admitted(hospital, registrar, device=tablet.id).findings == (Finding("DEVICE_UNKNOWN"),)
     assert admitted(hospital, registrar, is_authorisation=True) == Admission(b"")
+
+
+def test_at_a_handoff_the_device_may_be_the_others(hospital: RegistryWorld, nurse: Party) -> None:
+    """A registered device of another site is shown; one that nobody registered is not excused."""
+    tablet = hospital.party("tablet", "device")
+    stranger = hospital.registrars[0]
+    assert admitted(hospital, stranger, device=tablet.id, is_handoff=True).findings == (Finding("DEVICE_UNKNOWN"),)
+    hospital.does(hospital.device_enrolled(tablet), hospital.administrators[0])
+    shown = (Finding("DEVICE_OF_COUNTERPARTY"),)
+    assert admitted(hospital, stranger, device=tablet.id, is_handoff=True).findings == shown
+    assert admitted(hospital, nurse, device=tablet.id, is_handoff=True) == Admission(hospital.site)
 
 
 def test_devices_measure_and_persons_permit(hospital: RegistryWorld) -> None:

@@ -34,7 +34,7 @@ from cellcustody.ledger.recording.planning import (
     RuleRefusedError,
 )
 from cellcustody.ledger.recording.prepared import Prepared
-from cellcustody.ledger.registry.admission import Admission, SignerFacts, admit_signer
+from cellcustody.ledger.registry.admission import HANDOFF_BODIES, Admission, SignerFacts, admit_signer
 from cellcustody.ledger.registry.authority import authority_of
 from cellcustody.ledger.registry.evolution import apply
 from cellcustody.ledger.registry.judging import judge as judge_registry
@@ -233,6 +233,7 @@ class LedgerJudge:
             signed_at=header.signed_at.unix_micros,
             payload_kind=statement.payload_type,
             is_authorisation=found is None or found.is_authorisation,
+            is_handoff=found is not None and found.name in HANDOFF_BODIES,
         )
         return admit_signer(self._registry, facts, position=leaf_index, now=now)
 

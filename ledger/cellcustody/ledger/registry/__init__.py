@@ -3,7 +3,14 @@
 What other packages use is named here; the modules hold the rules. Refusals stand in `registry.errors`.
 """
 
-from cellcustody.ledger.registry.admission import LEDGER_KINDS, Admission, SignerFacts, admit_signer, competence
+from cellcustody.ledger.registry.admission import (
+    HANDOFF_BODIES,
+    LEDGER_KINDS,
+    Admission,
+    SignerFacts,
+    admit_signer,
+    competence,
+)
 from cellcustody.ledger.registry.anchor import Anchor, encode_anchor, parse_anchor
 from cellcustody.ledger.registry.audit import verify_registry
 from cellcustody.ledger.registry.evolution import apply, replay
@@ -35,6 +42,7 @@ from cellcustody.ledger.registry.state import Joined, RegistryState, RegistryVie
 from cellcustody.ledger.registry.statement import RegistryEntry, RegistryStatement
 
 __all__ = [
+    "HANDOFF_BODIES",
     "LEDGER_KINDS",
     "ROLE_ADMINISTRATOR",
     "ROLE_DEVICE",

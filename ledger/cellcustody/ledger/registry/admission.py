@@ -9,7 +9,8 @@ The rules, in the order they are checked:
    else.
 4. Authorisations and co-signatures are signed by persons.
 5. The device is the signer's own id (a signer without a registered device) or a device of the signer's site: else the
-   finding DEVICE_UNKNOWN for a fact, a refusal for an authorisation.
+   finding DEVICE_UNKNOWN for a fact, a refusal for an authorisation. At a handoff whoever has no device at hand signs
+   with the own key on the other's: a device registered to another site is then the finding DEVICE_OF_COUNTERPARTY.
 
 Competence (site, role, training, unit) is a matter of findings alone: they are gates, so an authorisation is refused
 for them, and a fact is recorded. Training holds until the time that the site names, and as long as the policy says
@@ -48,7 +49,16 @@ from cellcustody.ledger.registry.records import (
 from cellcustody.ledger.registry.state import RegistryState, RegistryView
 from cellcustody.ledger.statements import PayloadType
 
-__all__ = ["LEDGER_KINDS", "Admission", "Asked", "SignerFacts", "admit_signer", "competence", "emergency_grant"]
+__all__ = [
+    "HANDOFF_BODIES",
+    "LEDGER_KINDS",
+    "Admission",
+    "Asked",
+    "SignerFacts",
+    "admit_signer",
+    "competence",
+    "emergency_grant",
+]
 
 LEDGER_KINDS: Final = frozenset({PayloadType.JUDGEMENT, PayloadType.HEAD_MAP, PayloadType.EXPORT})
 """What the ledger itself says in its log, under its service key."""
@@ -70,6 +80,12 @@ def _for_good(role: str, trained_at: int) -> int | None:
     return None
 
 
+HANDOFF_BODIES: Final = frozenset(
+    {"cellcustody.v1.CustodyReleased", "cellcustody.v1.CustodyAccepted", "cellcustody.v1.CustodyRefused"}
+)
+"""Acts of two sites in one place, where the one may sign on the other's device (design, section 7)."""
+
+
 @dataclass(frozen=True, slots=True)
 class SignerFacts:
     """What a header says of its signer; `signed_at` in microseconds since 1970-01-01T00:00:00Z."""
@@ -80,6 +96,7 @@ class SignerFacts:
     signed_at: int
     payload_kind: PayloadType
     is_authorisation: bool
+    is_handoff: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +144,8 @@ def admit_signer(state: RegistryState, facts: SignerFacts, *, position: int, now
         if device is None or device.site is None or device.site != site:
             if facts.is_authorisation:
                 raise DeviceUnknownError("the device is none of the signer's site", device=facts.device)
-            found.add(codes.DEVICE_UNKNOWN.code)
+            is_anothers = facts.is_handoff and device is not None and device.site is not None
+            found.add((codes.DEVICE_OF_COUNTERPARTY if is_anothers else codes.DEVICE_UNKNOWN).code)
     return Admission(site or b"", _findings(found))
 
 

@@ -8,6 +8,7 @@ from cellcustody.ledger.custody.findings import Family, FindingRule, Strength, r
 
 __all__ = [
     "CAPABILITY_MISSING",
+    "DEVICE_OF_COUNTERPARTY",
     "DEVICE_UNKNOWN",
     "LATE_AFTER_RETIREMENT",
     "ROLE_NOT_HELD",
@@ -30,6 +31,13 @@ DEVICE_UNKNOWN: Final = FindingRule(
     Family.ENTRY,
     "A statement is signed on a device of the signer's site, or names the signer where no device is registered.",
     "Have an administrator of the site enrol the device.",
+)
+DEVICE_OF_COUNTERPARTY: Final = FindingRule(
+    "DEVICE_OF_COUNTERPARTY",
+    Strength.ADVISORY,
+    Family.ENTRY,
+    "At a handoff whoever has no device at hand may sign with the own key on a registered device of the other site.",
+    "Nothing: it is shown whose device it was.",
 )
 CAPABILITY_MISSING: Final = FindingRule(
     "CAPABILITY_MISSING",
@@ -69,6 +77,7 @@ UNIT_NOT_HELD: Final = FindingRule(
 
 RULES: Final = (
     CAPABILITY_MISSING,
+    DEVICE_OF_COUNTERPARTY,
     DEVICE_UNKNOWN,
     LATE_AFTER_RETIREMENT,
     ROLE_NOT_HELD,

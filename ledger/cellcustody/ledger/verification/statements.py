@@ -30,6 +30,7 @@ from cellcustody.ledger.custody.policy import DEFAULT_PACK
 from cellcustody.ledger.entries import FORMAT_VERSION, RULE_SET, JudgedEntry, leaf_hash_of, read_judgement
 from cellcustody.ledger.errors import CellcustodyError
 from cellcustody.ledger.registry import (
+    HANDOFF_BODIES,
     LEDGER_KINDS,
     KeyVerdict,
     RegistryState,
@@ -74,7 +75,14 @@ __all__ = [
 ]
 
 SIGNER_CODES: Final = frozenset(
-    {"CAPABILITY_MISSING", "ROLE_NOT_HELD", "TRAINING_LAPSED", "DEVICE_UNKNOWN", "LATE_AFTER_RETIREMENT"}
+    {
+        "CAPABILITY_MISSING",
+        "ROLE_NOT_HELD",
+        "TRAINING_LAPSED",
+        "DEVICE_OF_COUNTERPARTY",
+        "DEVICE_UNKNOWN",
+        "LATE_AFTER_RETIREMENT",
+    }
 )
 """What an entry says of a signer's standing that a verifier finds again from the registry alone."""
 
@@ -88,7 +96,7 @@ _AUTHORISATIONS: Final = frozenset({Status.PENDING, Status.IN_EFFECT})
 
 _CIRCUMSTANCES_REMEMBERED_MAX: Final = 65_536  # Some ten thousand persons who do several things each.
 
-_AdmissionKey = tuple[int, bytes, tuple[KeyId, ...], bytes, PayloadType, bool]
+_AdmissionKey = tuple[int, bytes, tuple[KeyId, ...], bytes, PayloadType, bool, bool]
 _Circumstances = tuple[int, str, int, bytes, str, tuple[KeyId, ...], bytes, bytes, bytes, bytes]
 
 
@@ -405,7 +413,8 @@ class StatementVerifier:
         self, said: Said, is_authorisation: bool, epoch: int, leaf_index: int, recorded_at: int
     ) -> tuple[bytes, frozenset[str]]:
         kind = said.kind
-        key = (epoch, said.signer, said.key_ids, said.device, kind, is_authorisation)
+        is_handoff = said.body_type in HANDOFF_BODIES
+        key = (epoch, said.signer, said.key_ids, said.device, kind, is_authorisation, is_handoff)
         known = self._admissions.get(key)
         if known is not None:
             return known
@@ -416,6 +425,7 @@ class StatementVerifier:
             signed_at=said.signed_at,
             payload_kind=kind,
             is_authorisation=is_authorisation,
+            is_handoff=is_handoff,
         )
         try:
             admission = admit_signer(self._registry, facts, position=leaf_index, now=recorded_at)
