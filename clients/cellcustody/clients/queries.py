@@ -5,7 +5,7 @@ The rules:
 * A question asks for a view at least as new as what this client itself wrote or read last, so that nobody is shown a
   state from before their own statement.
 * What a server shows as a stream's last statement is noted in the device's store, for `seen`.
-* Answers are the contract's own messages.
+* Answers are the contract's own messages; a list that comes in pages is returned whole.
 """
 
 from __future__ import annotations
@@ -13,8 +13,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import datetime
 from functools import cached_property
+from typing import TypeVar
 
-from cellcustody.clients.connection import Connection
+from cellcustody.clients.connection import Connection, UnaryCall
 from cellcustody.clients.inspections import Inspections
 from cellcustody.clients.local_store import LocalStore
 from cellcustody.clients.session import unix_micros
@@ -22,6 +23,23 @@ from cellcustody.ledger.statements.ids import StreamKind
 from cellcustody.v1 import common_pb2, custody_query_service_pb2, registry_service_pb2
 from cellcustody.v1.custody_query_service_pb2_grpc import CustodyQueryServiceStub
 from cellcustody.v1.registry_service_pb2_grpc import RegistryServiceStub
+
+_Listing = TypeVar(
+    "_Listing",
+    custody_query_service_pb2.GetHoldingsRequest,
+    custody_query_service_pb2.GetWorklistRequest,
+    custody_query_service_pb2.ListOpenHandoffsRequest,
+    custody_query_service_pb2.TraceLotRequest,
+    custody_query_service_pb2.TraceTherapyRequest,
+)
+_List = TypeVar(
+    "_List",
+    custody_query_service_pb2.GetHoldingsResponse,
+    custody_query_service_pb2.GetWorklistResponse,
+    custody_query_service_pb2.ListOpenHandoffsResponse,
+    custody_query_service_pb2.TraceLotResponse,
+    custody_query_service_pb2.TraceTherapyResponse,
+)
 
 __all__ = ["COI_SCHEME", "Questions", "therapy_name"]
 
@@ -131,7 +149,7 @@ class Questions:
 
     def holdings(self, site: bytes, unit: str = "") -> custody_query_service_pb2.GetHoldingsResponse:
         """Returns what a unit answers for or has; without a unit, the whole site."""
-        return self.connection.ask(
+        return self._whole(
             self._queries.GetHoldings,
             custody_query_service_pb2.GetHoldingsRequest(
                 unit=common_pb2.Unit(site=site, unit=unit), position_min=self._position_min
@@ -140,7 +158,7 @@ class Questions:
 
     def worklist(self, site: bytes, unit: str = "") -> custody_query_service_pb2.GetWorklistResponse:
         """Returns what waits for a unit; without a unit, for the whole site."""
-        return self.connection.ask(
+        return self._whole(
             self._queries.GetWorklist,
             custody_query_service_pb2.GetWorklistRequest(
                 unit=common_pb2.Unit(site=site, unit=unit), position_min=self._position_min
@@ -149,7 +167,7 @@ class Questions:
 
     def open_handoffs(self, site: bytes = b"") -> custody_query_service_pb2.ListOpenHandoffsResponse:
         """Returns releases that nobody has answered, with their age, oldest first."""
-        return self.connection.ask(
+        return self._whole(
             self._queries.ListOpenHandoffs,
             custody_query_service_pb2.ListOpenHandoffsRequest(site=site, position_min=self._position_min),
         )
@@ -172,19 +190,29 @@ class Questions:
 
     def trace_lot(self, lot_number: str) -> custody_query_service_pb2.TraceLotResponse:
         """Returns the therapies in which a lot was used."""
-        return self.connection.ask(
+        return self._whole(
             self._queries.TraceLot,
             custody_query_service_pb2.TraceLotRequest(lot_number=lot_number, position_min=self._position_min),
         )
 
     def trace_therapy(self, therapy: bytes | str) -> custody_query_service_pb2.TraceTherapyResponse:
         """Returns the lots used in a therapy."""
-        return self.connection.ask(
+        return self._whole(
             self._queries.TraceTherapy,
             custody_query_service_pb2.TraceTherapyRequest(
                 therapy=therapy_name(therapy), position_min=self._position_min
             ),
         )
+
+    def _whole(self, rpc: UnaryCall[_Listing, _List], request: _Listing) -> _List:
+        """Returns a list with all its pages; the position is that of the last."""
+        whole = page = self.connection.ask(rpc, request)
+        while page.next_page_token:
+            request.page_token = page.next_page_token
+            page = self.connection.ask(rpc, request)
+            whole.MergeFrom(page)
+        whole.ClearField("next_page_token")
+        return whole
 
     def watch(
         self, *, after_position: int = 0, stream: bytes = b"", timeout_seconds: float | None = None

@@ -94,12 +94,12 @@ class CustodyQueryServicer(CustodyQueryServiceServicer):
         )
 
     def GetHoldings(self, request: pb.GetHoldingsRequest, context: grpc.ServicerContext) -> pb.GetHoldingsResponse:
-        return self._views.get_holdings(
+        return self._views.lists.get_holdings(
             request, asking_site(caller_of_this_call()), wait_seconds=view_wait_seconds(context)
         )
 
     def GetWorklist(self, request: pb.GetWorklistRequest, context: grpc.ServicerContext) -> pb.GetWorklistResponse:
-        return self._views.get_worklist(
+        return self._views.lists.get_worklist(
             request,
             asking_site(caller_of_this_call()),
             now_micros=self._now(),
@@ -109,7 +109,7 @@ class CustodyQueryServicer(CustodyQueryServiceServicer):
     def ListOpenHandoffs(
         self, request: pb.ListOpenHandoffsRequest, context: grpc.ServicerContext
     ) -> pb.ListOpenHandoffsResponse:
-        return self._views.list_open_handoffs(
+        return self._views.lists.list_open_handoffs(
             request,
             asking_site(caller_of_this_call()),
             now_micros=self._now(),
@@ -138,12 +138,12 @@ class CustodyQueryServicer(CustodyQueryServiceServicer):
         )
 
     def TraceLot(self, request: pb.TraceLotRequest, context: grpc.ServicerContext) -> pb.TraceLotResponse:
-        return self._views.trace_lot(
+        return self._views.lists.trace_lot(
             request, asking_site(caller_of_this_call()), wait_seconds=view_wait_seconds(context)
         )
 
     def TraceTherapy(self, request: pb.TraceTherapyRequest, context: grpc.ServicerContext) -> pb.TraceTherapyResponse:
-        return self._views.trace_therapy(
+        return self._views.lists.trace_therapy(
             request, asking_site(caller_of_this_call()), wait_seconds=view_wait_seconds(context)
         )
 

@@ -31,7 +31,7 @@ def reasons(views: Views, world: World, course: Course) -> set[str]:
 
 def alerts(views: Views, world: World) -> set[bytes]:
     """The holds that the hospital is alerted of."""
-    answer = views.get_worklist(
+    answer = views.lists.get_worklist(
         pb.GetWorklistRequest(unit=common_pb2.Unit(site=world.hospital), position_min=world.harness.store.head().size),
         Reader(world.hospital, frozenset({options_pb2.CAPABILITY_INFUSE})),
         now_micros=world.harness.clock,

@@ -159,7 +159,7 @@ def test_what_waits_for_whom(asking: Asking) -> None:
     asking.tell(*story.acts)
     now = released.occurred_start + HOUR
 
-    incoming = asking.views.get_worklist(
+    incoming = asking.views.lists.get_worklist(
         pb.GetWorklistRequest(unit=common_pb2.Unit(site=asking.told.plant)),
         asking.plant,
         now_micros=now,
@@ -167,7 +167,7 @@ def test_what_waits_for_whom(asking: Asking) -> None:
     ).incoming
     (handoff,) = incoming
     assert (handoff.consignment, handoff.age_seconds, handoff.overdue) == (OUTWARD, 3600, False)
-    outgoing = asking.views.get_worklist(
+    outgoing = asking.views.lists.get_worklist(
         pb.GetWorklistRequest(unit=common_pb2.Unit(site=asking.told.courier)),
         asking.courier,
         now_micros=now,
@@ -175,17 +175,17 @@ def test_what_waits_for_whom(asking: Asking) -> None:
     ).outgoing
     assert list(outgoing) == [handoff]
 
-    (open_now,) = asking.views.list_open_handoffs(
+    (open_now,) = asking.views.lists.list_open_handoffs(
         pb.ListOpenHandoffsRequest(), asking.auditor, now_micros=now + 2 * DAY, wait_seconds=1
     ).handoffs
     assert open_now.overdue
-    of_hospital = asking.views.list_open_handoffs(
+    of_hospital = asking.views.lists.list_open_handoffs(
         pb.ListOpenHandoffsRequest(site=asking.told.hospital), asking.hospital, now_micros=now, wait_seconds=1
     ).handoffs
     assert not of_hospital
 
     asking.tell(story.accepts(released, SUITE, OPERATOR))
-    assert not asking.views.list_open_handoffs(
+    assert not asking.views.lists.list_open_handoffs(
         pb.ListOpenHandoffsRequest(), asking.auditor, now_micros=now, wait_seconds=1
     ).handoffs
 
@@ -201,7 +201,7 @@ def test_a_carrier_sees_its_consignment_and_no_therapy(asking: Asking) -> None:
         pb.GetConsignmentRequest(consignment=OUTWARD), courier, now_micros=story.now, wait_seconds=1
     )
     assert [one.container for one in consignment.containers] == ["shipper-1"]
-    holdings = views.get_holdings(
+    holdings = views.lists.get_holdings(
         pb.GetHoldingsRequest(unit=common_pb2.Unit(site=courier.site)), courier, wait_seconds=1
     )
     assert [one.container.container for one in holdings.containers] == ["shipper-1"]
@@ -216,7 +216,7 @@ def test_a_carrier_sees_its_consignment_and_no_therapy(asking: Asking) -> None:
     with pytest.raises(ReadNotPermittedError):
         views.get_readiness(pb.GetReadinessRequest(material=APHERESIS_BAG), courier, now_micros=0, wait_seconds=1)
     with pytest.raises(ReadNotPermittedError):
-        views.trace_lot(pb.TraceLotRequest(lot_number="V-1"), courier, wait_seconds=1)
+        views.lists.trace_lot(pb.TraceLotRequest(lot_number="V-1"), courier, wait_seconds=1)
     with pytest.raises(ReadNotPermittedError):
         next(views.watch(pb.WatchRequest(stream=THERAPY), lambda: courier, threading.Event()))
 
@@ -236,7 +236,7 @@ def test_a_site_that_takes_no_part_finds_nothing(asking: Asking) -> None:
     with pytest.raises(ConsignmentNotFoundError):
         views.get_consignment(pb.GetConsignmentRequest(consignment=OUTWARD), stranger, now_micros=0, wait_seconds=1)
     with pytest.raises(ReadNotPermittedError):
-        views.get_holdings(
+        views.lists.get_holdings(
             pb.GetHoldingsRequest(unit=common_pb2.Unit(site=asking.told.plant)), stranger, wait_seconds=1
         )
     with pytest.raises(QuestionIncompleteError):
@@ -311,7 +311,7 @@ def test_a_container_that_was_not_there_is_a_gap_until_it_is_found(asking: Askin
     assert (gap.start_unix_micros, gap.HasField("end_unix_micros")) == (missed.occurred_start, False)
     assert gap.statement_digest == asking.told.real[missed.digest]
 
-    worklist = asking.views.get_worklist(
+    worklist = asking.views.lists.get_worklist(
         pb.GetWorklistRequest(unit=common_pb2.Unit(site=asking.told.plant)),
         asking.plant,
         now_micros=story.now,
@@ -349,7 +349,7 @@ def test_an_auditor_is_told_custody_and_a_regulator_results_too(asking: Asking) 
     assert not asking.views.get_therapy(seen, asking.auditor, wait_seconds=1).batches[0].results
     assert asking.views.get_therapy(seen, asking.regulator, wait_seconds=1).batches[0].results
     with pytest.raises(ReadNotPermittedError):
-        asking.views.trace_therapy(pb.TraceTherapyRequest(therapy=BY_STREAM), asking.auditor, wait_seconds=1)
+        asking.views.lists.trace_therapy(pb.TraceTherapyRequest(therapy=BY_STREAM), asking.auditor, wait_seconds=1)
 
 
 def test_a_vector_lot_leads_to_the_bags_and_back(asking: Asking) -> None:
@@ -370,15 +370,15 @@ def test_a_vector_lot_leads_to_the_bags_and_back(asking: Asking) -> None:
     story.divides("modified", [new("bag-1", common_pb2.MATERIAL_KIND_PRODUCT, 90)])
     asking.tell(*story.acts)
 
-    (use,) = asking.views.trace_lot(pb.TraceLotRequest(lot_number="V-1"), asking.plant, wait_seconds=1).uses
+    (use,) = asking.views.lists.trace_lot(pb.TraceLotRequest(lot_number="V-1"), asking.plant, wait_seconds=1).uses
     assert (use.therapy, use.batch, use.lot.lot_number) == (THERAPY, material("batch"), "V-1")
     assert use.statement_digest == asking.told.real[step.digest]
     assert [one.material for one in use.materials] == [material("bag-1")]
     assert use.materials[0].custodian.site == asking.told.plant
-    traced = asking.views.trace_therapy(pb.TraceTherapyRequest(therapy=BY_COI), asking.hospital, wait_seconds=1)
+    traced = asking.views.lists.trace_therapy(pb.TraceTherapyRequest(therapy=BY_COI), asking.hospital, wait_seconds=1)
     assert list(traced.uses) == [use]
     with pytest.raises(LotNotFoundError):
-        asking.views.trace_lot(pb.TraceLotRequest(lot_number="V-2"), asking.plant, wait_seconds=1)
+        asking.views.lists.trace_lot(pb.TraceLotRequest(lot_number="V-2"), asking.plant, wait_seconds=1)
 
 
 def test_quality_sees_what_waits_for_it(asking: Asking) -> None:
@@ -389,7 +389,7 @@ def test_quality_sees_what_waits_for_it(asking: Asking) -> None:
     asked = pb.GetWorklistRequest(unit=common_pb2.Unit(site=asking.told.plant))
 
     def worklist() -> pb.GetWorklistResponse:
-        return asking.views.get_worklist(asked, asking.plant, now_micros=story.now, wait_seconds=1)
+        return asking.views.lists.get_worklist(asked, asking.plant, now_micros=story.now, wait_seconds=1)
 
     asking.tell(*story.acts[:before])
     assert [one.batch for one in worklist().to_release] == [material("batch")]

@@ -2,6 +2,7 @@
 
 The rules:
 
+* A list with few fields is a table; one with many is told record by record, a line for each field.
 * A column is a field; one that is empty in every row is left out. Statements are told as when, what, who and status;
   sites and people by name; times to the second; ids whole where nobody has a name for them, for they are copied.
 * What the caller may not read is not in the answer, and so is no column.
@@ -27,6 +28,7 @@ __all__ = ["print_answer", "rows_of", "statement_in_words"]
 
 _MICROS: Final = "_unix_micros"
 _SHORT: Final = 12
+_COLUMNS_MAX: Final = 6  # More do not fit beside each other on a screen.
 _SHOWN_MAX: Final = 8  # Of a list within a cell.
 
 
@@ -41,7 +43,21 @@ def print_answer(title: str, answer: Message, names: Names) -> None:
     for field in cast(Descriptor, answer.DESCRIPTOR).fields:  # Stubs name the two backends' classes apart.
         if field.is_repeated:
             columns, rows = rows_of(getattr(answer, field.name), field, names)
-            print_table(_words(field.name).capitalize(), columns, rows)
+            title = _words(field.name).capitalize()
+            if len(columns) <= _COLUMNS_MAX:
+                print_table(title, columns, rows)
+            else:
+                _print_records(title, columns, rows)
+
+
+def _print_records(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """Prints records one below the other, a line for each field, where a table would be too wide to read."""
+    width = max(map(len, columns))
+    for number, row in enumerate(rows, start=1):
+        say(f"{title} {number} of {len(rows)}", style="bold")
+        for name, value in zip(columns, row, strict=True):
+            for index, line in enumerate(value.split("\n") if value else ()):
+                say(f"  {name if index == 0 else '':<{width}}  {line}")
 
 
 def rows_of(
@@ -80,9 +96,10 @@ def _record(field: FieldDescriptor, record: object, names: Names) -> Mapping[str
 
 
 def _statement_columns(item: custody.HistoryItem) -> Mapping[str, str]:
+    superseded = f"\n[superseded by {item.superseded_by.hex()[:_SHORT]}]" if item.superseded_by else ""
     return {
         "when": moment(item.occurred_unix_micros, item.offset_minutes),
-        "what": item.summary or _act(item),
+        "what": (item.summary or _act(item)) + superseded,
         "by": _signer(item),
         "status": _status(item),
         "leaf": str(item.leaf_index),

@@ -80,7 +80,7 @@ class Inspection:
         self._follower = follower
         self._source = source
         self._site_name = site_name
-        self._staff = StaffNames(source)
+        self.staff = StaffNames(source)
         self._accounts = Accounts(source, follower.packs)
 
     @contextmanager
@@ -93,7 +93,7 @@ class Inspection:
             )
         with self._follower.database.reading() as snapshot:
             asked = Asked(snapshot, reader)
-            yield asked, Teller(self._source, asked, self._site_name, self._staff)
+            yield asked, Teller(self._source, asked, self._site_name, self.staff)
 
     def _position_min(self, request: pb.InspectRequest) -> int:
         return max(request.position_min, request.known_at_position, position_of_token(request.page_token))

@@ -9,8 +9,9 @@ The rules:
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 
-from cellcustody.ledger.custody.act import Act, UnitRef
+from cellcustody.ledger.custody.act import Act, Status, UnitRef
 from cellcustody.ledger.custody.consignment_state import ContainerState, Release
 from cellcustody.ledger.custody.holds import Hold
 from cellcustody.ledger.custody.signatures import Outstanding
@@ -180,6 +181,8 @@ def history_item(
 ) -> custody_query_service_pb2.HistoryItem:
     """Returns a statement as one item of a history."""
     act: Act = told.act
+    if judgement.judged.status is Status.PENDING and act.in_effect_at is not None:
+        judgement = replace(judgement, judged=replace(judgement.judged, status=Status.IN_EFFECT))
     return custody_query_service_pb2.HistoryItem(
         leaf_index=act.leaf_index,
         stream=act.stream,

@@ -12,20 +12,21 @@ The rules:
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from cellcustody.ledger.custody.act import Act
 from cellcustody.ledger.custody.case import TherapyCase
 from cellcustody.ledger.custody.policy import DEFAULT_PACK, PolicyPack
+from cellcustody.ledger.entries import JudgedEntry
 from cellcustody.ledger.views.folding import cited_consignments, fold_therapy
 from cellcustody.ledger.views.follower import Packs
-from cellcustody.ledger.views.messages import history_item
 from cellcustody.ledger.views.reading import LedgerSource, Told, latest_judgements, read_told
-from cellcustody.ledger.views.rows_therapy import materials_of
-from cellcustody.ledger.views.summaries import Summary
 from cellcustody.v1 import custody_query_service_pb2, quality_pb2
 
-__all__ = ["TherapyPast"]
+__all__ = ["Tell", "TherapyPast"]
+
+Tell = Callable[[Told, JudgedEntry], custody_query_service_pb2.HistoryItem]
+"""Tells a statement with the judgement that counts, as far as somebody may read it."""
 
 
 class TherapyPast:
@@ -50,7 +51,7 @@ class TherapyPast:
         """Returns the therapy folded: as it was at a time (microseconds), or as it is."""
         return fold_therapy(self.stream, self.told, self.consignments, self.pack, at=at, pack_of=self._pack_of)
 
-    def items(self, case: TherapyCase, summary: Summary) -> list[custody_query_service_pb2.HistoryItem]:
+    def items(self, case: TherapyCase, tell: Tell) -> list[custody_query_service_pb2.HistoryItem]:
         """Returns the history in the order of occurrence."""
         told = {one.act.digest: one for one in self.told}
         latest = latest_judgements(self.told)
@@ -58,16 +59,12 @@ class TherapyPast:
             told.update((one.act.digest, one) for one in carried)
             latest.update(latest_judgements(carried))
         corrected_by = _corrections(case.order)
-        return [
-            history_item(
-                told[act.digest],
-                latest[act.digest],
-                summary=summary.of(act),
-                materials=materials_of(act),
-                superseded_by=corrected_by.get(act.digest, b""),
-            )
-            for act in sorted(case.order, key=lambda act: act.occurred_start)
-        ]
+        items = []
+        for act in sorted(case.order, key=lambda act: act.occurred_start):
+            item = tell(told[act.digest], latest[act.digest])
+            item.superseded_by = corrected_by.get(act.digest, b"")
+            items.append(item)
+        return items
 
 
 def _corrections(acts: Sequence[Act]) -> dict[bytes, bytes]:

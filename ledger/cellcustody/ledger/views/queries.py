@@ -13,39 +13,33 @@ The rules:
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
 
-from cellcustody.ledger.contract import DisclosureClass
-from cellcustody.ledger.custody.policy import DEFAULT_PACK
 from cellcustody.ledger.readiness_certificates import ReadinessCertificate
 from cellcustody.ledger.views import watching
 from cellcustody.ledger.views.access import Reader
 from cellcustody.ledger.views.asking import Asked
 from cellcustody.ledger.views.errors import (
-    LotNotFoundError,
-    QuestionIncompleteError,
-    ReadNotPermittedError,
     ViewBehindError,
 )
 from cellcustody.ledger.views.follower import Follower, LedgerSource
 from cellcustody.ledger.views.gaps import custody_gaps
 from cellcustody.ledger.views.inspecting import Inspection
+from cellcustody.ledger.views.listing import Lists, batches_for, open_handoffs_at
 from cellcustody.ledger.views.messages import material_custody
 from cellcustody.ledger.views.past import TherapyPast
 from cellcustody.ledger.views.readiness import Readiness
-from cellcustody.ledger.views.reading import read_one
-from cellcustody.ledger.views.summaries import SiteName, Summary
-from cellcustody.ledger.views.tables import Value
-from cellcustody.v1 import common_pb2, ledger_service_pb2, options_pb2
+from cellcustody.ledger.views.summaries import SiteName
+from cellcustody.ledger.views.telling import Teller
 from cellcustody.v1 import custody_query_service_pb2 as pb
+from cellcustody.v1 import ledger_service_pb2
 
-__all__ = ["ROWS_MAX", "Views"]
+__all__ = ["Views"]
 
-ROWS_MAX: Final = 2_000  # Of one kind in one answer, so that it stays under gRPC's message limit of 4 MiB.
 WAIT_SECONDS_MAX: Final = 2.0  # For a position; views lag by milliseconds, so that longer means something is wrong.
 _MICROS: Final = 1_000_000
 
@@ -69,6 +63,7 @@ class Views:
         self._source = source
         self._site_name = site_names(source)
         self.inspection = Inspection(follower, source, self._site_name)
+        self.lists = Lists(source, self._asked, self._teller)
 
     @classmethod
     def open(cls, path: Path | str, ledger: LedgerSource) -> Self:
@@ -117,8 +112,8 @@ class Views:
         with self.follower.database.reading() as snapshot:
             yield Asked(snapshot, reader)
 
-    def _summary(self, reader: Reader) -> Summary:
-        return Summary(reader.classes, self._site_name)
+    def _teller(self, asked: Asked) -> Teller:
+        return Teller(self._source, asked, self._site_name, self.inspection.staff)
 
     def takes_part(self, stream: bytes, reader: Reader, *, position: int, wait_seconds: float) -> bool:
         """Tells whether a site takes part in a therapy or has touched a consignment, as it is at a position or later.
@@ -157,7 +152,7 @@ class Views:
                 holds += rows("SELECT answer FROM hold WHERE hold = ? AND stream <> ?", (hold, stream))
             answer.holds.extend(map(pb.HoldRecord.FromString, holds))
             batches = rows("SELECT answer FROM batch WHERE stream = ?", (stream,))
-            answer.batches.extend(_batches(batches, reader))
+            answer.batches.extend(batches_for(batches, reader))
             answer.outstanding.extend(
                 map(
                     pb.OutstandingSignature.FromString,
@@ -210,11 +205,10 @@ class Views:
         with self._asked(reader, max(request.position_min, request.known_at_position), wait_seconds) as asked:
             stream = asked.therapy(request.therapy)
             known_at = request.known_at_position if request.HasField("known_at_position") else asked.position
-        past = TherapyPast(self._source, self.follower.packs, stream, known_at)
-        case = past.case()
-        return pb.GetHistoryResponse(
-            position=known_at, items=past.items(case, self._summary(reader)), gaps=custody_gaps(case)
-        )
+            past = TherapyPast(self._source, self.follower.packs, stream, known_at)
+            case = past.case()
+            items = past.items(case, self._teller(asked).item)
+        return pb.GetHistoryResponse(position=known_at, items=items, gaps=custody_gaps(case))
 
     def get_readiness(
         self, request: pb.GetReadinessRequest, reader: Reader, *, now_micros: int, wait_seconds: float
@@ -277,177 +271,8 @@ class Views:
             )
             answer.holds.extend(map(pb.HoldRecord.FromString, rows("SELECT answer FROM hold WHERE stream = ?", stream)))
             handoffs = rows("SELECT answer FROM handoff WHERE stream = ? ORDER BY since", stream)
-            answer.open_handoffs.extend(_handoffs(handoffs, now_micros))
+            answer.open_handoffs.extend(open_handoffs_at(handoffs, now_micros))
             return answer
-
-    def get_holdings(
-        self, request: pb.GetHoldingsRequest, reader: Reader, *, wait_seconds: float
-    ) -> pb.GetHoldingsResponse:
-        """Returns what a unit, or a whole site, answers for or has: materials, and containers on the way.
-
-        Raises:
-            ReadNotPermittedError, QuestionIncompleteError, ViewBehindError.
-        """
-        with self._asked(reader, request.position_min, wait_seconds) as asked:
-            asked.refuse_other_sites(request.unit.site)
-            at_unit, parameters = asked.at_unit(("custodian", "possessor"), request.unit)
-            visible, of_reader = asked.visible("material", reader.therapies)
-            sql = f"SELECT answer FROM material WHERE {at_unit} AND has_ended = 0 AND {visible} LIMIT {ROWS_MAX}"
-            materials = asked.snapshot.blobs(sql, [*parameters, *of_reader])
-            visible, of_reader = asked.visible("container", reader.consignments)
-            sql = f"SELECT answer, stream FROM container WHERE {at_unit} AND is_open = 1 AND {visible} LIMIT {ROWS_MAX}"
-            containers = asked.snapshot.rows(sql, [*parameters, *of_reader])
-            return pb.GetHoldingsResponse(
-                position=asked.position,
-                materials=map(pb.MaterialCustody.FromString, materials),
-                containers=[
-                    pb.ContainerHolding(consignment=stream, container=pb.ContainerCustody.FromString(answer))
-                    for answer, stream in containers
-                    if isinstance(answer, bytes) and isinstance(stream, bytes)
-                ],
-            )
-
-    def get_worklist(
-        self, request: pb.GetWorklistRequest, reader: Reader, *, now_micros: int, wait_seconds: float
-    ) -> pb.GetWorklistResponse:
-        """Returns what waits for a unit, or for a whole site.
-
-        Raises:
-            ReadNotPermittedError, QuestionIncompleteError, ViewBehindError.
-        """
-        unit = request.unit
-        with self._asked(reader, request.position_min, wait_seconds) as asked:
-            asked.refuse_other_sites(unit.site)
-            answer = pb.GetWorklistResponse(
-                position=asked.position,
-                incoming=_handoffs(self._handoffs_of(asked, "receiver", request), now_micros),
-                outgoing=_handoffs(self._handoffs_of(asked, "releaser", request), now_micros),
-                to_release=_batches(self._batches_of(asked, unit.site), reader),
-            )
-            sql = "SELECT answer, stream FROM outstanding WHERE site = ? ORDER BY due"
-            answer.awaiting_signature.extend(
-                map(pb.OutstandingSignature.FromString, self._seen(asked, sql, [unit.site]))
-            )
-            at_unit, parameters = asked.at_unit(("",), unit)
-            sql = f"SELECT DISTINCT answer, stream FROM hold_on JOIN hold USING (stream, hold) WHERE {at_unit}"
-            answer.alerts.extend(map(pb.HoldRecord.FromString, self._seen(asked, sql, parameters)))
-            answer.alerts.extend(map(pb.HoldRecord.FromString, self._lot_holds_at(asked, unit)))
-            sql = f"SELECT DISTINCT answer, stream, occurred FROM attention WHERE {at_unit} ORDER BY occurred DESC"
-            refused = self._seen(asked, sql, parameters)
-        answer.refused.extend(self._told_again(pb.HistoryItem.FromString(one), reader) for one in refused)
-        return answer
-
-    def _lot_holds_at(self, asked: Asked, unit: common_pb2.Unit) -> list[bytes]:
-        """Returns the holds on lots that went into what a unit answers for or has."""
-        at_unit, parameters = asked.at_unit(("custodian", "possessor"), unit)
-        sql = (
-            "SELECT DISTINCT hold.answer, material.stream FROM material "
-            "JOIN lot_material USING (stream, material) JOIN lot_use USING (stream, statement_digest, ordinal) "
-            f"JOIN hold ON hold.stream = lot_use.lot WHERE {at_unit} AND material.has_ended = 0"
-        )
-        return list(dict.fromkeys(self._seen(asked, sql, parameters)))
-
-    def _told_again(self, item: pb.HistoryItem, reader: Reader) -> pb.HistoryItem:
-        """Returns an item with its summary, in what this reader may see."""
-        told = read_one(self._source, item.leaf_index, self._source.store.entry(item.leaf_index))
-        item.summary = self._summary(reader).of(told.act)
-        return item
-
-    @staticmethod
-    def _handoffs_of(asked: Asked, side: str, request: pb.GetWorklistRequest) -> list[bytes]:
-        at_unit, parameters = asked.at_unit((side,), request.unit)
-        visible, of_reader = asked.visible("handoff", asked.reader.consignments)
-        sql = f"SELECT answer FROM handoff WHERE {at_unit} AND {visible} ORDER BY since LIMIT {ROWS_MAX}"
-        return asked.snapshot.blobs(sql, [*parameters, *of_reader])
-
-    def _batches_of(self, asked: Asked, site: bytes) -> list[bytes]:
-        """Returns the batches that wait for quality at a site that makes them, or that releases for their therapy."""
-        registered = self._source.registry.latest.site(site)
-        releases = registered is not None and options_pb2.CAPABILITY_RELEASE in registered.capabilities
-        here = "EXISTS (SELECT 1 FROM party WHERE party.stream = batch.stream AND party.site = ?)" if releases else "0"
-        visible, of_reader = asked.visible("batch", asked.reader.therapies)
-        sql = (
-            f"SELECT answer FROM batch WHERE is_to_release = 1 AND (site = ? OR {here}) AND {visible} LIMIT {ROWS_MAX}"
-        )
-        return asked.snapshot.blobs(sql, [site, *([site] if releases else []), *of_reader])
-
-    @staticmethod
-    def _seen(asked: Asked, sql: str, parameters: Sequence[Value]) -> list[bytes]:
-        """Returns the answers (first column) of streams (second column) that the reader sees."""
-        return [
-            row[0]
-            for row in asked.snapshot.rows(f"{sql} LIMIT {ROWS_MAX}", parameters)
-            if isinstance(row[0], bytes) and isinstance(row[1], bytes) and asked.sees(row[1])
-        ]
-
-    def list_open_handoffs(
-        self, request: pb.ListOpenHandoffsRequest, reader: Reader, *, now_micros: int, wait_seconds: float
-    ) -> pb.ListOpenHandoffsResponse:
-        """Returns the releases that nobody has answered, oldest first, with their age.
-
-        Raises:
-            ReadNotPermittedError, ViewBehindError.
-        """
-        with self._asked(reader, request.position_min, wait_seconds) as asked:
-            condition, parameters = asked.visible("handoff", reader.consignments)
-            if request.site:
-                asked.refuse_other_sites(request.site)
-                condition = f"(releaser_site = ? OR receiver_site = ?) AND {condition}"
-                parameters = (request.site, request.site, *parameters)
-            sql = f"SELECT answer FROM handoff WHERE {condition} ORDER BY since LIMIT {ROWS_MAX}"
-            found = asked.snapshot.blobs(sql, parameters)
-            return pb.ListOpenHandoffsResponse(position=asked.position, handoffs=_handoffs(found, now_micros))
-
-    # Traces ---------------------------------------------------------------------------------------------------------
-
-    def trace_lot(self, request: pb.TraceLotRequest, reader: Reader, *, wait_seconds: float) -> pb.TraceLotResponse:
-        """Returns where a lot went: the therapies, steps and materials that descend from it.
-
-        Raises:
-            LotNotFoundError, ReadNotPermittedError, QuestionIncompleteError, ViewBehindError.
-        """
-        if not request.lot_number:
-            raise QuestionIncompleteError("the question names no lot")
-        with self._asked(reader, request.position_min, wait_seconds) as asked:
-            _refuse_without_lots(asked)
-            visible, of_reader = asked.visible("lot_use", reader.therapies)
-            condition = f"lot_number = ? AND {visible}"
-            uses = self._lot_uses(asked, condition, [request.lot_number, *of_reader])
-            if not uses:
-                raise LotNotFoundError(
-                    "no step of a therapy that this site takes part in used this lot", asked=request.lot_number
-                )
-            return pb.TraceLotResponse(position=asked.position, uses=uses)
-
-    def trace_therapy(
-        self, request: pb.TraceTherapyRequest, reader: Reader, *, wait_seconds: float
-    ) -> pb.TraceTherapyResponse:
-        """Returns the lots used in a therapy.
-
-        Raises:
-            TherapyNotFoundError, ReadNotPermittedError, QuestionIncompleteError, ViewBehindError.
-        """
-        with self._asked(reader, request.position_min, wait_seconds) as asked:
-            _refuse_without_lots(asked)
-            stream = asked.therapy(request.therapy)
-            return pb.TraceTherapyResponse(position=asked.position, uses=self._lot_uses(asked, "stream = ?", [stream]))
-
-    @staticmethod
-    def _lot_uses(asked: Asked, condition: str, parameters: Sequence[Value]) -> list[pb.LotTrace]:
-        uses: list[pb.LotTrace] = []
-        sql = f"SELECT answer, stream, statement_digest, ordinal FROM lot_use WHERE {condition} LIMIT {ROWS_MAX}"
-        for answer, *key in asked.snapshot.rows(sql, parameters):
-            if not isinstance(answer, bytes):
-                continue
-            use = pb.LotTrace.FromString(answer)
-            descending = asked.snapshot.blobs(
-                "SELECT answer FROM lot_material JOIN material USING (stream, material) "
-                "WHERE lot_material.stream = ? AND statement_digest = ? AND ordinal = ?",
-                key,
-            )
-            use.materials.extend(map(pb.MaterialCustody.FromString, descending))
-            uses.append(use)
-        return uses
 
     # News -----------------------------------------------------------------------------------------------------------
 
@@ -461,28 +286,4 @@ class Views:
         Raises:
             ReadNotPermittedError: the caller may not read the one stream asked for.
         """
-        return watching.watch(
-            self._source, self.follower, request, reader_of, lambda reader: self._summary(reader), stop
-        )
-
-
-def _refuse_without_lots(asked: Asked) -> None:
-    asked.refuse_without_therapies()
-    if not asked.reader.may_read(DisclosureClass.OPERATIONAL):
-        raise ReadNotPermittedError("lots in use are for sites at work and regulators", site=asked.reader.site)
-
-
-def _batches(answers: Sequence[bytes], reader: Reader) -> list[pb.BatchRecord]:
-    batches = [pb.BatchRecord.FromString(answer) for answer in answers]
-    if not reader.may_read(DisclosureClass.QUALITY):
-        for batch in batches:
-            batch.ClearField("results")
-    return batches
-
-
-def _handoffs(answers: Sequence[bytes], now_micros: int) -> list[pb.OpenHandoff]:
-    handoffs = [pb.OpenHandoff.FromString(answer) for answer in answers]
-    for one in handoffs:
-        one.age_seconds = max(0, now_micros - one.since_unix_micros) // _MICROS
-        one.overdue = one.age_seconds > DEFAULT_PACK.handoff_acceptance_seconds
-    return handoffs
+        return watching.watch(self._source, self.follower, request, reader_of, self._teller, stop)

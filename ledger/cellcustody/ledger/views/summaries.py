@@ -20,7 +20,7 @@ from google.protobuf.message import Message
 
 from cellcustody.ledger.contract import SHREDDABLE, DisclosureClass, body_type
 from cellcustody.ledger.custody.act import Act
-from cellcustody.v1 import common_pb2, modification_pb2, quality_pb2
+from cellcustody.v1 import common_pb2, harvest_pb2, modification_pb2, quality_pb2
 
 __all__ = ["TEMPLATES", "SiteName", "Summary"]
 
@@ -108,6 +108,56 @@ TEMPLATES: Final[dict[str, str]] = {
     "GateOverridden": "Gate {gate} overridden for {scope}",
     "StatementCorrected": "{corrected} corrected by {replacement}",
     "StatementRetracted": "{retracted} retracted",
+    "EligibilityAssessed": "Eligibility assessed: {outcome}",
+    "TrialEnrolled": "Enrolled in study {study}, protocol {protocol}, at {unit}",
+    "DonorScreened": "Donor screened: {markers}, {biohazard}, {label_reason}",
+    "SlotReserved": "Slot {slot} reserved at {unit}, attempt {attempt}",
+    "SlotMoved": "Slot moved that {reserved} reserved",
+    "SlotReleased": "Slot released that {reserved} reserved",
+    "KitReceived": "Kit {kit_serial} received by {unit} with {labels_counted} labels",
+    "ReidentificationPerformed": "Re-identified, identifier read {coi_read}: {materials}",
+    "CourseLinked": "Linked with another course of the same patient as {relation}",
+    "FreshHoldStarted": "Fresh hold of {materials} started at {position}, {temperature}",
+    "CryopreservationStarted": "Cryopreservation of {materials} started by {unit}",
+    "CryopreservationCompleted": "Cryopreservation completed at {position}, failed: {failed}",
+    "LabelsPrinted": "Labels printed by {unit} for donation {din}: {serials}",
+    "LabelReadBack": "Label read back that {applied} applied",
+    "LabelsReturned": "Labels returned by {unit}: {serials}",
+    "LabelsReconciled": "Labels reconciled by {unit}: {printed} printed, {applied} applied, {voided} voided, "
+    "{returned} returned",
+    "CoolantReplenished": "Coolant {coolant} of {container} replenished at {place}",
+    "CustomsHeld": "{containers} held by customs at {place}",
+    "CustomsCleared": "Cleared by customs",
+    "ShockRecorded": "Logger {logger} in {container} recorded {kind} of {reading}, limit {limit}",
+    "ContainersLost": "{containers} lost, last known at {last_place}",
+    "MaterialReturned": "{material} returned by {unit}: {reason}",
+    "ConditionDisposed": "Condition of {materials} decided: {decision}, study {study_reference}",
+    "DowntimeDeclared": "Downtime {reference} of {system} declared",
+    "DowntimeEnded": "Downtime ended that {declared} declared",
+    "LymphodepletionStarted": "Lymphodepletion course {course} started at {unit}",
+    "LymphodepletionStopped": "Lymphodepletion ended that {started} started",
+    "PremedicationGiven": "Premedication given at {unit}",
+    "MaterialReconstituted": "{material} reconstituted at {unit}: {reconstitution}, {outputs}",
+    "BreachDecided": "Breach found by {thawed} decided: {decision}",
+    "ToxicityGraded": "Toxicity graded on day {day}",
+    "AdverseEventReported": "Adverse event reported on day {day}",
+    "PatientMonitored": "Patient monitored at {unit} on day {day}",
+    "ResultNotified": "{told} told of result {result}",
+    "ResultAcknowledged": "{unit} acknowledged notice {notification}",
+    "RemainderRetained": "Remainder of {material} retained at {position} for {study}",
+    "TherapyReopened": "Therapy reopened that {closed} closed",
+    "CustodianOfRecordChanged": "Record passed to another site, with a copy up to entry {checkpoint_size}",
+    "DeviationClosed": "Deviation {deviation} closed: {outcome}",
+    "ComplaintRecorded": "Complaint {reference} recorded on {scope}",
+    "CoSignatureDeclined": "Co-signature of {declined} declined: {grounds}",
+    "EquipmentRegistered": "Equipment {asset} ({kind}) registered for {owner}",
+    "QualificationRecorded": "Qualification recorded: {kind}, {reference}",
+    "QualificationWithdrawn": "Qualification {qualification} withdrawn",
+    "EquipmentTakenOutOfService": "Taken out of service: {grounds}",
+    "EquipmentReturnedToService": "Returned to service: {grounds}",
+    "RecallActionTaken": "Recall of lot {lot} acted on: {action} of {materials} by {unit}",
+    "DonationNumberSettled": "Donation number {din} settled for claim {claim}",
+    "EmergencyUseReviewed": "Emergency use under {grant} reviewed",
     "JudgementsRevised": "Judgements of earlier statements revised",
 }
 """What each body says, by its short name."""
@@ -175,6 +225,8 @@ class Summary:
                 return _short(value.material)
             case common_pb2.Container():
                 return value.container
+            case harvest_pb2.MarkerTested():
+                return value.marker if value.evaluated else f"{value.marker} not evaluated"
             case common_pb2.HandoffLine():
                 outcome = common_pb2.LineOutcome.Name(value.outcome).removeprefix("LINE_OUTCOME_")
                 return f"{value.container} {outcome.lower().replace('_', ' ')}"

@@ -190,6 +190,14 @@ class Teller:
                 else:
                     self.fill(part)
 
+    def tell_again(self, item: custody_query_service_pb2.HistoryItem) -> None:
+        """Fills in what an item kept in a row leaves to whoever asks: the words and the names."""
+        told = self.told_at(item.leaf_index)
+        materials = list(item.materials)
+        item.CopyFrom(self.item(told, read_judgement(item.judgement)))
+        del item.materials[:]
+        item.materials.extend(materials)
+
     def _fill_item(self, item: custody_query_service_pb2.HistoryItem) -> None:
         if item.zone or item.role:  # It was told in full already.
             return

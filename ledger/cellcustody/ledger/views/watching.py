@@ -20,10 +20,8 @@ from cellcustody.ledger.views.access import Reader
 from cellcustody.ledger.views.asking import Asked
 from cellcustody.ledger.views.errors import ReadNotPermittedError
 from cellcustody.ledger.views.follower import Follower
-from cellcustody.ledger.views.messages import history_item
 from cellcustody.ledger.views.reading import LedgerSource, read_one
-from cellcustody.ledger.views.rows_therapy import materials_of
-from cellcustody.ledger.views.summaries import Summary
+from cellcustody.ledger.views.telling import Teller
 from cellcustody.v1 import custody_query_service_pb2 as pb
 
 __all__ = ["watch"]
@@ -40,7 +38,7 @@ def watch(
     follower: Follower,
     request: pb.WatchRequest,
     reader_of: Callable[[], Reader],
-    summary_for: Callable[[Reader], Summary],
+    teller_of: Callable[[Asked], Teller],
     stop: threading.Event,
 ) -> Iterator[pb.WatchResponse]:
     """Yields news until `stop` is set; `after_position` 0 means from now.
@@ -62,9 +60,11 @@ def watch(
             stream = bytes(parse_statement(read_entry(raw).envelope).stream)
             if StreamKind(stream[0]) not in _FOLDED or (request.stream and stream != request.stream):
                 continue
-            reader = reader_of()
-            if _sees(follower, reader, stream):
-                yield _news(source, leaf_index, raw, summary_for(reader))
+            with follower.database.reading() as snapshot:
+                asked = Asked(snapshot, reader_of())
+                news = _news(source, leaf_index, raw, teller_of(asked)) if asked.sees(stream) else None
+            if news is not None:
+                yield news
 
 
 def _sees(follower: Follower, reader: Reader, stream: bytes) -> bool:
@@ -72,7 +72,6 @@ def _sees(follower: Follower, reader: Reader, stream: bytes) -> bool:
         return Asked(snapshot, reader).sees(stream)
 
 
-def _news(source: LedgerSource, leaf_index: int, raw: bytes, summary: Summary) -> pb.WatchResponse:
+def _news(source: LedgerSource, leaf_index: int, raw: bytes, teller: Teller) -> pb.WatchResponse:
     told = read_one(source, leaf_index, raw)
-    item = history_item(told, told.judgement, summary=summary.of(told.act), materials=materials_of(told.act))
-    return pb.WatchResponse(position=leaf_index + 1, item=item)
+    return pb.WatchResponse(position=leaf_index + 1, item=teller.item(told, told.judgement))

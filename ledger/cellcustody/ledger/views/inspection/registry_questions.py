@@ -15,8 +15,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
+from cellcustody.ledger.custody.common_acts import co_signers_min
 from cellcustody.ledger.custody.policy import PolicyPack
-from cellcustody.ledger.custody.therapy_judging import co_signers_min
 from cellcustody.ledger.entries import read_entry
 from cellcustody.ledger.registry import RegistryState
 from cellcustody.ledger.registry.records import KeyState, Person

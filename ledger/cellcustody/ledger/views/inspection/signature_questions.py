@@ -14,7 +14,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from cellcustody.ledger.custody.therapy_judging import MICROS_PER_SECOND, co_signers_min
+from cellcustody.ledger.custody.common_acts import co_signers_min
+from cellcustody.ledger.custody.therapy_judging import MICROS_PER_SECOND
 from cellcustody.ledger.entries import FORMAT_VERSION
 from cellcustody.ledger.registry import RegistryState
 from cellcustody.ledger.registry.state import Joined
