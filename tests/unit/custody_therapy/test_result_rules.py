@@ -14,6 +14,7 @@ from cellcustody.ledger.custody.therapy_judging import amount_of
 from cellcustody.ledger.custody.therapy_rules_results import within
 from cellcustody.v1 import common_pb2 as common
 from cellcustody.v1 import modification_pb2 as modification
+from cellcustody.v1 import return_pb2 as returned
 
 from .packs import case_under, codes_under, limit, pack_with
 from .stories import HOSPITAL, OPERATOR, PACK, Story, case_of, material, outcome
@@ -273,6 +274,15 @@ def test_a_failing_result_before_any_infusion_is_not_late() -> None:
     after = _infused()
     _reports(after, "sterility")
     assert after.case().state.late_failures == []
+
+
+def test_a_bag_that_was_not_given_after_all_makes_no_result_late() -> None:
+    """Its infusion was started, and stopped with nothing given."""
+    story = Story().to_the_bedside()
+    started = story.starts_infusion("bag-1", story.checks_bedside("bag-1"))
+    story.stops_infusion("bag-1", started, returned.INFUSION_OUTCOME_NOT_INFUSED)
+    assert "RESULT_FAILED_LATE" not in story.codes(_reports(story, "sterility", FAIL))
+    assert story.case().state.late_failures == []
 
 
 def test_out_of_specification_is_late_too() -> None:

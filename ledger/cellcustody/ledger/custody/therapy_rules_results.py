@@ -35,6 +35,7 @@ from cellcustody.ledger.custody.therapy_rows import TherapyAct, fact
 from cellcustody.ledger.custody.therapy_state import Amount, MaterialKind, MaterialState, TherapyState, custody_of
 from cellcustody.v1 import common_pb2 as common
 from cellcustody.v1 import modification_pb2 as modification
+from cellcustody.v1 import return_pb2 as returned
 
 __all__ = ["ACTS", "within"]
 
@@ -94,7 +95,7 @@ def _check_result(judging: Judging, body: modification.ResultReported) -> None:
     is_failing = _check_outcome(judging, body)
     if batch is not None:
         _check_repeat(judging, body, batch)
-        if is_failing and _infused(judging.state, batch):
+        if is_failing and _infused(judging.state, batch, end_of(judging.act)):
             judging.find("RESULT_FAILED_LATE", 3)
 
 
@@ -155,12 +156,15 @@ def _is_of_batch(state: TherapyState, sample: MaterialState, batch: BatchState) 
     return not line.isdisjoint(batch.materials)
 
 
-def _infused(state: TherapyState, batch: BatchState) -> dict[bytes, bytes]:
-    """Returns which materials of a batch a patient was given, or is being given, and at which site."""
+def _infused(state: TherapyState, batch: BatchState, at: int) -> dict[bytes, bytes]:
+    """Returns which materials of a batch the patient had been given by then, or was being given, and at which site."""
     return {
         infusion.material: infusion.unit.site
         for infusion in state.infusions.values()
-        if (material := state.materials.get(infusion.material)) is not None and material.batch == batch.batch
+        if (material := state.materials.get(infusion.material)) is not None
+        and material.batch == batch.batch
+        and infusion.started_at <= at
+        and infusion.outcome != returned.INFUSION_OUTCOME_NOT_INFUSED
     }
 
 
@@ -178,7 +182,7 @@ def _evolve_result(state: TherapyState, act: Act, body: modification.ResultRepor
     batch.results.setdefault(body.test, []).append(record)
     if verdict is ResultVerdict.PASS and record.counts and not is_interim:
         batch.open_items.pop(body.test, None)
-    if verdict is ResultVerdict.FAIL and (given := _infused(state, batch)):
+    if verdict is ResultVerdict.FAIL and (given := _infused(state, batch, end_of(act))):
         state.late_failures.append(
             LateFailure(
                 act.digest, batch.batch, body.test, end_of(act), tuple(sorted(given)), frozenset(given.values())
