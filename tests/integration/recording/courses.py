@@ -525,12 +525,13 @@ class Course:
         """Lymphodepletion was given, and is entered late; it stopped so long before now. Returns its end."""
         stopped_at = self.harness.clock - stopped_before
         body = returned.LymphodepletionStarted(unit=self.world.ward, course=1)
-        started = self.say(self.world.nurse, body, at=stopped_at - DAY)
+        started = self.say(self.world.nurse, body, at=stopped_at - DAY, signed_at=self.harness.clock)
         self.is_conditioned = True
         return self.say(
             self.world.nurse,
             returned.LymphodepletionStopped(started=started.statement_digest, completed=True),
             at=stopped_at,
+            signed_at=self.harness.clock,
         )
 
     def issues(self, bag: str) -> Recorded:
