@@ -158,6 +158,32 @@ def test_a_label_says_what_the_screening_found(biohazard: harvest.Biohazard.Valu
     assert applied("BIOHAZARD") == set()
 
 
+def test_labels_are_printed_by_the_own_unit_and_put_on_unpacked_bags() -> None:
+    """A bag in a box cannot be labelled; nobody prints or counts for another site."""
+    story = collected()
+    assert story.codes(story.tell(labels.LabelsPrinted(serials=["L1"], coi=COI, unit=SUITE))) == {
+        "SIGNED_FOR_ANOTHER_SITE"
+    }
+    assert "SIGNED_FOR_ANOTHER_SITE" in story.codes(story.tell(labels.LabelsReturned(unit=SUITE)))
+    assert "SIGNED_FOR_ANOTHER_SITE" in story.codes(story.tell(labels.LabelsReconciled(unit=SUITE)))
+    story.opens_consignment(OUTWARD, APHERESIS, SUITE, NURSE)
+    story.packs("apheresis", OUTWARD, APHERESIS, NURSE)
+    assert story.codes(_applies(story, "")) == {"MATERIAL_PACKED"}
+
+
+def test_a_void_names_a_label_that_stands_or_serials_or_both() -> None:
+    """One that names nothing waits; one that names both is judged for both."""
+    story = collected()
+    _prints(story, "L1", "L2")
+    applied = _applies(story, "L1")
+    nothing = story.tell(harvest.LabelVoided())
+    both = story.tell(harvest.LabelVoided(applied=applied.digest, serials=["L2"]))
+    again = story.tell(harvest.LabelVoided(applied=applied.digest, serials=["L2"]))
+    assert story.codes(nothing) == {"PREDECESSOR_MISSING"}
+    assert story.codes(both) == set()
+    assert story.codes(again) == {"LABEL_NOT_STANDING", "LABEL_SERIAL_SPENT"}
+
+
 # Read back.
 
 

@@ -120,15 +120,14 @@ def _evolve_applied(state: TherapyState, act: Act, body: harvest.LabelApplied, j
             body.label_serial,
             LabelSerial(body.label_serial, UnitRef(act.site), act.digest, act.occurred_start, was_printed=False),
         )
-        _settle(known, LabelFate.APPLIED, act)
+        if known.fate is LabelFate.PRINTED:
+            _settle(known, LabelFate.APPLIED, act)
 
 
 def _settle(serial: LabelSerial, fate: LabelFate, act: Act) -> None:
-    """Gives a label its fate; only one that is on a material may still be voided."""
-    if serial.fate is LabelFate.PRINTED or (serial.fate is LabelFate.APPLIED and fate is LabelFate.VOIDED):
-        serial.fate = fate
-        serial.fate_by = act.digest
-        serial.fate_at = act.occurred_start
+    serial.fate = fate
+    serial.fate_by = act.digest
+    serial.fate_at = act.occurred_start
 
 
 def _check_voided(judging: Judging, body: harvest.LabelVoided) -> None:
