@@ -965,6 +965,7 @@ class MaterialPacked(google.protobuf.message.Message):
     CONTAINER_FIELD_NUMBER: builtins.int
     UNIT_FIELD_NUMBER: builtins.int
     COI_READ_FIELD_NUMBER: builtins.int
+    UNSEALED_FIELD_NUMBER: builtins.int
     SCANS_FIELD_NUMBER: builtins.int
     CIRCUMSTANCES_FIELD_NUMBER: builtins.int
     DOCUMENTS_FIELD_NUMBER: builtins.int
@@ -978,6 +979,8 @@ class MaterialPacked(google.protobuf.message.Message):
     """The container's label."""
     coi_read: builtins.str
     """What was read from the bag, to compare with the order."""
+    unsealed: builtins.bool
+    """True if the material is not sealed in a bag or tube of its own within the container."""
     procedure: builtins.str
     """Procedure followed, with its version."""
     replaces: builtins.bytes
@@ -1006,6 +1009,7 @@ class MaterialPacked(google.protobuf.message.Message):
         container: builtins.str = ...,
         unit: cellcustody.v1.common_pb2.Unit | None = ...,
         coi_read: builtins.str = ...,
+        unsealed: builtins.bool = ...,
         scans: collections.abc.Iterable[cellcustody.v1.common_pb2.Scan] | None = ...,
         circumstances: cellcustody.v1.common_pb2.Circumstances | None = ...,
         documents: collections.abc.Iterable[cellcustody.v1.common_pb2.Document] | None = ...,
@@ -1013,7 +1017,7 @@ class MaterialPacked(google.protobuf.message.Message):
         replaces: builtins.bytes = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["circumstances", b"circumstances", "unit", b"unit"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["circumstances", b"circumstances", "coi_read", b"coi_read", "consignment", b"consignment", "container", b"container", "documents", b"documents", "material", b"material", "procedure", b"procedure", "replaces", b"replaces", "scans", b"scans", "unit", b"unit"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["circumstances", b"circumstances", "coi_read", b"coi_read", "consignment", b"consignment", "container", b"container", "documents", b"documents", "material", b"material", "procedure", b"procedure", "replaces", b"replaces", "scans", b"scans", "unit", b"unit", "unsealed", b"unsealed"]) -> None: ...
 
 Global___MaterialPacked: typing_extensions.TypeAlias = MaterialPacked
 

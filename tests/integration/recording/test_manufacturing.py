@@ -19,6 +19,7 @@ from cellcustody.ledger.recording.ledger import Recorded
 from cellcustody.ledger.recording.planning import RuleRefusedError
 from cellcustody.ledger.statements import StreamKind, parse_statement, single_stream_id
 from cellcustody.v1 import common_pb2 as common
+from cellcustody.v1 import harvest_pb2 as harvest
 from cellcustody.v1 import modification_pb2 as modification
 from cellcustody.v1 import registry_pb2 as registry
 from cellcustody.v1 import return_pb2 as returned
@@ -302,6 +303,42 @@ def test_two_patients_cells_are_never_pooled(world: World) -> None:
     assert state.holds_on(first.material("pool"))
     assert Orphaned.OTHER_PATIENTS_PARENT in {one.why for one in orphans(state)}
     assert world.harness.therapy(second.stream).state.materials[second.material("strange")].life is Life.AVAILABLE
+    world.harness.check()
+
+
+@pytest.mark.parametrize("is_first_open", [True, False])
+def test_two_patients_never_share_an_open_container(world: World, is_first_open: bool) -> None:
+    """One bag that is not sealed is enough, whoever tells first; the one told before is judged again."""
+    first, second = (world.course().to_the_collection() for _ in range(2))
+    consignment = first.opens_consignment(world.nurse, world.apheresis, world.suite, "box-1", "box-2")
+    told = []
+    for course, is_open in ((first, is_first_open), (second, not is_first_open)):
+        body = harvest.MaterialPacked(
+            material=course.material("apheresis"),
+            consignment=consignment,
+            container="box-1",
+            unit=world.apheresis,
+            coi_read=course.coi,
+            unsealed=is_open,
+        )
+        told.append(course.say(world.nurse, body))
+    assert codes(told[0]) == set()
+    assert codes(told[1]) == {"CONTAINER_SHARED_OPEN"}
+    again = world.harness.recorded(first.stream)[told[0].statement_digest].judged
+    assert [one.code for one in again.findings] == ["CONTAINER_SHARED_OPEN"]
+    for course in (first, second):
+        assert world.harness.therapy(course.stream).state.holds_on(course.material("apheresis"))
+    world.harness.check()
+    world.harness.reopen()
+    world.harness.check()
+
+
+def test_sealed_bags_of_two_patients_travel_together(world: World) -> None:
+    """Nothing is found in either."""
+    first, second = (world.course().to_the_collection() for _ in range(2))
+    consignment = first.opens_consignment(world.nurse, world.apheresis, world.suite)
+    for course in (first, second):
+        assert codes(course.packs(world.nurse, world.apheresis, consignment, "apheresis")) == set()
     world.harness.check()
 
 

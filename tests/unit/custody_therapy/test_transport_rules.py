@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import pytest
+
 from cellcustody.ledger.custody.act import Act, Status, UnitRef
+from cellcustody.ledger.custody.references import container_keys
 from cellcustody.ledger.custody.therapy_state import custody_of
 from cellcustody.v1 import harvest_pb2 as harvest
 from cellcustody.v1 import quality_pb2 as quality
@@ -11,6 +14,7 @@ from cellcustody.v1 import transport_pb2 as transport
 from .stories import (
     APHERESIS,
     CELL_LAB,
+    COI,
     COURIER,
     DRIVER,
     HOSPITAL,
@@ -18,6 +22,7 @@ from .stories import (
     OPERATOR,
     OTHER_COI,
     OTHER_DIN,
+    OTHER_THERAPY,
     OUTWARD,
     PLANT,
     RETURN,
@@ -245,3 +250,30 @@ def test_a_finding_names_the_leaves_it_is_about() -> None:
     assert [packed.field_numbers[leaf] for leaf in finding.leaves] == [
         harvest.MaterialPacked.DESCRIPTOR.fields_by_name["coi_read"].number
     ]
+
+
+@pytest.mark.parametrize(
+    ("mine", "theirs", "is_found"),
+    [(False, False, False), (True, False, True), (False, True, True), (True, True, True)],
+)
+def test_two_patients_material_never_shares_an_open_container(mine: bool, theirs: bool, is_found: bool) -> None:
+    """Sealed bags may travel together; one that is not sealed travels with nobody else's."""
+    story = Story().to_the_collection()
+    story.opens_consignment(OUTWARD, APHERESIS, SUITE, NURSE)
+    packed = story.tell(
+        harvest.MaterialPacked(
+            material=material("apheresis"),
+            consignment=OUTWARD,
+            container="shipper-1",
+            unit=APHERESIS,
+            coi_read=COI,
+            unsealed=mine,
+        )
+    )
+    sealed, unsealed = container_keys(OUTWARD, "shipper-1")
+    elsewhere = container_keys(OUTWARD, "shipper-2")
+    others = frozenset((OTHER_THERAPY,))
+    case = story.case(creators={unsealed if theirs else sealed: others, elsewhere[0]: others, elsewhere[1]: others})
+    codes = {one.code for one in case.judged[packed.digest].findings}
+    assert ("CONTAINER_SHARED_OPEN" in codes) == is_found
+    assert story.codes(packed) == set()

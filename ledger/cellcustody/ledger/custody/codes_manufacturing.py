@@ -95,6 +95,12 @@ RULES: tuple[FindingRule, ...] = (
         "Correct the statement with the count.",
     ),
     _rule(
+        "CONTAINER_SHARED_OPEN",
+        _HARD,
+        "Material of two patients never shares an open container: what travels together is sealed, each by itself.",
+        "Stop both; assess cross-contamination and mix-up; correct the packing if it was entered wrongly.",
+    ),
+    _rule(
         "POOL_OF_ONE",
         _GATE,
         "A pool is made of at least two materials.",

@@ -4,6 +4,8 @@ The rules of this module:
 
 * A therapy cites consignments and lots by their streams, and names materials and donation numbers. Each citation is a
   link from the citing stream to a key; links only ever grow.
+* Keys of a container: `P` + digest of consignment and label where a sealed material was packed into it, `O` + the same
+  where an unsealed one was.
 * A course that is linked gives a key of its own (`L` + stream), so that either course leads to the other.
 * Keys: a consignment's or a lot's stream id as it is (17 bytes); `C` + material id where a statement creates the
   material; `N` + material id where it names one; `D` + donation number (13 characters) where it claims one; `A` + site,
@@ -38,6 +40,7 @@ __all__ = [
     "ConsignmentHistory",
     "References",
     "cited_streams",
+    "container_keys",
     "course_key",
     "creates_key",
     "din_key",
@@ -51,6 +54,7 @@ __all__ = [
 
 _STREAM_BYTES = 17
 _ASSET_BYTES = 20
+_CONTAINER_BYTES = 20  # Of SHA-256: labels are of any length, keys are not.
 _DIN_CHARACTERS = (
     13  # ISBT 128 data structure 001 without flags and check character: what two readings are compared by.
 )
@@ -132,6 +136,12 @@ def registers_key(asset: str) -> bytes:
 def course_key(course: bytes) -> bytes:
     """Returns the key of a stream that links the therapy `course` to itself as another course of its patient."""
     return b"L" + course
+
+
+def container_keys(consignment: bytes, container: str) -> tuple[bytes, bytes]:
+    """Returns the keys of streams that packed something sealed, and something unsealed, into a container."""
+    suffix = hashlib.sha256(consignment + container.encode()).digest()[:_CONTAINER_BYTES]
+    return b"P" + suffix, b"O" + suffix
 
 
 def _created(act: Act) -> tuple[bytes, ...]:
@@ -240,6 +250,9 @@ def reference_keys(act: Act) -> frozenset[bytes]:
             keys.add(course_key(body.course))
         case modification.MaterialAccessioned() as body if body.batch:
             keys.add(creates_key(body.batch))
+        case harvest.MaterialPacked() as body:
+            sealed, unsealed = container_keys(body.consignment, body.container)
+            keys.add(unsealed if body.unsealed else sealed)
         case _:
             pass
     if (use := area_use(act)) is not None:

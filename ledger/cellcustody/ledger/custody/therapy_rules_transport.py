@@ -8,6 +8,7 @@ The rules:
 * A product on hold or not released is not packed towards the place of infusion.
 * A material is received out of the container it was packed in, by the unit that answers for that container; bag and
   label are read, and the bag is whole.
+* What is not sealed by itself lies in a container with no other patient's material: found in both therapies.
 * An identifier on the bag, or on the outside of the container it is packed into, that is not the therapy's breaks the
   chain of identity.
 * What arrives after its expiry is held. So is what travelled out of its pack's band, or in a condition that nobody
@@ -25,7 +26,7 @@ from cellcustody.ledger.custody.consignment_readings import loggers_of
 from cellcustody.ledger.custody.consignment_state import ConsignmentState, ContainerState
 from cellcustody.ledger.custody.genealogy import donation_numbers
 from cellcustody.ledger.custody.leg_conditions import code_of, way_condition
-from cellcustody.ledger.custody.references import din_number
+from cellcustody.ledger.custody.references import container_keys, din_number
 from cellcustody.ledger.custody.scan_comparison import ScanKind
 from cellcustody.ledger.custody.therapy_evolution import has_code, move_custody, take_out
 from cellcustody.ledger.custody.therapy_judging import Judging, answers_for, same_coi, same_din, unit_of
@@ -100,11 +101,20 @@ def _check_packed(judging: Judging, body: harvest.MaterialPacked) -> None:
             judging.find("CONTAINER_SEALED", 3)
         if container.coi and not same_coi(container.coi, judging.state.coi):
             judging.find("IDENTITY_MISMATCH", 3)
+    _check_shared(judging, body)
     if not body.coi_read:
         if ScanKind.COI not in kinds_scanned(judging.state, judging.act, (body.material,)):
             judging.find("BAG_UNREADABLE")
     elif not same_coi(body.coi_read, judging.state.coi):
         judging.find("IDENTITY_MISMATCH", 5)
+
+
+def _check_shared(judging: Judging, body: harvest.MaterialPacked) -> None:
+    """Finds another therapy's material beside this one, if either is not sealed."""
+    sealed, unsealed = container_keys(body.consignment, body.container)
+    stream = judging.act.stream
+    if judging.references.others(unsealed, stream) or (body.unsealed and judging.references.others(sealed, stream)):
+        judging.find("CONTAINER_SHARED_OPEN", 3)
 
 
 def _check_dispatch(judging: Judging, material: MaterialState, consignment: ConsignmentState | None) -> None:

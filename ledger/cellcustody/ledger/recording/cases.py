@@ -217,9 +217,9 @@ class Cases:
                 if key not in held.consignments:
                     consignments[key] = self._history(key)
                 continue
-            asked = creates_key(key[1:]) if key[:1] == b"N" else key
-            if asked[:1] in (b"C", b"D") and (anew or asked not in held.creators):
-                creators[asked] = self.linked(asked)
+            for asked in _asked(key):
+                if anew or asked not in held.creators:
+                    creators[asked] = self.linked(asked)
         if not consignments and not creators:
             return None
         return References(
@@ -295,6 +295,11 @@ class Cases:
                 resting.update(self.linked(key), self.linked(names_key(key[1:])))
             elif key[:1] == b"D":
                 resting.update(self.linked(key))
+            elif key[:1] in (b"O", b"P"):
+                # Whoever packed something unsealed into the container, and for an unsealed one whoever packed at all.
+                resting.update(self.linked(b"O" + key[1:]))
+                if key[:1] == b"O":
+                    resting.update(self.linked(b"P" + key[1:]))
         if (use := area_use(act)) is not None:
             resting.update(one.stream for one in self._shared(use))
         resting.discard(act.stream)
@@ -346,6 +351,21 @@ class Cases:
             if isinstance(act.body, harvest_pb2.TherapyEnrolled) and act.in_effect_at is not None:
                 return self._pack_of(act.body.policy_digest) or DEFAULT_PACK
         return DEFAULT_PACK
+
+
+def _asked(key: bytes) -> tuple[bytes, ...]:
+    """Returns the keys of claims that rules look at for a stream with this link."""
+    match key[:1]:
+        case b"C" | b"D":
+            return (key,)
+        case b"N":
+            return (creates_key(key[1:]),)
+        case b"O":
+            return (key, b"P" + key[1:])
+        case b"P":
+            return (b"O" + key[1:],)  # Sealed beside sealed is nobody's news.
+        case _:
+            return ()
 
 
 def _filled(fold: Fold[S], acts: list[Act]) -> Fold[S]:
