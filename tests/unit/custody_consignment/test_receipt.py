@@ -282,7 +282,7 @@ def test_an_opening_signed_for_another_site_gives_custody_to_nobody(story: Consi
 # The leg that a summary speaks for. --------------------------------------------------------------------------------
 
 
-def a_leg(story: ConsignmentStory, *, grace_seconds: int = 0, **changed: object) -> Act:
+def a_leg(story: ConsignmentStory, changed: dict[str, object], *, grace_seconds: int = 0) -> Act:
     """A logger started at minute 2, the box away at minute 22 and received at minute 42, inspected at minute 60."""
     story.opens(minute=1)
     started = transport.LoggerStarted(
@@ -299,7 +299,10 @@ def a_leg(story: ConsignmentStory, *, grace_seconds: int = 0, **changed: object)
     story.says(story.courier, story.acceptance(story.courier, away), minute=22)
     given = story.releases(story.courier, story.plant, minute=41)
     story.says(story.plant, story.acceptance(story.plant, given), minute=42)
-    at = {"first_reading_unix_micros": START + 2 * MINUTE, "last_reading_unix_micros": START + 60 * MINUTE}
+    at: dict[str, object] = {
+        "first_reading_unix_micros": START + 2 * MINUTE,
+        "last_reading_unix_micros": START + 60 * MINUTE,
+    }
     return inspects(story, summary(**(at | changed)), minute=60)
 
 
@@ -329,14 +332,14 @@ def test_a_summary_speaks_for_the_leg_by_the_ledgers_own_times(
     story: ConsignmentStory, changed: dict[str, object], codes: set[str]
 ) -> None:
     """From when the box left to when its receiver answered for it, an interval and a half to spare at both ends."""
-    inspected = a_leg(story, **changed)
+    inspected = a_leg(story, changed)
     assert story.codes(inspected) == codes
     known = common.CONDITION_UNKNOWN if codes else common.CONDITION_IN_RANGE
     assert story.container().condition == known
     assert story.container().readings["logger-box"].shown == known
 
 
-WARM = {
+WARM: dict[str, object] = {
     "condition": common.CONDITION_OUT_OF_RANGE,
     "temperature_max": celsius(95),
     "out_of_band_seconds": 900,
@@ -362,10 +365,10 @@ def test_the_grace_set_with_the_logger_lets_a_short_excursion_pass(
     story: ConsignmentStory, grace: int, changed: dict[str, object], codes: set[str]
 ) -> None:
     """Only where the time was counted against a band no wider than the one that was set."""
-    assert story.codes(a_leg(story, grace_seconds=grace, **(WARM | changed))) == codes
+    assert story.codes(a_leg(story, WARM | changed, grace_seconds=grace)) == codes
 
 
 @pytest.mark.parametrize(("longest", "codes"), [(120, set()), (121, {"CONDITION_UNKNOWN"})])
 def test_the_grace_lets_a_short_gap_pass(story: ConsignmentStory, longest: int, codes: set[str]) -> None:
     """Two gaps of a minute or two, with two minutes of grace."""
-    assert story.codes(a_leg(story, grace_seconds=120, gap_seconds=180, longest_gap_seconds=longest)) == codes
+    assert story.codes(a_leg(story, {"gap_seconds": 180, "longest_gap_seconds": longest}, grace_seconds=120)) == codes
