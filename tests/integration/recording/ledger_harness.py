@@ -325,7 +325,11 @@ class LedgerHarness:
         return one, registry_pb2.NewPerson(
             person=one.person,
             keys=[enrolled_key(one.signer, ledger_id=self.ledger_id, holder=one.person, signed_at=self.clock)],
-            roles=[registry_pb2.RoleGrant(role=role, trained_until_unix_micros=trained_until)],
+            roles=[
+                registry_pb2.RoleGrant(
+                    role=role, trained_until_unix_micros=trained_until, trained_at_unix_micros=self.clock
+                )
+            ],
         )
 
     def site(

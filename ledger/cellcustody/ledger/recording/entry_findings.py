@@ -30,7 +30,7 @@ from cellcustody.ledger.recording.lots_inside import lot_findings
 from cellcustody.ledger.recording.prepared import Prepared
 from cellcustody.ledger.recording.qualified_use import qualification_findings
 from cellcustody.ledger.recording.return_entry import certificate_findings
-from cellcustody.ledger.registry.admission import Admission, Asked, competence, emergency_grant
+from cellcustody.ledger.registry.admission import Admission, asked_by, competence, emergency_grant
 from cellcustody.ledger.registry.state import RegistryState
 from cellcustody.ledger.statements import StreamKind
 from cellcustody.v1 import common_pb2, facilities_pb2, harvest_pb2, modification_pb2, transport_pb2
@@ -58,7 +58,7 @@ class EntryBench:
         return DEFAULT_PACK
 
     def pack_for(self, prepared: Prepared, case: Case) -> PolicyPack:
-        """Returns the pack that a statement is judged under: an enrolment brings its own, a fact has that of its time."""
+        """Returns the pack that a statement is judged under: an enrolment brings its own, a fact its time's."""
         if isinstance(prepared.body, harvest_pb2.TherapyEnrolled):
             return self._pack_of(prepared.body.policy_digest) or DEFAULT_PACK
         state = case.state
@@ -95,7 +95,7 @@ class EntryBench:
                 signed_at=header.signed_at.unix_micros,
                 position=leaf_index,
                 unit=self._unit_acted_for(body, admission.site, header.signer.signer_id, leaf_index),
-                asked=_asked(pack),
+                asked=asked_by(pack),
             )
         )
         if not pack.may_sign(found.name, header.signer.role):
@@ -151,7 +151,7 @@ class EntryBench:
                 role=header.signer.role,
                 signed_at=header.signed_at.unix_micros,
                 position=leaf_index,
-                asked=_asked(pack),
+                asked=asked_by(pack),
             )
         )
         if clock_is_ahead(header, now):
@@ -246,11 +246,6 @@ class EntryBench:
             return False
         state = self._cases.case(bytes([StreamKind.SITE]) + site).state
         return isinstance(state, SiteState) and state.on_hold
-
-
-def _asked(pack: PolicyPack) -> Asked:
-    """Returns what a pack asks of signers."""
-    return Asked(pack.training_roles, pack.training_valid_until, pack.emergency_seconds)
 
 
 def modification_body(body: Message) -> bool:

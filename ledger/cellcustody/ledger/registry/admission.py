@@ -26,6 +26,7 @@ from typing import Final
 
 from cellcustody.ledger.contract import required_capabilities
 from cellcustody.ledger.custody.act import Finding
+from cellcustody.ledger.custody.policy import PolicyPack
 from cellcustody.ledger.registry import codes
 from cellcustody.ledger.registry.errors import (
     DeviceUnknownError,
@@ -50,14 +51,18 @@ from cellcustody.ledger.registry.state import RegistryState, RegistryView
 from cellcustody.ledger.statements import PayloadType
 
 __all__ = [
-    "HANDOFF_BODIES",
+    "EMERGENCY_COVERS",
     "LEDGER_KINDS",
+    "NOTHING_ASKED",
     "Admission",
     "Asked",
     "SignerFacts",
     "admit_signer",
+    "asked_by",
     "competence",
     "emergency_grant",
+    "training_ends",
+    "training_lacks",
 ]
 
 LEDGER_KINDS: Final = frozenset({PayloadType.JUDGEMENT, PayloadType.HEAD_MAP, PayloadType.EXPORT})
@@ -65,7 +70,7 @@ LEDGER_KINDS: Final = frozenset({PayloadType.JUDGEMENT, PayloadType.HEAD_MAP, Pa
 
 
 EMERGENCY_SECONDS_MAX: Final = 86_400  # What the registry grants at most; a policy may let it last less.
-_EMERGENCY_COVERS: Final = frozenset(
+EMERGENCY_COVERS: Final = frozenset(
     {
         codes.ROLE_NOT_HELD.code,
         codes.TRAINING_LAPSED.code,
@@ -73,6 +78,7 @@ _EMERGENCY_COVERS: Final = frozenset(
         codes.UNIT_NOT_HELD.code,
     }
 )
+"""What an emergency credential makes up for."""
 
 
 def _for_good(role: str, trained_at: int) -> int | None:
@@ -164,6 +170,11 @@ class Asked:
 NOTHING_ASKED: Final = Asked()
 
 
+def asked_by(pack: PolicyPack) -> Asked:
+    """Returns what a policy pack asks of signers."""
+    return Asked(pack.training_roles, pack.training_valid_until, pack.emergency_seconds)
+
+
 def emergency_grant(
     state: RegistryState, *, signer: bytes, role: str, signed_at: int, position: int, seconds_max: int
 ) -> EmergencyGrant | None:
@@ -210,10 +221,10 @@ def competence(
     elif grant is None:
         found.add(codes.ROLE_NOT_HELD.code)
     else:
-        found.update(_training(grant, signed_at, asked))
+        found.update(training_lacks(grant, signed_at, asked))
     if unit and person.units and unit not in person.units:
         found.add(codes.UNIT_NOT_HELD.code)
-    if not found.isdisjoint(_EMERGENCY_COVERS):
+    if not found.isdisjoint(EMERGENCY_COVERS):
         emergency = emergency_grant(
             state,
             signer=signer,
@@ -223,21 +234,27 @@ def competence(
             seconds_max=asked.emergency_seconds,
         )
         if emergency is not None:
-            found -= _EMERGENCY_COVERS
+            found -= EMERGENCY_COVERS
             found.add("EMERGENCY_CREDENTIAL")
     return _findings(found)
 
 
-def _training(grant: RoleGrant, signed_at: int, asked: Asked) -> set[str]:
+def training_ends(grant: RoleGrant, asked: Asked) -> int | None:
+    """Returns the last moment at which training holds, as the site and the policy say, in microseconds; None: none."""
     until = None if grant.trained_at is None else asked.training_valid_until(grant.role, grant.trained_at)
-    ends = [end for end in (grant.trained_until, until) if end is not None]
-    if ends and signed_at > min(ends):
-        return {codes.TRAINING_LAPSED.code}
+    return min((end for end in (grant.trained_until, until) if end is not None), default=None)
+
+
+def training_lacks(grant: RoleGrant, signed_at: int, asked: Asked) -> frozenset[str]:
+    """Returns the codes of what the training recorded with a role lacks at a time of signing, under a policy."""
+    until = training_ends(grant, asked)
+    if until is not None and signed_at > until:
+        return frozenset((codes.TRAINING_LAPSED.code,))
     if grant.trained_at is not None and signed_at < grant.trained_at:
-        return {codes.TRAINING_NOT_RECORDED.code}
+        return frozenset((codes.TRAINING_NOT_RECORDED.code,))
     if grant.role in asked.training_roles and grant.trained_until is None and grant.trained_at is None:
-        return {codes.TRAINING_NOT_RECORDED.code}
-    return set()
+        return frozenset((codes.TRAINING_NOT_RECORDED.code,))
+    return frozenset()
 
 
 def _admit_key(view: RegistryView, facts: SignerFacts, key_id: bytes, now: int) -> bool:

@@ -26,17 +26,27 @@ from google.protobuf.message import DecodeError, Message
 from cellcustody.ledger.contract import BODIES, BodyType
 from cellcustody.ledger.custody.act import Finding, Status
 from cellcustody.ledger.custody.findings import UnknownFindingError, rule_of, status_of
-from cellcustody.ledger.custody.policy import DEFAULT_PACK
+from cellcustody.ledger.custody.policy import DEFAULT_PACK, PolicyPack
 from cellcustody.ledger.entries import FORMAT_VERSION, RULE_SET, JudgedEntry, leaf_hash_of, read_judgement
 from cellcustody.ledger.errors import CellcustodyError
 from cellcustody.ledger.registry import (
     HANDOFF_BODIES,
     LEDGER_KINDS,
+    EmergencyGrant,
     KeyVerdict,
     RegistryState,
+    RoleGrant,
     SignerFacts,
     admit_signer,
     competence,
+)
+from cellcustody.ledger.registry.admission import (
+    EMERGENCY_COVERS,
+    NOTHING_ASKED,
+    Asked,
+    asked_by,
+    training_ends,
+    training_lacks,
 )
 from cellcustody.ledger.statements import (
     Commitment,
@@ -79,6 +89,7 @@ SIGNER_CODES: Final = frozenset(
         "CAPABILITY_MISSING",
         "ROLE_NOT_HELD",
         "TRAINING_LAPSED",
+        "TRAINING_NOT_RECORDED",
         "DEVICE_OF_COUNTERPARTY",
         "DEVICE_UNKNOWN",
         "LATE_AFTER_RETIREMENT",
@@ -90,7 +101,8 @@ _REGISTRY_KINDS: Final = frozenset({PayloadType.REGISTRY, PayloadType.POLICY, Pa
 _REGISTRY_STREAMS: Final = frozenset({StreamKind.REGISTRY, StreamKind.POLICY, StreamKind.SCHEMA})
 _HASH_BYTES: Final = 32
 _LATE: Final = "LATE_AFTER_RETIREMENT"
-_LAPSED: Final = "TRAINING_LAPSED"
+_EMERGENCY: Final = "EMERGENCY_CREDENTIAL"
+_TRAINING: Final = frozenset({"TRAINING_LAPSED", "TRAINING_NOT_RECORDED"})
 _FACTS: Final = frozenset({Status.CONFORMING, Status.NONCONFORMING, Status.AWAITING})
 _AUTHORISATIONS: Final = frozenset({Status.PENDING, Status.IN_EFFECT})
 
@@ -134,11 +146,18 @@ class CheckedStatement(NamedTuple):
 
 
 class _Accepted(NamedTuple):
-    """What was found of an entry without any finding; `trained_until` is compared at each use."""
+    """What was found of an entry without any finding, for signatures of the time in which training held."""
 
     site: bytes
     judgement: JudgedEntry
+    trained_at: int | None
     trained_until: int | None
+
+    def holds_at(self, signed_at: int) -> bool:
+        """Tells whether training held when this was signed."""
+        return (self.trained_at is None or self.trained_at <= signed_at) and (
+            self.trained_until is None or signed_at <= self.trained_until
+        )
 
 
 class _Standing(NamedTuple):
@@ -146,7 +165,8 @@ class _Standing(NamedTuple):
 
     site: bytes
     lacking: frozenset[str]
-    trained_until: int | None
+    grant: RoleGrant | None
+    emergencies: tuple[EmergencyGrant, ...]
 
 
 def read_given_entry(given: EntryToVerify) -> entry_pb2.Entry:
@@ -224,6 +244,7 @@ class StatementVerifier:
         self._standings: dict[tuple[int, bytes, str, str], _Standing] = {}
         self._admissions: dict[_AdmissionKey, tuple[bytes, frozenset[str]]] = {}
         self._published: dict[tuple[int, bytes], bool] = {}
+        self._asked_by: dict[bytes, Asked] = {b"": NOTHING_ASKED, DEFAULT_PACK.digest: asked_by(DEFAULT_PACK)}
         self._has_compromise = any(
             registry.latest.key(key_id).compromised_since_leaf is not None for key_id in registry.keys
         )
@@ -266,13 +287,13 @@ class StatementVerifier:
             judgement_bytes,
         )
         accepted = self._accepted.get(circumstances)
-        if accepted is not None and (accepted.trained_until is None or said.signed_at <= accepted.trained_until):
+        if accepted is not None and accepted.holds_at(said.signed_at):
             site, judgement = accepted.site, accepted.judgement
         else:
             # (5): The signer, as of this position.
             judgement = self._judgement(entry, leaf_index)
             codes = frozenset([finding.code for finding in judgement.judged.findings])
-            site = self._check_signer(said, found, codes, leaf_index, recorded_at)
+            site = self._check_signer(said, found, codes, judgement.policy_digest, leaf_index, recorded_at)
 
             # (6): What it relies on.
             self._check_references(said, codes, judgement, leaf_index)
@@ -345,7 +366,13 @@ class StatementVerifier:
         grant = person.grant_of(said.role) if person is not None else None
         if len(self._accepted) >= _CIRCUMSTANCES_REMEMBERED_MAX:
             self._accepted.clear()
-        self._accepted[circumstances] = _Accepted(site, judgement, grant.trained_until if grant is not None else None)
+        asked = self._asked(judgement.policy_digest, leaf_index)
+        self._accepted[circumstances] = _Accepted(
+            site,
+            judgement,
+            grant.trained_at if grant is not None else None,
+            training_ends(grant, asked) if grant is not None else None,
+        )
 
     def _check_header(self, said: Said, leaf_index: int) -> BodyType | None:
         kind = said.kind
@@ -376,6 +403,7 @@ class StatementVerifier:
         said: Said,
         found: BodyType | None,
         codes: frozenset[str],
+        policy_digest: bytes,
         leaf_index: int,
         recorded_at: int,
     ) -> bytes:
@@ -387,10 +415,8 @@ class StatementVerifier:
         site, lacking = self._admitted(said, is_authorisation, epoch, leaf_index, recorded_at)
         if found is not None and kind not in _REGISTRY_KINDS and kind not in LEDGER_KINDS:
             standing = self._standing(epoch, said.signer, said.body_type, said.role, leaf_index)
-            if standing.lacking:
-                lacking |= standing.lacking
-            if standing.trained_until is not None and said.signed_at > standing.trained_until:
-                lacking |= {_LAPSED}
+            asked = self._asked(policy_digest, leaf_index)
+            lacking |= _lacking_then(standing, said.role, said.signed_at, asked, codes)
         told = codes & SIGNER_CODES
         if told != lacking:
             raise SignerInvalidError(
@@ -447,7 +473,7 @@ class StatementVerifier:
         key = (epoch, signer, body_type, role)
         standing = self._standings.get(key)
         if standing is None:
-            # Signed at the beginning of time nothing has lapsed; when training does is compared at each use.
+            # Training and emergencies are of the time of signing, and are looked at for each use.
             findings = competence(
                 self._registry, signer=signer, body_type=body_type, role=role, signed_at=0, position=leaf_index
             )
@@ -456,8 +482,9 @@ class StatementVerifier:
             grant = person.grant_of(role) if person is not None else None
             standing = _Standing(
                 view.site_of_signer(signer) or b"",
-                frozenset([finding.code for finding in findings]),
-                grant.trained_until if grant is not None else None,
+                frozenset([finding.code for finding in findings]) - _TRAINING,
+                grant,
+                view.emergency_grants(signer),
             )
             self._standings[key] = standing
         return standing
@@ -466,9 +493,18 @@ class StatementVerifier:
         """Returns what a co-signer lacks for joining a body of this type, as of the co-signature's position."""
         epoch = bisect_right(self._leaves, checked.leaf_index - 1)
         standing = self._standing(epoch, checked.signer, joined_type, checked.role, checked.leaf_index)
-        if standing.trained_until is not None and checked.signed_at > standing.trained_until:
-            return standing.lacking | {_LAPSED}
-        return standing.lacking
+        asked = self._asked(checked.judgement.policy_digest, checked.leaf_index)
+        codes = frozenset([finding.code for finding in checked.judgement.judged.findings])
+        return _lacking_then(standing, checked.role, checked.signed_at, asked, codes)
+
+    def _asked(self, policy_digest: bytes, leaf_index: int) -> Asked:
+        known = self._asked_by.get(policy_digest)
+        if known is None:
+            policy = self._registry.as_of(leaf_index).policy(policy_digest)
+            if policy is None:
+                return NOTHING_ASKED  # Found with the references: nothing is judged under what was not published.
+            known = self._asked_by[policy_digest] = asked_by(PolicyPack.parse(policy.pack))
+        return known
 
     def _check_references(self, said: Said, codes: frozenset[str], judgement: JudgedEntry, leaf_index: int) -> None:
         epoch = bisect_right(self._leaves, leaf_index - 1)
@@ -521,6 +557,27 @@ class StatementVerifier:
             is KeyVerdict.SUSPECT
             for key_id in said.key_ids
         )
+
+
+def _lacking_then(
+    standing: _Standing, role: str, signed_at: int, asked: Asked, codes: frozenset[str]
+) -> frozenset[str]:
+    """Returns what a signer lacked at the time of signing; `codes` are those that the entry tells.
+
+    What an entry says was done under an emergency credential is held to one that covers it. The units that a person
+    works in may stand in what is closed of the body, so that an emergency may have covered nothing else.
+    """
+    lacking = standing.lacking
+    if standing.grant is not None:
+        lacking |= training_lacks(standing.grant, signed_at, asked)
+    if not standing.emergencies:
+        return lacking | {_EMERGENCY} if _EMERGENCY in codes else lacking
+    is_covered = any(one.covers(role, signed_at, asked.emergency_seconds) for one in standing.emergencies)
+    is_needed = not lacking.isdisjoint(EMERGENCY_COVERS)
+    if is_covered and (is_needed or _EMERGENCY in codes):
+        # Told or not, this is what it is; an entry that keeps silent about it does not agree.
+        return (lacking - EMERGENCY_COVERS) | (frozenset() if _EMERGENCY in codes else frozenset((_EMERGENCY,)))
+    return lacking | {_EMERGENCY} if _EMERGENCY in codes else lacking
 
 
 def _check_judgement(said: Said, found: BodyType | None, judgement: JudgedEntry, leaf_index: int) -> None:
