@@ -126,6 +126,7 @@ def test_a_pool_is_of_several_and_of_their_kind() -> None:
     [
         (200, None, set()),
         (190, None, set()),
+        (190, volume(0), set()),
         (189, None, {"VOLUME_IMBALANCE"}),
         (189, volume(2), set()),
         (180, volume(-20), {"QUANTITY_NEGATIVE", "VOLUME_IMBALANCE"}),

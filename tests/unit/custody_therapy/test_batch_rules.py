@@ -16,6 +16,7 @@ from .stories import (
     DAY,
     NURSE,
     OPERATOR,
+    RETURN,
     REVIEWER,
     SECOND_OPERATOR,
     SUITE,
@@ -353,3 +354,11 @@ def test_a_site_starts_its_own_batches() -> None:
         NURSE,
     )
     assert story.codes(started) == {"BATCH_OF_ANOTHER_SITE"}
+
+
+def test_what_lies_in_a_container_is_not_accessioned() -> None:
+    """It is received first."""
+    story = Story().to_the_plant()
+    story.opens_consignment(RETURN, SUITE, SUITE, OPERATOR)
+    story.packs("apheresis", RETURN, SUITE, OPERATOR)
+    assert story.codes(story.accessions("apheresis")) == {"MATERIAL_PACKED"}

@@ -507,3 +507,26 @@ def test_a_bag_out_of_its_turn_is_found_at_the_infusion_and_before() -> None:
         assert "BAG_OUT_OF_TURN" not in {
             one.code for one in case_of(story.without(plan)).judged[infusion.digest].findings
         }
+
+
+def test_a_deviation_is_shown_where_it_concerns_what_is_released() -> None:
+    """The bag itself, its batch, or the whole therapy; not another bag."""
+    for scope, codes in (
+        (quality.Scope(kind=quality.SCOPE_KIND_MATERIAL, ids=[material("bag-1")]), {"DEVIATION_RAISED"}),
+        (quality.Scope(kind=quality.SCOPE_KIND_MATERIAL, ids=[material("bag-2")]), set()),
+        (quality.Scope(kind=quality.SCOPE_KIND_BATCH, ids=[material("batch")]), {"DEVIATION_RAISED"}),
+        (quality.Scope(kind=quality.SCOPE_KIND_THERAPY), {"DEVIATION_RAISED"}),
+    ):
+        story = _tested()
+        story.tell(quality.DeviationRaised(reference="D-1", scope=scope), OPERATOR)
+        assert refused_with(story, _release()) == codes
+
+
+def test_only_the_holds_of_accepted_results_fall_with_the_release() -> None:
+    """Another result's hold goes on standing, whatever was signed."""
+    story, request, answers = _whole_chain()
+    story.reports("identity", FAIL)
+    released = story.tell(_outside(request, answers), REVIEWER, role="quality_reviewer", seen=story.acts[-1:])
+    story.join(released, SECOND_REVIEWER)
+    (hold,) = story.case().state.holds_on_batch(material("batch"))
+    assert hold.statement_digest not in request.body.results  # type: ignore[union-attr]  # A request.

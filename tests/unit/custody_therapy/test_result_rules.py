@@ -72,6 +72,7 @@ def _reports(
         (_value(60, common.COMPARATOR_AT_LEAST), {"RESULT_VALUE_UNKNOWN"}),
         (_value(90, common.COMPARATOR_LESS), {"RESULT_VALUE_UNKNOWN"}),
         (_value(69, common.COMPARATOR_AT_MOST), {"RESULT_OUT_OF_SPECIFICATION"}),
+        (_value(70, common.COMPARATOR_AT_MOST), {"RESULT_VALUE_UNKNOWN"}),
     ],
 )
 def test_a_passing_result_lies_within_the_packs_limits(value: common.Quantity | None, codes: set[str]) -> None:
@@ -326,3 +327,12 @@ def test_the_sample_pack_limits_what_these_stories_rest_on() -> None:
     assert bound.unit == "%"
     assert bound.least == 70
     assert bound.most is None
+
+
+def test_a_failing_result_of_another_batch_is_not_late() -> None:
+    """Nothing of that batch was given."""
+    story = _infused()
+    story.accessions(batch="other")
+    failed = story.reports("sterility", FAIL, batch="other")
+    assert "RESULT_FAILED" in story.codes(failed)
+    assert "RESULT_FAILED_LATE" not in story.codes(failed)
