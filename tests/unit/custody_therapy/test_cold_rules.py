@@ -167,6 +167,30 @@ def test_freezing_is_the_custodians_work() -> None:
     assert possessor == UnitRef(PLANT, "suite")
 
 
+def test_what_lies_in_a_box_is_not_frozen() -> None:
+    """Nor begun to be held fresh; it is on its way."""
+    story = Story().to_the_collection("a")
+    story.opens_consignment(OUTWARD, APHERESIS, SUITE, NURSE)
+    story.packs("a", OUTWARD, APHERESIS, NURSE)
+    assert story.codes(_freezes(story, "a")) == story.codes(_holds(story, "a")) == {"MATERIAL_PACKED"}
+
+
+def test_a_unit_speaks_for_itself() -> None:
+    """Held, frozen and put away by another site's signer: each is found."""
+    story = Story().to_the_collection("a")
+    started = _freezes(story, "a")
+    strange = common.Position(unit=APHERESIS, place="tank-9")
+    told = (
+        harvest.FreshHoldStarted(materials=[material("a")], position=strange),
+        harvest.CryopreservationStarted(materials=[material("a")], unit=APHERESIS),
+        harvest.CryopreservationCompleted(
+            started=started.digest, rate_trace=TRACE, materials=[material("a")], position=strange
+        ),
+    )
+    for body in told:
+        assert "SIGNED_FOR_ANOTHER_SITE" in story.codes(story.tell(body, OPERATOR))
+
+
 def test_nothing_is_nothing_to_freeze() -> None:
     """A statement without a material is found."""
     story = Story().to_the_collection("a")

@@ -316,6 +316,23 @@ def test_labels_are_reconciled_before_the_site_collects_again() -> None:
     assert _second_day(unsound) == {"LABELS_NOT_RECONCILED"}
 
 
+def test_a_label_known_as_the_collection_ended_is_of_that_collection() -> None:
+    """At the very end it still is; a count as the last word was said is behind it."""
+    for later, found in ((0, {"LABELS_NOT_RECONCILED"}), (1, set())):
+        story = consented()
+        story.collects("apheresis")
+        body = labels.LabelsPrinted(serials=["L1"], coi=COI, din=OTHER_DIN, unit=APHERESIS)
+        story.tell(body, at=story.now + later)
+        assert _second_day(story) == found
+    story = consented()
+    _prints(story, "L1")
+    story.collects("apheresis")
+    _applies(story, "L1")
+    count = labels.LabelsReconciled(unit=APHERESIS, printed=1, applied=1)
+    story.tell(count, at=story.now, seen=[story.acts[-1]])
+    assert _second_day(story) == set()
+
+
 def test_a_word_on_a_label_after_the_count_asks_for_another_count() -> None:
     """A label voided behind the count was counted as applied."""
     story = consented()

@@ -50,6 +50,9 @@ def _typed(raw: str) -> common.Scan:
         ("BOX-8", Outcome.MISMATCH),
         ("", Outcome.UNREADABLE),
         ("='A9999123456", Outcome.NOT_COMPARED),  # Who scanned is not what the bag is.
+        ("&a0123", Outcome.NOT_COMPARED),  # A national structure says nothing here.
+        ("]C10106141412345678", Outcome.MISMATCH),  # A key cut short is another item's, and no other patient's.
+        ("]C19912345", Outcome.NOT_COMPARED),
         ("=+03000&/CHA999925000001=A99992500000100=<S1128TA0", Outcome.MATCH),
         ("=+03000&/CHA999925000001=A99992500000200=<S1128TA0", Outcome.MISMATCH),
         ("=+03000&/CHA999925000001=A99992500000100", Outcome.UNREADABLE),  # One structure was lost.
@@ -118,6 +121,13 @@ def test_a_scan_of_a_person_is_told_and_not_compared() -> None:
     assert reading.names_person
     assert reading.values == ()
     assert read_scan("&#").names_person
+
+
+def test_a_symbol_of_a_thing_that_is_no_cells_breaks_no_identity() -> None:
+    """A reagent's symbol, scanned along with the bag: another item where items are expected, nothing where none are."""
+    act = Story().tell(harvest.IdentityChecked(scans=[_scan("]C19912345"), _scan("]C10106141412345678")]))
+    assert {one.code for one in scan_findings(act, BAG)} == {"SCAN_OF_ANOTHER_ITEM"}
+    assert scan_findings(act, Expectation.of(cois=["CHA999925000001G"])) == ()
 
 
 def test_findings_name_the_scans_concerned() -> None:

@@ -4,7 +4,8 @@ The rules:
 
 * A scan is read by its method. Scanned text must be a structure as scanners give it; typed text may also be what a
   person reads off the label, and then carries its check character. Text that begins like a structure and is none, text
-  that is typed with a wrong check character, and nothing at all are UNREADABLE.
+  that is typed with a wrong check character, and nothing at all are UNREADABLE. A structure that this ledger does not
+  read says nothing; a GS1 symbol that is no key read here is text, for things that are no cells bear such symbols.
 * What was read is compared kind by kind (`ScanKind`) with an `Expectation`. A kind with nothing expected is
   NOT_COMPARED; any other is a MATCH or a MISMATCH. A scan of several structures is as bad as its worst.
 * Other text (a label of the owner's own, such as a shipper's or a container's) is compared with the texts and assets
@@ -54,6 +55,7 @@ from cellcustody.ledger.identifiers import (
     ProductDivision,
     Sscc,
     Structure,
+    UnknownDataIdentifierError,
     parse_scan,
 )
 from cellcustody.v1 import common_pb2 as common
@@ -83,6 +85,7 @@ _MATCHES_MIN: Final = 2  # Two identifiers identify, as for patients.
 _MPHO_CHARACTERS: Final = 29
 # Data identifiers of structures about a patient or donor: even one that is cut short may name somebody.
 _OF_PERSONS: Final = tuple(one.DATA_IDENTIFIER for one in (DonorId, Grid, PatientBirthDate, PatientId))
+_GS1_SYMBOLS: Final = ("]C1", "]d2", "]Q3", "]e0", "]J1")  # As scanners announce them; see `identifiers.scans`.
 _TYPED_COI: Final = re.compile(r"CH[0-9A-Z]{13,14}")
 _TYPED_DIN: Final = re.compile(r"[A-NP-Z1-9][A-NP-Z0-9]{2}[0-9]{10}[0-9A-Z*]{0,3}")
 
@@ -246,7 +249,11 @@ def read_scan(raw: str, *, is_manual: bool = False) -> Reading:
             if typed is None:
                 return Reading(((ScanKind.TEXT, text),))
             structures = [typed]
+    except UnknownDataIdentifierError:
+        return Reading()
     except IdentifierMalformedError:
+        if text.startswith(_GS1_SYMBOLS):
+            return Reading(((ScanKind.TEXT, text),))
         return Reading(is_unreadable=True, names_person=text.startswith(_OF_PERSONS))
     return Reading(
         tuple(value for structure in structures for value in _values_of(structure)),
