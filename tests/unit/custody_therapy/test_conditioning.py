@@ -9,6 +9,7 @@ from google.protobuf.message import Message
 
 from cellcustody.ledger.custody.act import Act, Status
 from cellcustody.ledger.custody.case import TherapyCase
+from cellcustody.ledger.custody.dose_plans import bags_to_give, is_in_turn
 from cellcustody.ledger.custody.policy import PolicyPack
 from cellcustody.ledger.custody.policy_members import LymphodepletionWindow
 from cellcustody.ledger.custody.references import References
@@ -16,6 +17,7 @@ from cellcustody.ledger.custody.therapy_state import Life
 from cellcustody.ledger.custody.time_out_of_cryo import out_of_cryo_micros
 from cellcustody.v1 import common_pb2 as common
 from cellcustody.v1 import harvest_pb2 as harvest
+from cellcustody.v1 import modification_pb2 as modification
 from cellcustody.v1 import return_pb2 as returned
 
 from .stories import (
@@ -197,8 +199,8 @@ def test_a_bag_that_went_back_is_not_out_any_more() -> None:
 
 
 def test_bags_are_infused_in_the_order_stated() -> None:
-    """No place twice, none before one that was given."""
-    for first, second, found in ((1, 2, set()), (1, 1, {"INFUSION_OUT_OF_ORDER"}), (2, 1, {"INFUSION_OUT_OF_ORDER"})):
+    """Bags with one number in any order; none after one with a greater number."""
+    for first, second, found in ((1, 2, set()), (1, 1, set()), (2, 1, {"INFUSION_OUT_OF_ORDER"})):
         story = Story().to_the_bedside()
         check = story.checks_bedside("bag-1")
         started = _starts(story, "bag-1", check, first)
@@ -278,6 +280,27 @@ def test_what_is_drawn_balances(millilitres: int, lost: int | None, found: set[s
     washed = Story().to_the_bedside()
     kind = returned.RECONSTITUTION_KIND_WASHED
     assert washed.codes(_reconstitutes(washed, _syringe(millilitres=millilitres), kind=kind)) == set()
+
+
+def test_syringes_are_given_in_their_bags_place_in_the_plan() -> None:
+    """The next bag is in turn once one of them was begun; the dose is complete when all were given."""
+    story = Story().to_the_ward()
+    bags = [modification.PlannedBag(material=material(f"bag-{number}"), order=number) for number in (1, 2)]
+    story.tell(modification.DosePlanned(bags=bags))
+    story.issues("bag-1")
+    story.thaws("bag-1")
+    _reconstitutes(story, _syringe(), _syringe("syringe-2"))
+    state = story.case().state
+    assert is_in_turn(state, material("syringe-1"))
+    assert not is_in_turn(state, material("bag-2"))
+    for name, waiting in (("syringe-1", ["bag-1", "bag-2"]), ("syringe-2", ["bag-2"])):
+        check = story.checks_bedside(name)
+        started = story.starts_infusion(name, check, after=0)
+        assert "BAG_OUT_OF_TURN" not in story.codes(started)
+        story.stops_infusion(name, started)
+        state = story.case().state
+        assert bags_to_give(state) == tuple(material(bag) for bag in waiting)
+        assert is_in_turn(state, material("bag-2"))
 
 
 def test_a_bag_diluted_in_place_stays_the_bag() -> None:

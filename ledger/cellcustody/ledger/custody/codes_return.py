@@ -138,7 +138,7 @@ RULES: tuple[FindingRule, ...] = (
     _fold(
         "INFUSION_OUT_OF_ORDER",
         _GATE,
-        "Bags are infused in the order of the dose, each place once.",
+        "Bags are infused in the order of the places stated for them.",
         "Correct the place that was stated, or have the order overridden beforehand.",
     ),
     _fold(

@@ -9,7 +9,7 @@ The rules:
 * Where the pack names components, each bag is of one of them, and their shares are in the pack's ratio within its
   tolerance.
 * Bags are given in the order of their numbers; bags with one number in any order. The dose is complete when every bag
-  of the plan was given wholly.
+  of the plan was given wholly. What was drawn or washed from a bag is given in its place.
 
 A plan permits nothing by itself: release, readiness and the check at the bedside stand as they are.
 """
@@ -117,7 +117,7 @@ def bags_to_give(state: TherapyState) -> tuple[bytes, ...]:
     waiting = [
         (order, bag)
         for bag, order in state.dose_plan.bags
-        if (material := state.materials.get(bag)) is None or material.life is not Life.INFUSED
+        if not all(one is not None and one.life is Life.INFUSED for one in _given_as(state, bag))
     ]
     return tuple(bag for _, bag in sorted(waiting))
 
@@ -135,9 +135,19 @@ def is_in_turn(state: TherapyState, material: bytes) -> bool:
     if state.dose_plan is None:
         return True
     orders = dict(state.dose_plan.bags)
-    if material not in orders:
+    planned = next((one.material for one in state.line_of(material) if one.material in orders), None)
+    if planned is None:
         return False
     return all(
-        order >= orders[material] or ((found := state.materials.get(bag)) is not None and found.life in _GIVEN)
+        order >= orders[planned] or any(one is not None and one.life in _GIVEN for one in _given_as(state, bag))
         for bag, order in state.dose_plan.bags
     )
+
+
+def _given_as(state: TherapyState, bag: bytes) -> list[MaterialState | None]:
+    """Returns what a bag is given as: itself, or the syringes and bags that it was drawn or washed into."""
+    found = state.materials.get(bag)
+    if found is None or found.life is not Life.USED:
+        return [found]
+    drawn = [one for child in found.children if (one := state.materials[child]).kind == MaterialKind.PRODUCT]
+    return [part for one in drawn for part in _given_as(state, one.material)]

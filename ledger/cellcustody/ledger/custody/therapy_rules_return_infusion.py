@@ -120,10 +120,7 @@ def _check_infusion_started(judging: Judging, body: returned.InfusionStarted) ->
         judging.find("INFUSION_RUNNING", 1)
     if material.life is Life.PARTIALLY_INFUSED:
         judging.find("ALREADY_INFUSED_FROM", 1)
-    if body.bag_order and any(
-        one.bag_order > body.bag_order or (one.bag_order == body.bag_order and one.material != body.material)
-        for one in state.infusions.values()
-    ):
+    if body.bag_order and any(one.bag_order > body.bag_order for one in state.infusions.values()):
         judging.find("INFUSION_OUT_OF_ORDER", 4)
     if not is_in_turn(state, body.material):
         judging.find("BAG_OUT_OF_TURN", 1)
