@@ -22,6 +22,21 @@ if TYPE_CHECKING:
 
 LABELS = ("box", "cooler", "stray")
 OUTCOMES = ("accepted", "refused", "not_present", "extra")
+START = 1_800_000_000_000_000
+MINUTE = 60_000_000
+
+
+def a_summary(first: int, last: int, outside: int) -> common.LoggerSummary:
+    """Returns the summary of a logger between two minutes, with some seconds outside the band."""
+    return common.LoggerSummary(
+        logger="logger-box",
+        file=common.Document(sha256=bytes(32)),
+        readings=9,
+        condition=common.CONDITION_IN_RANGE,
+        first_reading_unix_micros=START + first * MINUTE,
+        last_reading_unix_micros=START + last * MINUTE,
+        out_of_band_seconds=outside,
+    )
 
 
 def fact(story: ConsignmentStory, draw: st.DataObject, by: Someone, other: Someone, named: Act | None) -> Message:
@@ -30,7 +45,7 @@ def fact(story: ConsignmentStory, draw: st.DataObject, by: Someone, other: Someo
     digest = bytes(32) if named is None else named.digest
     number = draw.draw(st.sampled_from(("S-1", "S-2")))
     seal = common.SealReading(container="box", seal=number, intact=draw.draw(st.booleans()))
-    match draw.draw(st.integers(0, 12)):
+    match draw.draw(st.integers(0, 19)):
         case 0:
             return story.opening(*(labels or ["box"]))
         case 1 | 2:
@@ -48,10 +63,29 @@ def fact(story: ConsignmentStory, draw: st.DataObject, by: Someone, other: Someo
             return transport.PossessionReported(possessor=by.stated, containers=labels)
         case 9:
             return transport.SealApplied(container="box", seal=number)
-        case 10:
-            return transport.ReceiptInspected(unit=by.stated, containers=labels, seals=[seal])
+        case 10 | 13:
+            scans = [common.Scan(raw=draw.draw(st.sampled_from(LABELS)), method=common.READ_METHOD_SCANNED)]
+            loggers = draw.draw(st.lists(st.builds(a_summary, *(st.integers(0, 60) for _ in range(3))), max_size=1))
+            return transport.ReceiptInspected(
+                unit=by.stated, containers=labels, seals=[seal], loggers=loggers, scans=scans
+            )
         case 11:
             return quality.HoldPlaced(scope=quality.Scope(containers=labels))
+        case 14:
+            return transport.LoggerStarted(
+                container="box", logger="logger-box", interval_seconds=60, grace_seconds=draw.draw(st.integers(0, 60))
+            )
+        case 15:
+            until = START + draw.draw(st.integers(0, 40)) * MINUTE
+            return transport.CoolantReplenished(container="box", coolant_until_unix_micros=until)
+        case 16:
+            return transport.CustomsHeld(containers=labels, place="border")
+        case 17:
+            return transport.CustomsCleared(held=digest, opened_or_irradiated=draw.draw(st.booleans()))
+        case 18:
+            return transport.ContainersLost(containers=labels)
+        case 19:
+            return transport.ShockRecorded(container="box", kind=transport.SHOCK_KIND_TILT)
         case _:
             return transport.ConsignmentClosed(unit=by.stated)
 

@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from cellcustody.ledger.custody.act import Act, Status
+from cellcustody.ledger.custody.holds import hold_id
 from cellcustody.v1 import common_pb2 as common
+from cellcustody.v1 import quality_pb2 as quality
 from cellcustody.v1 import transport_pb2 as transport
 
 if TYPE_CHECKING:
@@ -275,3 +277,27 @@ def test_a_chain_of_identity_that_no_box_bears_is_not_compared(story: Consignmen
     body = story.acceptance(story.courier, release)
     body.scans.append(scan(f"&/{COI[:-1]}"))
     assert story.codes(story.says(story.courier, body)) == set()
+
+
+def test_a_hold_for_a_label_is_lifted_after_two_persons_have_scanned_it_again(story: ConsignmentStory) -> None:
+    """Neither one person, nor a scan of before, nor one that confirms nothing will do."""
+    opens_with(story, coi=COI)
+    before = transport.TransitCheckpointPassed(place="hub", containers=["box"], scans=[scan(f"&/{COI[:-1]}")])
+    told = story.says(story.cell_lab, before)
+    story.joins(story.second_technician, told)
+    release = story.releases(story.cell_lab, story.courier)
+    body = story.acceptance(story.courier, release)
+    body.scans.append(scan(f"&/{OTHER_COI[:-1]}"))
+    wrong = story.says(story.courier, body)
+    lifting = quality.HoldLifted(holds=[hold_id(wrong.digest, "SCAN_MISMATCH")])
+    assert story.asks(story.quality, lifting) == {"RESCAN_MISSING"}
+
+    weak = transport.TransitCheckpointPassed(place="hub", containers=["box"], scans=[scan("box")])
+    story.joins(story.second_driver, story.says(story.courier, weak))
+    assert story.asks(story.quality, lifting) == {"RESCAN_MISSING"}
+    again = story.says(story.courier, before)
+    assert story.asks(story.quality, lifting) == {"RESCAN_MISSING"}
+    story.joins(story.second_driver, again)
+    assert story.asks(story.quality, lifting) == set()
+    story.authorises(story.quality, lifting)
+    assert story.held() == set()

@@ -19,6 +19,12 @@ RULES = (
         "Let quality dispose of the condition of the materials, with the study.",
     ),
     _rule(
+        "RESCAN_MISSING",
+        Strength.GATE,
+        "A hold for the labels of a container is lifted once two persons have scanned them again, and they were right.",
+        "Scan the container's labels in a new statement, have another person co-sign it, then lift the hold.",
+    ),
+    _rule(
         "NOTHING_TO_DISPOSE",
         Strength.GATE,
         "A disposition names materials whose condition was out of range or is unknown.",

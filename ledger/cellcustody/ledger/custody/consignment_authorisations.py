@@ -7,6 +7,8 @@ The rules, beside those of `authorisations`:
   answers from now on.
 * A hold for an excursion or an unknown condition is not lifted here: what lay in the container may belong to several
   therapies, and each disposes of its own with the study that supports it.
+* A hold for a label that named something else, or could not be read, is lifted once its containers were scanned again
+  since, by two persons, and their labels were right.
 * News counts where it touches a container that the authorisation touches; what touches the whole consignment always.
 
 An authorisation with a finding that is a gate is refused. One in effect is never judged again.
@@ -20,8 +22,10 @@ from cellcustody.ledger.custody.act import Act, Finding
 from cellcustody.ledger.custody.authorisations import News, check_common, decision_news
 from cellcustody.ledger.custody.consignment_state import ConsignmentState
 from cellcustody.ledger.custody.consignment_touch import containers_touched
+from cellcustody.ledger.custody.consignment_transit import is_scanned_well
 from cellcustody.ledger.custody.findings import Findings
 from cellcustody.ledger.custody.fold import Fold
+from cellcustody.ledger.custody.holds import Hold
 from cellcustody.ledger.custody.policy import PolicyPack
 from cellcustody.v1 import quality_pb2 as quality
 from cellcustody.v1 import transport_pb2 as transport
@@ -30,6 +34,7 @@ __all__ = ["consignment_news", "judge_authorisation"]
 
 # Each therapy's quality decides about its own materials, with the study for them; the container itself needs none.
 _DISPOSED_BY_THERAPIES = frozenset({"EXCURSION", "CONDITION_UNKNOWN"})
+_OF_LABELS = frozenset({"SCAN_MISMATCH", "SCAN_UNREADABLE"})
 
 
 def consignment_news(
@@ -84,6 +89,20 @@ def _check_lifted(state: ConsignmentState, act: Act, body: quality.HoldLifted, f
         hold = state.holds.get(one)
         if hold is not None and hold.code in _DISPOSED_BY_THERAPIES:
             found.add("DISPOSITION_NEEDED", leaves[index : index + 1])
+        if hold is not None and hold.code in _OF_LABELS and not _is_rescanned(state, hold):
+            found.add("RESCAN_MISSING", leaves[index : index + 1])
+
+
+def _is_rescanned(state: ConsignmentState, hold: Hold) -> bool:
+    """Tells whether two persons have scanned each container of a hold since, and its labels were right."""
+    wanted = hold.containers or frozenset(state.containers)
+    scanned: set[str] = set()
+    for act in state.placed.values():
+        if act.occurred_start > hold.since and not act.is_authorisation and state.others_who_signed(act):
+            touched = containers_touched(state, act)
+            if touched and is_scanned_well(state, act):
+                scanned |= touched
+    return wanted <= scanned
 
 
 def _check_established(state: ConsignmentState, act: Act, body: transport.CustodyEstablished, found: Findings) -> None:

@@ -22,7 +22,14 @@ from cellcustody.ledger.custody.consignment_checks import by_custodian, known
 from cellcustody.ledger.custody.consignment_state import ConsignmentState, ContainerState, CustomsStay
 from cellcustody.ledger.custody.findings import Findings
 from cellcustody.ledger.custody.quantities import compared
-from cellcustody.ledger.custody.scan_comparison import Expectation, scan_findings
+from cellcustody.ledger.custody.scan_comparison import (
+    IDENTITY_KINDS,
+    Expectation,
+    ScanKind,
+    compare_scans,
+    scan_findings,
+    scans_of,
+)
 from cellcustody.v1 import transport_pb2 as transport
 
 __all__ = [
@@ -32,6 +39,7 @@ __all__ = [
     "check_transit",
     "consignment_scan_findings",
     "evolve_transit",
+    "is_scanned_well",
 ]
 
 
@@ -140,6 +148,18 @@ def check_documents(state: ConsignmentState, act: Act, body: transport.ReceiptIn
 def consignment_scan_findings(state: ConsignmentState, act: Act) -> tuple[Finding, ...]:
     """Returns what comparing an act's scans with the consignment's labels finds."""
     return scan_findings(act, _Labels(state).expected)
+
+
+def is_scanned_well(state: ConsignmentState, act: Act) -> bool:
+    """Tells whether the scans of an act confirm a consignment, and nothing in them says otherwise.
+
+    Where a container bears a chain of identity, that or the consignment's number is among them.
+    """
+    compared = compare_scans(scans_of(act), _Labels(state).expected)
+    if scan_findings(act, _Labels(state).expected):
+        return False
+    wanted = IDENTITY_KINDS if any(container.coi for container in state.containers.values()) else frozenset(ScanKind)
+    return any(one.matched & wanted for one in compared)
 
 
 class _Labels:
