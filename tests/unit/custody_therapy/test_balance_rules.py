@@ -573,3 +573,12 @@ def test_the_limits_are_the_packs() -> None:
     divided = story.divides("apheresis", [new("part", COLLECTION, 90)])
     assert story.codes(divided) == {"VOLUME_IMBALANCE"}
     assert codes_under(pack_with(member("volume_tolerance", "0.1"), limit("identity")), story, divided) == set()
+
+
+@pytest.mark.parametrize(("millilitres", "codes"), [(0, set()), (1, {"VOLUME_IMBALANCE"})])
+def test_nothing_divides_into_nothing(millilitres: int, codes: set[str]) -> None:
+    """And into nothing else."""
+    story = Story().to_the_plant()
+    story.accessions("apheresis")
+    story.performs(modification.ModificationPerformed, ["apheresis"], [new("empty", INTERMEDIATE, 0)])
+    assert story.codes(story.divides("empty", [new("part", INTERMEDIATE, millilitres)])) == codes

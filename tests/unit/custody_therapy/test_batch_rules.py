@@ -362,3 +362,15 @@ def test_what_lies_in_a_container_is_not_accessioned() -> None:
     story.opens_consignment(RETURN, SUITE, SUITE, OPERATOR)
     story.packs("apheresis", RETURN, SUITE, OPERATOR)
     assert story.codes(story.accessions("apheresis")) == {"MATERIAL_PACKED"}
+
+
+@pytest.mark.parametrize(("late", "codes"), [(0, set()), (1, {"BUDGET_EXCEEDED"})])
+def test_the_time_to_the_start_counts_from_the_collection(late: int, codes: set[str]) -> None:
+    """Two days and no microsecond more."""
+    story = Story().to_the_plant()
+    collected = story.case().state.materials[material("apheresis")].collected_at
+    assert collected is not None
+    body = modification.MaterialAccessioned(
+        batch=material("batch"), batch_number="B-1", materials=[material("apheresis")], unit=SUITE, attempt=1
+    )
+    assert story.codes(story.tell(body, OPERATOR, at=collected + 2 * DAY + late)) == codes

@@ -530,3 +530,11 @@ def test_only_the_holds_of_accepted_results_fall_with_the_release() -> None:
     story.join(released, SECOND_REVIEWER)
     (hold,) = story.case().state.holds_on_batch(material("batch"))
     assert hold.statement_digest not in request.body.results  # type: ignore[union-attr]  # A request.
+
+
+def test_an_interim_result_is_not_enough_outside_specification_either() -> None:
+    """What did not fail has passed finally."""
+    story = _tested("identity", failing="viability")
+    request = _asks(story, story.acts[-1])
+    answers = _answers(story, request)
+    assert refused_with(story, _outside(request, answers), pack=OUTSIDE) == {"TEST_INTERIM"}
