@@ -14,6 +14,8 @@ from cellcustody.ledger.custody.policy import PolicyPack, canonical_json, sample
 from cellcustody.ledger.recording.planning import RuleRefusedError
 from cellcustody.ledger.statements import StreamKind
 from cellcustody.ledger.statements.ids import single_stream_id
+from cellcustody.ledger.views.follower import Packs as ViewPacks
+from cellcustody.ledger.views.past import TherapyPast
 from cellcustody.v1 import common_pb2 as common
 from cellcustody.v1 import modification_pb2 as modification
 from cellcustody.v1 import policy_pb2, registry_pb2
@@ -75,6 +77,12 @@ def test_a_moved_therapy_is_judged_by_both_packs(world: World) -> None:
     assert told[relied.statement_digest].policy_digest == second.digest
     assert world.harness.therapy(course.stream).pack.digest == second.digest
     world.harness.check()
+    # Views and readiness go by the pack in force, though the last entry names the old one.
+    ledger = world.harness.ledger
+    seen = TherapyPast(ledger, ViewPacks(ledger), course.stream, ledger.checkpoint_size())
+    assert (seen.pack.digest, seen.case().pack.digest) == (second.digest, second.digest)
+    earlier = TherapyPast(ledger, ViewPacks(ledger), course.stream, before.position)
+    assert earlier.pack.digest == world.pack.digest
 
 
 def test_a_move_from_a_pack_that_is_not_in_force_is_refused(world: World) -> None:

@@ -25,6 +25,7 @@ from cellcustody.ledger.entries import JudgedEntry
 from cellcustody.ledger.statements import StreamKind
 from cellcustody.ledger.views.folding import StreamView, cited_consignments, fold_consignment, fold_therapy
 from cellcustody.ledger.views.follower import Packs
+from cellcustody.ledger.views.pinned import pinned_digest
 from cellcustody.ledger.views.reading import LedgerSource, Told, latest_judgements, read_told
 
 __all__ = ["Account", "Accounts"]
@@ -139,10 +140,7 @@ class Accounts:
                 return Account(stream, tuple(heads), told, latest, folded, {}, DEFAULT_PACK, None)
 
     def _pack(self, told: list[Told]) -> PolicyPack:
-        for one in reversed(told):
-            if one.judgement.policy_digest:
-                return self._packs.of(one.judgement.policy_digest)
-        return DEFAULT_PACK
+        return self._packs.of(pinned_digest(told))
 
 
 def _last(told: list[Told]) -> int:

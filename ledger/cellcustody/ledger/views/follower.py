@@ -29,6 +29,7 @@ from cellcustody.ledger.errors import CellcustodyError
 from cellcustody.ledger.statements import StreamKind
 from cellcustody.ledger.views.database import Changes, Followed, RowSet, ViewsDatabase
 from cellcustody.ledger.views.folding import StreamView, cited_consignments
+from cellcustody.ledger.views.pinned import pinned_digest
 from cellcustody.ledger.views.reading import LedgerSource, Told, read_one_of, read_told
 from cellcustody.ledger.views.rows_consignment import alone_rows, consignment_rows
 from cellcustody.ledger.views.rows_therapy import therapy_rows
@@ -242,11 +243,8 @@ class Follower:
                 return alone_rows(view)
 
     def _pack(self, view: StreamView) -> PolicyPack:
-        """Returns the pack that the therapy was last judged under, as its entries say."""
-        for told in reversed(view.told):
-            if told.judgement.policy_digest:
-                return self.packs.of(told.judgement.policy_digest)
-        return DEFAULT_PACK
+        """Returns the pack that the therapy is pinned to, as its entries say."""
+        return self.packs.of(pinned_digest(view.told))
 
     # What is kept ---------------------------------------------------------------------------------------------------
 

@@ -16,10 +16,10 @@ from collections.abc import Callable, Sequence
 
 from cellcustody.ledger.custody.act import Act
 from cellcustody.ledger.custody.case import TherapyCase
-from cellcustody.ledger.custody.policy import DEFAULT_PACK, PolicyPack
 from cellcustody.ledger.entries import JudgedEntry
 from cellcustody.ledger.views.folding import cited_consignments, fold_therapy
 from cellcustody.ledger.views.follower import Packs
+from cellcustody.ledger.views.pinned import pinned_digest
 from cellcustody.ledger.views.reading import LedgerSource, Told, latest_judgements, read_told
 from cellcustody.v1 import custody_query_service_pb2, quality_pb2
 
@@ -38,14 +38,8 @@ class TherapyPast:
         self.consignments: dict[bytes, list[Told]] = {
             cited: read_told(source, cited, position) for cited in sorted(cited_consignments(self.told))
         }
-        self.pack = self._pack(packs)
+        self.pack = packs.of(pinned_digest(self.told))
         self._pack_of = packs.of
-
-    def _pack(self, packs: Packs) -> PolicyPack:
-        for told in reversed(self.told):
-            if told.judgement.policy_digest:
-                return packs.of(told.judgement.policy_digest)
-        return DEFAULT_PACK
 
     def case(self, at: int | None = None) -> TherapyCase:
         """Returns the therapy folded: as it was at a time (microseconds), or as it is."""
