@@ -370,6 +370,22 @@ def test_a_rejected_bag_is_never_used_and_is_freed_for_closure_by_its_end() -> N
     assert other.asked(quality.HoldLifted(holds=[hold_id(decided.digest, "CONDITION_REJECTED")])) == set()
 
 
+def test_a_rejection_is_news_to_whoever_decides_about_the_same_bag() -> None:
+    """An acceptance is none; a rejection of another bag is none either."""
+    for decision, bag, codes in (
+        (transport.CONDITION_DECISION_REJECTED, "apheresis", {"UNSEEN_DECISION"}),
+        (transport.CONDITION_DECISION_REJECTED, "second", set()),
+        (transport.CONDITION_DECISION_ACCEPTED, "apheresis", set()),
+    ):
+        story, inspected, hold = _held()
+        had_seen = {act.stream: act for act in story.acts}.values()
+        story.decides(bag, holds=[hold], inspection=inspected.digest, decision=decision)
+        told = Story(acts=list(story.acts), now=story.now)
+        established = transport.CustodyEstablished(custodian=SUITE, materials=[material("apheresis")])
+        act = told.tell(established, OPERATOR, role="operator", is_in_effect=False, seen=had_seen)
+        assert codes_of(story.case().judge_authorisation(act, pack=PACK)[0]) == codes
+
+
 @pytest.mark.parametrize(
     ("changed", "codes"),
     [

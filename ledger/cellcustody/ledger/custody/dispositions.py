@@ -17,6 +17,8 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
+from google.protobuf.message import Message
+
 from cellcustody.ledger.custody.act import Act, Judged
 from cellcustody.ledger.custody.findings import Findings
 from cellcustody.ledger.custody.holds import Hold
@@ -28,7 +30,7 @@ from cellcustody.ledger.custody.therapy_rows import TherapyAct, authorisation, f
 from cellcustody.ledger.custody.therapy_state import Disposition, Life, MaterialState, TherapyState
 from cellcustody.v1 import transport_pb2 as transport
 
-__all__ = ["ACTS", "check_disposed", "needs_disposition"]
+__all__ = ["ACTS", "check_disposed", "needs_disposition", "rejects_condition"]
 
 _DIGEST_BYTES = 32
 _REJECTED = "CONDITION_REJECTED"
@@ -58,6 +60,11 @@ def check_disposed(
     if materials and not body.holds and not any(_is_open(state, pack, material) for material in materials):
         found.add("NOTHING_TO_DISPOSE", act.leaves_of(1))
     _check_inspection(state, act, body, materials, [standing[one] for one in body.holds if one in standing], found)
+
+
+def rejects_condition(body: Message | None) -> bool:
+    """Tells whether a body rejects materials for their condition, which bears on all that is decided about them."""
+    return isinstance(body, transport.ConditionDisposed) and body.decision == transport.CONDITION_DECISION_REJECTED
 
 
 def needs_disposition(state: TherapyState, hold: Hold) -> bool:

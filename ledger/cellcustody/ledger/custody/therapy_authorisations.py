@@ -26,7 +26,7 @@ from cellcustody.ledger.custody import batch_release, closing, dose_plans
 from cellcustody.ledger.custody.act import Act, Finding
 from cellcustody.ledger.custody.authorisations import News, check_common, decision_news
 from cellcustody.ledger.custody.consignment_touch import containers_touched
-from cellcustody.ledger.custody.dispositions import check_disposed, needs_disposition
+from cellcustody.ledger.custody.dispositions import check_disposed, needs_disposition, rejects_condition
 from cellcustody.ledger.custody.findings import Findings
 from cellcustody.ledger.custody.fold import Fold
 from cellcustody.ledger.custody.overrides import let_pass
@@ -131,12 +131,16 @@ def therapy_news(
     }
 
     def concerns(current: TherapyState, one: Act) -> bool:
-        if one.is_authorisation and not isinstance(
-            one.body,
-            modification.BatchRejected
-            | modification.BatchTerminated
-            | quality.StatementCorrected
-            | quality.StatementRetracted,
+        if (
+            one.is_authorisation
+            and not rejects_condition(one.body)
+            and not isinstance(
+                one.body,
+                modification.BatchRejected
+                | modification.BatchTerminated
+                | quality.StatementCorrected
+                | quality.StatementRetracted,
+            )
         ):
             return False
         if not materials and not batches:
