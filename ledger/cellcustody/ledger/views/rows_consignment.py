@@ -16,6 +16,7 @@ from collections.abc import Iterable
 from cellcustody.ledger.custody.act import Status, UnitRef
 from cellcustody.ledger.custody.consignment_state import ConsignmentState, Release, ReleaseStatus
 from cellcustody.ledger.custody.consignment_touch import containers_touched
+from cellcustody.ledger.custody.equipment import EquipmentState
 from cellcustody.ledger.custody.fold import Fold
 from cellcustody.ledger.custody.lots import LotState
 from cellcustody.ledger.statements import StreamKind
@@ -82,11 +83,13 @@ def consignment_rows(view: StreamView, fold: Fold[ConsignmentState]) -> dict[tup
 
 
 def alone_rows(view: StreamView) -> dict[tuple[str, Row], Row]:
-    """Returns the rows of a lot or a site: its holds, and who takes part."""
+    """Returns the rows of a lot, a site or a piece of equipment: its holds, and who takes part."""
     writer = RowWriter(view.stream)
+    state = view.alone()
     # A site's stream has the site's id; what used a lot is found when it is asked for, for that changes without it.
     units = [UnitRef(view.stream[1:])] if view.kind is StreamKind.SITE else []
-    state = view.alone()
+    if isinstance(state, EquipmentState) and state.owner is not None:
+        units = [state.owner]
     for hold in state.holds.values():
         writer.hold(hold, units)
     for site in sorted({told.act.site for told in view.told if told.act.site}):
