@@ -87,7 +87,7 @@ def new_person(
     roles: Iterable[registry_pb2.RoleGrant | str],
     units: Iterable[str] = (),
 ) -> registry_pb2.NewPerson:
-    """Returns a person with proven keys; a role given by name alone asks for no training.
+    """Returns a person with proven keys; for a role given by name alone no training is recorded.
 
     `person` is 16 bytes; `signed_at`, microseconds since 1970-01-01T00:00:00Z, is when the keys proved themselves.
     """
