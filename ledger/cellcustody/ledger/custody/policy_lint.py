@@ -54,7 +54,7 @@ _BODIES: Final = {body.short_name: body for body in BODIES.values()}
 # Beside the points of IdentityChecked, LABEL asks for a LabelReadBack before a bag leaves.
 _POINTS: Final = frozenset(
     value.name.removeprefix("IDENTITY_POINT_") for value in harvest.IdentityPoint.DESCRIPTOR.values if value.number
-) | {"LABEL"}
+) | {"LABEL"}  # Not a point of IdentityChecked: labels are read back. | {"LABEL"}
 _KINDS: Final = frozenset(
     value.name.removeprefix("MATERIAL_KIND_").lower() for value in common.MaterialKind.DESCRIPTOR.values if value.number
 )

@@ -285,5 +285,7 @@ def _steps(pack: PolicyPack) -> Iterator[Probe]:
         if step.is_optional or not any(step.step in other.requires for other in pack.step_order):
             continue
         yield f"$.steps[{index}]", step.step, Pace(), Pace(left_out=frozenset({step.step}))
+    if "LABEL" in pack.required_identity_checks:
+        yield "$.required_identity_checks", "LABEL", Pace(), Pace(left_out=frozenset({"LabelReadBack"}))
     if pack.labels_reconciled:
         yield "$.labels_reconciled", "true", Pace(), Pace(left_out=frozenset({"LabelsReconciled"}))

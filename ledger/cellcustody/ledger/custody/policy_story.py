@@ -213,7 +213,7 @@ def _labels(
             person,
             site,
         )
-        if reconciles:
+        if reconciles or "LABEL" in course.pack.required_identity_checks:
             course.tell(
                 labels.LabelReadBack(
                     applied=applied,
