@@ -18,9 +18,12 @@ from google.protobuf.message import Message
 
 from cellcustody.clients.answers import Recorded
 from cellcustody.clients.errors import StatementRefused
+from cellcustody.clients.readiness import BedsideCertificates, ServiceKeys
 from cellcustody.ledger.custody.act import Status
+from cellcustody.ledger.entries import read_entry
 from cellcustody.ledger.identifiers import next_chain_of_identity, next_din
-from cellcustody.ledger.statements import StreamKind, new_stream_id
+from cellcustody.ledger.registry import parse_anchor
+from cellcustody.ledger.statements import Opening, StreamKind, new_stream_id
 from cellcustody.v1 import (
     common_pb2,
     harvest_pb2,
@@ -740,17 +743,16 @@ class Story:
             self.therapy,
             return_pb2.MaterialThawed(material=bag, unit=unit(self.ward_nurse), equipment="bath-1", intact=True),
         )
-        checked = self.say(
-            self.ward_nurse,
-            self.therapy,
-            return_pb2.BedsideChecked(
-                material=bag,
-                patient_identifiers=self.patient,
-                coi_read=self.coi,
-                din_read=self.dins[0],
-                patient_present=True,
-            ),
+        check = return_pb2.BedsideChecked(
+            material=bag,
+            patient_identifiers=self.patient,
+            coi_read=self.coi,
+            din_read=self.dins[0],
+            patient_present=True,
         )
+        if outcome == return_pb2.INFUSION_OUTCOME_PARTIAL:
+            check.readiness_certificate = self._certificate(bag)
+        checked = self.say(self.ward_nurse, self.therapy, check)
         self.join(self.second_ward_nurse, self.therapy, checked.statement_digest, VERIFIED)
         ready = self.ward_nurse.client.readiness(bag)
         if not ready.ready:
@@ -772,6 +774,23 @@ class Story:
         if outcome == return_pb2.INFUSION_OUTCOME_PARTIAL:
             stopped.remainder.CopyFrom(volume(20))
         self.say(self.ward_nurse, self.therapy, stopped)
+
+    def _certificate(self, bag: bytes) -> bytes:
+        """Fetches the ledger's certificate for a bag, and verifies it as the ward does when its network is gone."""
+        client = self.ward_nurse.client
+        founding = client.entry(leaf_index=0)
+        keys = ServiceKeys.of_founding(
+            parse_anchor(self.world.founded.anchor.read_bytes()),
+            read_entry(founding.entry).envelope,
+            [Opening(one.index, one.salt, one.record) for one in founding.openings],
+        )
+        kept = BedsideCertificates(self.world.folder / "certificates", keys, lambda: time.time_ns() // 1000)
+        kept.preload(client, [bag])
+        found = kept.certificate_for(bag)
+        self.world.tell(
+            f"        a readiness certificate at position {found.certificate.position}, verified without a network"
+        )
+        return found.envelope
 
     # Consignments. -------------------------------------------------------------------------------------------------
 
