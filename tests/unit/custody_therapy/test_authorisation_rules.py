@@ -23,6 +23,7 @@ from .stories import (
     APHERESIS,
     CELL_LAB,
     CERTIFICATE,
+    COI,
     DAY,
     HOSPITAL,
     MATCHING,
@@ -386,6 +387,18 @@ def test_a_reidentification_matches_follows_the_break_and_has_a_second_person() 
     assert _judge(story, _restore(good, b"h" * 32)) == {"HOLD_UNKNOWN"}
     story.checks_identity(coi_read=OTHER_COI)
     assert _judge(story, _restore(good)) == {"REIDENTIFICATION_MISSING"}
+
+
+def test_a_reidentification_waits_for_the_breaks_that_it_names() -> None:
+    """The statement that broke identity may still be in an outbox."""
+    story, broken = _broken()
+
+    def told(*breaks: bytes) -> set[str]:
+        body = harvest.ReidentificationPerformed(source_record="file", coi_read=COI, breaks=breaks)
+        return story.codes(story.tell(body, comparisons=MATCHING))
+
+    assert told(broken.digest) == set()
+    assert told(broken.digest, b"d" * 32) == {"PREDECESSOR_MISSING"}
 
 
 def test_identity_is_restored_where_it_is_broken() -> None:

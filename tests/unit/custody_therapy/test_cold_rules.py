@@ -148,8 +148,9 @@ def test_a_freezing_ends_once_where_it_began() -> None:
     """The plant does not end what the hospital began."""
     story = Story().to_the_collection("a")
     started = _freezes(story, "a")
-    _froze(story, started, "a")
+    first = _froze(story, started, "a")
     assert story.codes(_froze(story, started, "a")) == {"ALREADY_COMPLETED"}
+    assert story.case().state.harvest.freezings[started.digest].completed_by == first.digest
     elsewhere = story.tell(
         harvest.CryopreservationCompleted(started=started.digest, rate_trace=TRACE, materials=[material("a")]),
         OPERATOR,
