@@ -20,12 +20,14 @@ from .stories import (
     DAY,
     DIN,
     HOUR,
+    MATCHING,
     MINUTE,
     OTHER_COI,
     OTHER_DIN,
     OTHER_THERAPY,
     OUTWARD,
     SECOND_MICROS,
+    SECOND_NURSE,
     SUITE,
     THERAPY,
     Story,
@@ -395,6 +397,19 @@ def test_a_check_at_the_chair_holds_for_the_policys_time() -> None:
         check = story.checks_identity()
         body = harvest.CollectionStarted(day=1, din=DIN, unit=APHERESIS)
         assert story.codes(story.tell(body, at=check.occurred_start + wait)) == found
+
+
+def test_a_check_may_end_as_the_collection_begins_and_serves_no_other() -> None:
+    """At the very moment; the next collection needs a check of its own."""
+    story = consented()
+    body = harvest.IdentityChecked(point=harvest.IDENTITY_POINT_CHAIRSIDE, coi_read=COI)
+    begun = story.now + 10 * MINUTE
+    check = story.tell(body, until=begun + 5 * MINUTE, comparisons=MATCHING)
+    story.join(check, SECOND_NURSE)
+    first = harvest.CollectionStarted(day=1, din=DIN, unit=APHERESIS)
+    second = harvest.CollectionStarted(day=2, din=OTHER_DIN, unit=APHERESIS)
+    assert story.codes(story.tell(first, at=begun + 5 * MINUTE)) == set()
+    assert story.codes(story.tell(second)) == {"IDENTITY_NOT_CHECKED"}
 
 
 def test_a_day_of_an_attempt_has_one_collection() -> None:
