@@ -20,11 +20,10 @@ from cellcustody.ledger.contract import DisclosureClass
 from cellcustody.ledger.custody.policy import DEFAULT_PACK
 from cellcustody.ledger.views.access import Reach
 from cellcustody.ledger.views.asking import Asked
-from cellcustody.ledger.views.follow_up import DAY_MICROS
 from cellcustody.ledger.views.follower import Follower
 from cellcustody.ledger.views.inspection.recall_questions import ACTIONS, state_of
 from cellcustody.ledger.views.paging import Pages
-from cellcustody.ledger.views.rows_alerts import NEVER, alert_id
+from cellcustody.ledger.views.rows_alerts import DAY_MICROS, NEVER, alert_id
 from cellcustody.ledger.views.tables import Value
 from cellcustody.ledger.views.telling import Teller
 from cellcustody.v1 import custody_query_service_pb2 as custody

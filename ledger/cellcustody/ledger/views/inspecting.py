@@ -17,6 +17,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Final, TypeVar
 
+from google.protobuf.message import Message
+
 from cellcustody.ledger.views.access import Reader
 from cellcustody.ledger.views.account import Account, Accounts
 from cellcustody.ledger.views.alerts import alerts_at, watch_alerts
@@ -110,7 +112,7 @@ class Inspection:
     ) -> _Answer:
         """Answers for the streams of one page."""
         with self._asked(reader, self._position_min(request), wait_seconds) as (asked, teller):
-            pages = Pages(asked, request, size=request.page_size, token=request.page_token, rows_max=STREAMS_MAX)
+            pages = _pages(asked, request, answer, STREAMS_MAX)
             scope = scope_of(asked, request, pages, wanted)
             answer.position = self._known(request, asked)
             for stream in scope.streams:
@@ -147,7 +149,7 @@ class Inspection:
                 asked.refuse_other_sites(request.subject.site)
                 self._held_by(answer, asked, request)
                 return answer
-            pages = Pages(asked, request, size=request.page_size, token=request.page_token, rows_max=STREAMS_MAX)
+            pages = _pages(asked, request, answer, STREAMS_MAX)
             scope = scope_of(asked, request, pages, Wanted.CUSTODY)
             answer.position = self._known(request, asked)
             for stream in scope.streams:
@@ -211,7 +213,7 @@ class Inspection:
     ) -> pb.InspectCorrectionsResponse:
         """8: returns corrections, retractions and late entries."""
         answer = pb.InspectCorrectionsResponse()
-        with self._remarks(request, reader, wait) as (asked, teller, pages):
+        with self._remarks(request, reader, wait, answer) as (asked, teller, pages):
             remarked.corrections(answer, asked, request, pages, teller)
             answer.position, answer.next_page_token = asked.position, pages.next_token
             teller.fill(answer)
@@ -222,7 +224,7 @@ class Inspection:
     ) -> pb.InspectExceptionsResponse:
         """9: returns overrides, emergency credentials and nonconforming facts."""
         answer = pb.InspectExceptionsResponse()
-        with self._remarks(request, reader, wait) as (asked, teller, pages):
+        with self._remarks(request, reader, wait, answer) as (asked, teller, pages):
             remarked.exceptions(answer, asked, request, pages, teller, now)
             answer.position, answer.next_page_token = asked.position, pages.next_token
             teller.fill(answer)
@@ -233,7 +235,7 @@ class Inspection:
     ) -> pb.InspectDeviationsResponse:
         """17: returns deviations, complaints and excursions."""
         answer = pb.InspectDeviationsResponse()
-        with self._remarks(request, reader, wait) as (asked, teller, pages):
+        with self._remarks(request, reader, wait, answer) as (asked, teller, pages):
             remarked.deviations(answer, asked, request, pages, teller)
             answer.position, answer.next_page_token = asked.position, pages.next_token
             teller.fill(answer)
@@ -244,7 +246,7 @@ class Inspection:
     ) -> pb.InspectDowntimeResponse:
         """27: returns downtime, and what was entered from paper."""
         answer = pb.InspectDowntimeResponse()
-        with self._remarks(request, reader, wait) as (asked, teller, pages):
+        with self._remarks(request, reader, wait, answer) as (asked, teller, pages):
             registry_questions.downtime(answer, asked, request, pages, teller)
             answer.position, answer.next_page_token = asked.position, pages.next_token
             teller.fill(answer)
@@ -252,14 +254,10 @@ class Inspection:
 
     @contextmanager
     def _remarks(
-        self, request: pb.InspectRequest, reader: Reader, wait: float
+        self, request: pb.InspectRequest, reader: Reader, wait: float, answer: Message
     ) -> Iterator[tuple[Asked, Teller, Pages]]:
         with self._asked(reader, self._position_min(request), wait) as (asked, teller):
-            yield (
-                asked,
-                teller,
-                Pages(asked, request, size=request.page_size, token=request.page_token, rows_max=REMARKS_MAX),
-            )
+            yield asked, teller, _pages(asked, request, answer, REMARKS_MAX)
 
     # Materials, condition, quality, patient -------------------------------------------------------------------------
 
@@ -319,7 +317,7 @@ class Inspection:
         """18: returns where a lot went, or what a therapy rests on."""
         answer = pb.InspectRecallResponse()
         with self._asked(reader, self._position_min(request), wait) as (asked, teller):
-            pages = Pages(asked, request, size=request.page_size, token=request.page_token, rows_max=LINES_MAX)
+            pages = _pages(asked, request, answer, LINES_MAX)
             answer.position = asked.position
             if request.subject.WhichOneof("subject") == "lot":
                 recall_questions.recall_of_lot(answer, asked, request, pages, teller)
@@ -464,6 +462,18 @@ class Inspection:
                 return asked.position, now, list(found.alerts)
 
         return watch_alerts(self._follower, list_now, stop)
+
+
+def _pages(asked: Asked, request: pb.InspectRequest, answer: Message, rows_max: int) -> Pages:
+    """Returns the page that is asked for; every question asks with the same message, so that its answer tells it."""
+    return Pages(
+        asked,
+        request,
+        size=request.page_size,
+        token=request.page_token,
+        rows_max=rows_max,
+        question=answer.DESCRIPTOR.name,
+    )
 
 
 def _leave_only(answer: pb.InspectHoldingsResponse, site: bytes) -> None:

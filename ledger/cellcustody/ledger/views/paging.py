@@ -41,14 +41,23 @@ def position_of_token(page_token: bytes) -> int:
 class Pages:
     """One page of one answer, filled section by section; `next_token` is set once rows are left over."""
 
-    def __init__(self, asked: Asked, request: Message, *, size: int, token: bytes, rows_max: int = ROWS_MAX) -> None:
-        """Begins a page where `token` says, or at the first section.
+    def __init__(
+        self,
+        asked: Asked,
+        request: Message,
+        *,
+        size: int,
+        token: bytes,
+        rows_max: int = ROWS_MAX,
+        question: str = "",
+    ) -> None:
+        """Begins a page where `token` says, or at the first section; `question` tells apart what asks with one message.
 
         Raises:
             PageTokenInvalidError: the token was not given for this question by this caller.
         """
         self._asked = asked
-        self._question = _digest_of(request, asked.reader.site)
+        self._question = _digest_of(request, asked.reader.site, question)
         self._left = min(size or rows_max, rows_max)
         self._section = 0
         self._after: tuple[Value, ...] = ()
@@ -131,11 +140,11 @@ def _read(token: bytes) -> tuple[int, str, int, tuple[Value, ...]]:
     raise PageTokenInvalidError("this is no page token")
 
 
-def _digest_of(request: Message, site: bytes) -> str:
+def _digest_of(request: Message, site: bytes, question: str) -> str:
     """Returns what tells this question of this caller from any other, paging aside."""
     asked = type(request)()
     asked.CopyFrom(request)
     for field in _PAGING_FIELDS:
         asked.ClearField(field)
-    name = asked.DESCRIPTOR.full_name.encode()
+    name = f"{asked.DESCRIPTOR.full_name} {question} ".encode()
     return hashlib.sha256(site + name + asked.SerializeToString(deterministic=True)).hexdigest()[:32]

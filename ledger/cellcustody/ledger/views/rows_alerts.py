@@ -18,13 +18,13 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
 from cellcustody.ledger.custody.act import UnitRef
+from cellcustody.ledger.custody.after_infusion import DueState, late_results, visits
 from cellcustody.ledger.custody.case import TherapyCase
 from cellcustody.ledger.custody.consignment_state import ConsignmentState
 from cellcustody.ledger.custody.policy import DEFAULT_PACK, PolicyPack
 from cellcustody.ledger.custody.policy_members import Budget
-from cellcustody.ledger.custody.therapy_state import ResultVerdict, TherapyState, custody_of
+from cellcustody.ledger.custody.therapy_state import TherapyState, custody_of
 from cellcustody.ledger.views import tables
-from cellcustody.ledger.views.follow_up import DAY_MICROS, visits_of
 from cellcustody.ledger.views.messages import unit_message
 from cellcustody.ledger.views.reading import Told
 from cellcustody.ledger.views.row_writing import RowWriter, serialised
@@ -33,13 +33,20 @@ from cellcustody.ledger.views.time_budgets import Counted, budgets_of
 from cellcustody.v1 import custody_query_service_pb2
 from cellcustody.v1 import facilities_pb2 as facilities
 from cellcustody.v1 import inspection_service_pb2 as pb
-from cellcustody.v1 import modification_pb2 as modification
 
-__all__ = ["NEVER", "alert_id", "write_consignment_alerts", "write_qualification_alerts", "write_therapy_alerts"]
+__all__ = [
+    "DAY_MICROS",
+    "NEVER",
+    "alert_id",
+    "write_consignment_alerts",
+    "write_qualification_alerts",
+    "write_therapy_alerts",
+]
 
 NEVER: Final = 2**62  # Later than every time that a ledger knows.
 EXCURSIONS: Final = frozenset({"EXCURSION", "EXCURSION_ALARMED", "CONDITION_UNKNOWN", "GRACE_EXCEEDED"})
 _MICROS: Final = 1_000_000
+DAY_MICROS: Final = 86_400 * _MICROS
 
 
 def alert_id(kind: str, stream: bytes, *about: bytes | str) -> bytes:
@@ -120,9 +127,8 @@ def write_therapy_alerts(writer: RowWriter, case: TherapyCase, told: Sequence[To
     state, pack = case.state, case.pack
     by_digest = {one.act.digest: one for one in told}
     last = max((one.act.occurred_start for one in told), default=0)
-    if state.closed:
-        return
-    for counted in budgets_of(state, pack, last):
+    # Results, recalls and follow-up go on after a therapy is closed; every material has ended by then.
+    for counted in () if state.closed else budgets_of(state, pack, last):
         if counted.end is None and counted.limit_seconds is not None:
             _write_budget(writer, state, pack, counted, last, by_digest)
     for hold in state.holds.values():
@@ -138,7 +144,7 @@ def write_therapy_alerts(writer: RowWriter, case: TherapyCase, told: Sequence[To
                 statements=_places(by_digest, hold.statement_digest),
             )
             _write(writer, alert, _custodians(state, hold.materials))
-    _write_late_results(writer, state, pack, told, by_digest)
+    _write_late_results(writer, state, pack, by_digest)
     _write_follow_up(writer, state, pack, by_digest)
 
 
@@ -175,53 +181,38 @@ def _write_budget(
     _write(writer, alert, _custodians(state, [counted.material]))
 
 
-def _write_late_results(
-    writer: RowWriter, state: TherapyState, pack: PolicyPack, told: Sequence[Told], by_digest: dict[bytes, Told]
-) -> None:
-    if not state.infusions:
-        return
-    infused = min(one.started_at for one in state.infusions.values())
-    units = {one.unit for one in state.infusions.values()}
-    acknowledged = {one.result for one in state.treatment.notices.values() if one.acknowledged_by}
-    failing = {
-        one.digest
-        for batch in state.batches.values()
-        for results in batch.results.values()
-        for one in results
-        if one.verdict is ResultVerdict.FAIL
-    }
-    for one in told:
-        body = one.act.body
-        if not isinstance(body, modification.ResultReported) or one.act.digest not in failing:
+def _write_late_results(writer: RowWriter, state: TherapyState, pack: PolicyPack, by_digest: dict[bytes, Told]) -> None:
+    within = pack.alerts.late_result_acknowledgement_seconds * _MICROS
+    for late in late_results(state):
+        if late.is_acknowledged:
             continue
-        if one.recorded_at <= infused or one.act.digest in acknowledged:
-            continue
-        notices = [each.notified_by for each in state.treatment.notices.values() if each.result == one.act.digest]
+        notice = b"" if late.notice is None else late.notice.notified_by
         alert = pb.Alert(
-            alert=alert_id("late_result", writer.stream, one.act.digest),
+            alert=alert_id("late_result", writer.stream, late.result, late.site),
             kind="late_result",
             subject="a result that fails, reported after infusion",
-            materials=sorted({each.material for each in state.infusions.values()}),
-            warns_unix_micros=one.recorded_at,
-            due_unix_micros=one.recorded_at + pack.alerts.late_result_acknowledgement_seconds * _MICROS,
+            materials=late.infused,
+            warns_unix_micros=late.reported_at,
+            due_unix_micros=late.reported_at + within,
             action="tell the physician and acknowledge",
-            statements=_places(by_digest, one.act.digest, *notices),
+            statements=_places(by_digest, late.result, notice),
         )
-        _write(writer, alert, units)
+        units = {one.unit for one in state.infusions.values() if one.unit.site == late.site}
+        _write(writer, alert, units or {UnitRef(late.site)})
 
 
 def _write_follow_up(writer: RowWriter, state: TherapyState, pack: PolicyPack, by_digest: dict[bytes, Told]) -> None:
     notice = pack.alerts.follow_up_warning_days * DAY_MICROS
     first = min(state.infusions.values(), key=lambda one: one.started_at, default=None)
-    for visit in visits_of(state, pack, 0):
-        if visit.recorded or visit.due is None or first is None:
+    for visit in visits(state, pack, NEVER):
+        if visit.state in (DueState.DONE, DueState.FALLEN_AWAY) or first is None:
             continue
         alert = pb.Alert(
             alert=alert_id("follow_up", writer.stream, visit.visit),
             kind="follow_up",
             subject=f"follow-up {visit.visit}",
-            warns_unix_micros=visit.due - notice,
-            due_unix_micros=visit.due,
+            warns_unix_micros=visit.due_at - notice,
+            due_unix_micros=visit.due_at,
             action="see the patient and record it",
             statements=_places(by_digest, first.started_by),
         )

@@ -15,9 +15,9 @@ from collections.abc import Iterator
 from typing import Final
 
 from cellcustody.ledger.contract import DisclosureClass
+from cellcustody.ledger.custody.after_infusion import DueState, visits
 from cellcustody.ledger.custody.therapy_state import TherapyState
 from cellcustody.ledger.views.account import Account
-from cellcustody.ledger.views.follow_up import visits_of
 from cellcustody.ledger.views.messages import material_custody
 from cellcustody.ledger.views.reading import Told
 from cellcustody.ledger.views.rows_found import bare
@@ -47,6 +47,13 @@ _MARKER: Final = {
 }
 _INFUSION: Final = {
     one.number: one.name.removeprefix("INFUSION_OUTCOME_").lower() for one in returned.InfusionOutcome.DESCRIPTOR.values
+}
+_VISITS: Final = {
+    DueState.DONE: "done",
+    DueState.NOT_YET: "upcoming",
+    DueState.DUE: "due",
+    DueState.OVERDUE: "overdue",
+    DueState.FALLEN_AWAY: "fallen_away",
 }
 _REACTION: Final = {1: "CRS", 2: "ICANS", 3: "infusion", 4: "other"}
 
@@ -207,13 +214,22 @@ def follow_up(answer: pb.InspectFollowUpResponse, account: Account, scope: Scope
     """Adds the schedule with what was recorded."""
     if account.therapy is None:
         return
-    for visit in visits_of(account.therapy, account.pack, now):
+    scheduled = visits(account.therapy, account.pack, now)
+    for visit in scheduled:
+        records = [account.told[digest] for digest in visit.digests if digest in account.told]
         record = answer.visits.add(
             therapy=account.stream,
             visit=visit.visit,
-            due_unix_micros=visit.due,
-            until_unix_micros=visit.until,
-            state=visit.state,
+            due_unix_micros=visit.due_at,
+            until_unix_micros=visit.closes_at,
+            state=_VISITS[visit.state],
         )
-        if visit.recorded in account.told:
-            record.recorded.CopyFrom(bare(account.told[visit.recorded]))
+        if records:
+            last = max(records, key=lambda one: one.act.sort_key)
+            record.recorded.CopyFrom(bare(last))
+            if visit.state is DueState.DONE and last.act.occurred_start > visit.closes_at:
+                record.state = "done_late"
+    named = {visit.visit for visit in scheduled}
+    for told in account.standing(alone=True):
+        if isinstance(told.act.body, returned.FollowUpRecorded) and told.act.body.visit not in named:
+            answer.visits.add(therapy=account.stream, visit=told.act.body.visit, state="done", recorded=bare(told))

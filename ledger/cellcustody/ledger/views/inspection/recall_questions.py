@@ -38,6 +38,7 @@ ACTIONS: Final = {
     "stored": "quarantine",
     "in_process": "quarantine",
     "in_transit": "stop and return",
+    "archived": "quarantine",
     "infused": "notify the physician",
     "partially_infused": "notify the physician",
 }

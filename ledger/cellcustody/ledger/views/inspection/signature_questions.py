@@ -112,7 +112,12 @@ class _Chains:
     def of(cls, teller: Teller) -> _Chains:
         registry = teller.registry
         acts = tuple(registry.acts.values())
-        return cls(registry, teller, {one.in_effect_at: one for one in acts if one.in_effect_at is not None}, {})
+        by_leaf = {one.in_effect_at: one for one in acts if one.in_effect_at is not None}
+        # The founding enrols keys at its own leaf, so that they can sign it into effect.
+        by_leaf.update(
+            (one.leaf_index, one) for one in acts if isinstance(one.statement.body, registry_pb2.LedgerFounded)
+        )
+        return cls(registry, teller, by_leaf, {})
 
     def key_use(self, key_id: bytes, told: Told) -> pb.KeyUse:
         """Returns a key as it stood at a statement."""
