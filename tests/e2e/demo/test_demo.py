@@ -26,6 +26,7 @@ def test_the_demonstration_ends_as_it_says() -> None:
         "rack 9 corrected to rack 6",
         "REFUSED [",
         "readiness: yes",
+        "verified without a network",
         "Offline verification: VERIFIED",
         "All as intended",
     ):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from google.protobuf.message import Message
 
 from cellcustody.ledger.custody.act import Act, Comparison, Outcome, Status, UnitRef
 from cellcustody.ledger.custody.readiness import reasons
@@ -457,6 +458,102 @@ def test_a_hold_never_stops_destruction() -> None:
     _hold(story)
     destroyed = story.tell(_destruction("bag-1", CELL_LAB))
     assert story.codes(destroyed) == set()
+
+
+def _drawn(unit: common.Unit) -> returned.MaterialReconstituted:
+    return returned.MaterialReconstituted(
+        material=material("bag-1"), reconstitution=returned.RECONSTITUTION_KIND_DILUTED, unit=unit, left=volume(60)
+    )
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        returned.MaterialIssued(material=material("bag-1"), releaser=CELL_LAB, receiver=WARD),
+        returned.MaterialThawed(material=material("bag-1"), unit=CELL_LAB, intact=True),
+        _drawn(CELL_LAB),
+        returned.InfusionStarted(material=material("bag-1"), unit=CELL_LAB),
+        _destruction("bag-1", CELL_LAB),
+        _archiving("bag-1", CELL_LAB),
+    ],
+)
+def test_nobody_works_on_a_bag_in_its_container(body: Message) -> None:
+    """It is received first."""
+    story = _packed()
+    assert "MATERIAL_PACKED" in story.codes(story.tell(body))
+
+
+def _foreign(*, unit: common.Unit) -> list[Message]:
+    """Acts on a bag in the ward's hands that speak for another site's unit."""
+    return [
+        returned.MaterialIssued(material=material("bag-1"), releaser=unit, receiver=unit),
+        returned.MaterialThawed(material=material("bag-1"), unit=unit, intact=True),
+        _drawn(unit),
+        returned.InfusionStarted(material=material("bag-1"), unit=unit),
+        returned.LymphodepletionStarted(unit=unit, course=2),
+        returned.PremedicationGiven(unit=unit),
+        returned.PatientMonitored(unit=unit),
+        _destruction("bag-1", unit),
+        _archiving("bag-1", unit),
+    ]
+
+
+@pytest.mark.parametrize("body", _foreign(unit=SUITE), ids=lambda body: body.DESCRIPTOR.name)
+def test_a_signer_speaks_for_units_of_the_own_site(body: Message) -> None:
+    """Not for the plant's."""
+    story = Story().to_the_bedside()
+    assert "SIGNED_FOR_ANOTHER_SITE" in story.codes(story.tell(body))
+
+
+@pytest.mark.parametrize("body", _foreign(unit=CELL_LAB)[2:4], ids=lambda body: body.DESCRIPTOR.name)
+def test_what_is_done_to_a_bag_is_its_custodians(body: Message) -> None:
+    """The ward has it, not the cell laboratory."""
+    story = Story().to_the_bedside()
+    assert "NOT_CUSTODIAN" in story.codes(story.tell(body))
+
+
+@pytest.mark.parametrize(
+    ("name", "found"),
+    [("released", "NOT_RELEASED"), ("held", "HOLD_OPEN"), ("expired", "EXPIRED"), ("broken", "IDENTITY_BROKEN")],
+)
+def test_a_bag_is_reconstituted_only_while_it_may_be_given(name: str, found: str) -> None:
+    """Released, free of holds, in date, with the chain of identity whole."""
+    if name == "released":
+        story = _unreleased()
+        story.issues("bag-1")
+        story.thaws("bag-1")
+    else:
+        story = Story().to_the_bedside()
+        if name == "held":
+            _hold(story)
+        elif name == "expired":
+            _late(story)
+        else:
+            story.checks_identity(harvest.IDENTITY_POINT_RECEIPT, coi_read=OTHER_COI, comparisons=())
+    assert found in story.codes(story.tell(_drawn(WARD)))
+
+
+def test_materials_of_a_grade_or_an_event_are_the_therapys() -> None:
+    """One that nobody made yet is waited for."""
+    story = Story().to_the_bedside()
+    for body in (
+        returned.ToxicityGraded(materials=[material("nowhere")]),
+        returned.AdverseEventReported(materials=[material("nowhere")]),
+        returned.ReactionObserved(materials=[material("nowhere")]),
+    ):
+        assert story.judged(story.tell(body)).status is Status.AWAITING
+
+
+def test_quantities_below_nothing_are_found() -> None:
+    """In what is left, lost or remains."""
+    story = Story().to_the_bedside()
+    body = _drawn(WARD)
+    body.left.mantissa = -1
+    assert "QUANTITY_NEGATIVE" in story.codes(story.tell(body))
+    stopped = returned.InfusionStopped(
+        material=material("bag-1"), outcome=returned.INFUSION_OUTCOME_NOT_INFUSED, remainder=volume(-1)
+    )
+    assert "QUANTITY_NEGATIVE" in story.codes(story.tell(stopped))
 
 
 # Readiness.
