@@ -35,6 +35,7 @@ from .stories import (
     creators_of,
     folds_of,
     material,
+    new,
 )
 
 CHECK_VALIDITY = 7200 * SECOND_MICROS
@@ -480,3 +481,13 @@ def test_what_came_before_is_the_same_in_any_order_of_delivery() -> None:
     assert dict(forward.judged) == dict(backward.judged)
     assert forward.state.harvest == backward.state.harvest
     assert forward.judged[started.digest].status is Status.CONFORMING
+
+
+def test_a_bag_of_nothing_is_a_bag_and_one_of_less_is_none() -> None:
+    """A collection that was broken off leaves an empty bag."""
+    for millilitres, found in ((0, set()), (-1, {"QUANTITY_NEGATIVE"})):
+        story = consented()
+        started = starts(story)
+        outputs = [new("apheresis", common.MATERIAL_KIND_COLLECTION, millilitres)]
+        body = harvest.CollectionCompleted(started=started.digest, outputs=outputs, unit=APHERESIS)
+        assert story.codes(story.tell(body)) == found
