@@ -12,7 +12,7 @@ from cellcustody.ledger.custody.act import Act, Status
 from cellcustody.ledger.custody.case import TherapyCase
 from cellcustody.ledger.custody.findings import codes_of
 from cellcustody.ledger.custody.holds import hold_id
-from cellcustody.ledger.custody.leg_conditions import band_of
+from cellcustody.ledger.custody.leg_conditions import band_of, way_condition
 from cellcustody.ledger.custody.policy import PolicyPack
 from cellcustody.ledger.custody.policy_members import Excursion, MeanKinetic, TemperatureBand
 from cellcustody.ledger.custody.references import References
@@ -257,11 +257,53 @@ def _without_band(act: Act) -> Act:
 
 @pytest.mark.parametrize(("gap", "codes"), [(120, set()), (119, {"CONDITION_UNKNOWN"})])
 def test_the_packs_own_limit_of_gaps_counts(gap: int, codes: set[str]) -> None:
-    """A gap of two minutes, with an hour of grace given to the logger."""
+    """A gap of two minutes, with an hour of grace given to the logger; all gaps, where the longest is not told."""
+    for longest in (120, None):
+        story = Leg().sets_out(grace_seconds=3600)
+        story.inspects(gap_seconds=120, longest_gap_seconds=longest)
+        received = story.takes_out()
+        assert story.found(received, pack_with(band(2_000, 8_000), gap=gap)) == codes
+
+
+@pytest.mark.parametrize("grace", [600, 599])
+def test_a_band_with_one_end_has_a_grace_too(grace: int) -> None:
+    """Nothing is too cold, and eight degrees is the end."""
     story = Leg().sets_out(grace_seconds=3600)
-    story.inspects(gap_seconds=120, longest_gap_seconds=120)
+    story.inspects(**WARM)
     received = story.takes_out()
-    assert story.found(received, pack_with(band(2_000, 8_000), gap=gap)) == codes
+    pack = pack_with(band(None, 8_000, grace_seconds=grace))
+    assert story.found(received, pack) == (set() if grace == 600 else {"EXCURSION"})
+
+
+def _way_of(story: Leg, pack: PolicyPack) -> common.Condition.ValueType | None:
+    state = story.under(pack).state
+    bag = state.materials[material("apheresis")]
+    return way_condition(state, pack, bag, bag.journeys[-1])
+
+
+def test_what_the_inspection_made_of_a_logger_is_not_made_better_by_a_pack() -> None:
+    """Numbers within the band of a leg that the logger did not cover; and a pack that has no band for the kind."""
+    pack, none = pack_with(band(2_000, 8_000)), pack_with(replace(band(2_000, 8_000), kind="sample"))
+    for changed, condition in (
+        ({"first_reading_unix_micros": None}, common.CONDITION_UNKNOWN),
+        (WARM, common.CONDITION_OUT_OF_RANGE),
+        ({}, common.CONDITION_IN_RANGE),
+    ):
+        story = Leg().sets_out()
+        story.inspects(**changed)
+        assert (_way_of(story, pack), _way_of(story, none)) == (condition, condition)
+
+
+@pytest.mark.parametrize(("asked", "condition"), [(True, common.CONDITION_UNKNOWN), (False, None)])
+def test_a_box_that_the_consignment_does_not_have_has_no_condition(
+    asked: bool, condition: common.Condition.ValueType | None
+) -> None:
+    """The bag was packed into it all the same, says the statement."""
+    story = Leg()
+    story.to_the_collection()
+    story.opens_consignment(OUTWARD, APHERESIS, SUITE, NURSE)
+    story.packs("apheresis", OUTWARD, APHERESIS, NURSE, container="no such box")
+    assert _way_of(story, pack_with(band(2_000, 8_000), logger=asked)) == condition
 
 
 def test_a_frozen_bag_is_held_to_the_frozen_band_until_it_is_thawed() -> None:
@@ -275,6 +317,14 @@ def test_a_frozen_bag_is_held_to_the_frozen_band_until_it_is_thawed() -> None:
     assert band_of(replace(PACK, temperature_bands=(frozen,)), bag) == frozen
     story.stores("apheresis", APHERESIS, NURSE)
     assert band_of(both, story.case().state.materials[material("apheresis")]) == frozen
+    unstated = harvest.MaterialStored(
+        material=material("apheresis"), position=common.Position(unit=APHERESIS, place="tank-2")
+    )
+    story.tell(unstated)
+    assert band_of(both, story.case().state.materials[material("apheresis")]) == frozen
+    story.thaws("apheresis")
+    assert band_of(both, story.case().state.materials[material("apheresis")]) == fresh
+    story.stores("apheresis", APHERESIS, NURSE)
     story.stores("apheresis", APHERESIS, NURSE, celsius=5)
     assert band_of(both, story.case().state.materials[material("apheresis")]) == fresh
 
