@@ -223,6 +223,7 @@ def test_training_holds_as_long_as_the_policy_says_after_it_was_passed(hospital:
     assert found(hospital, nurse, at=passed + 2 * DAY + 1, asked=TWO_DAYS) == ["TRAINING_LAPSED"]
     assert found(hospital, nurse, at=passed + 2 * DAY + 1) == []
     assert found(hospital, nurse, at=passed - 1, asked=TWO_DAYS) == ["TRAINING_NOT_RECORDED"]
+    assert found(hospital, nurse, at=passed - 1) == []
 
 
 def test_the_earlier_of_the_two_ends_counts(hospital: RegistryWorld) -> None:

@@ -250,9 +250,10 @@ def training_lacks(grant: RoleGrant, signed_at: int, asked: Asked) -> frozenset[
     until = training_ends(grant, asked)
     if until is not None and signed_at > until:
         return frozenset((codes.TRAINING_LAPSED.code,))
-    if grant.trained_at is not None and signed_at < grant.trained_at:
-        return frozenset((codes.TRAINING_NOT_RECORDED.code,))
-    if grant.role in asked.training_roles and grant.trained_until is None and grant.trained_at is None:
+    if grant.role not in asked.training_roles:
+        return frozenset()
+    is_recorded = grant.trained_at is not None or grant.trained_until is not None
+    if not is_recorded or (grant.trained_at is not None and signed_at < grant.trained_at):
         return frozenset((codes.TRAINING_NOT_RECORDED.code,))
     return frozenset()
 
