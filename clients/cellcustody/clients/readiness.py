@@ -113,7 +113,7 @@ class BedsideCertificates:
         """Fetches and keeps a certificate for each bag, such as those on tomorrow's list.
 
         Raises:
-            StatementRefused, RequestInvalid: a bag is not ready; those fetched before it are kept.
+            RequestInvalid: a bag is not ready, and the codes say why; those fetched before it are kept.
             CertificateInvalidError: what the server gave does not verify; it is not kept.
         """
         kept = []

@@ -303,6 +303,46 @@ def test_syringes_are_given_in_their_bags_place_in_the_plan() -> None:
         assert is_in_turn(state, material("bag-2"))
 
 
+def test_what_is_drawn_is_known_and_in_one_unit() -> None:
+    """A syringe without a volume, one in another unit, and one of more or less than a number are found."""
+    unknown = Story().to_the_bedside()
+    unmeasured = common.NewMaterial(material=material("syringe-1"), kind=common.MATERIAL_KIND_PRODUCT)
+    assert unknown.codes(_reconstitutes(unknown, unmeasured)) == {"QUANTITY_UNKNOWN"}
+    other = Story().to_the_bedside()
+    in_grams = _syringe(millilitres=60)
+    in_grams.quantity.unit = "g"
+    assert other.codes(_reconstitutes(other, in_grams)) == {"UNIT_MISMATCH"}
+    about = Story().to_the_bedside()
+    at_least = _syringe(millilitres=60)
+    at_least.quantity.comparator = common.COMPARATOR_AT_LEAST
+    assert about.codes(_reconstitutes(about, at_least)) == {"QUANTITY_UNKNOWN"}
+
+
+def test_a_thawed_bag_is_used_by_the_time_stated_with_its_thaw() -> None:
+    """Earlier than its label says; whichever is first counts."""
+    for until, found in ((9 * MINUTE, {"EXPIRED"}), (10 * MINUTE, set()), (400 * DAY, set())):
+        story = Story().to_the_ward()
+        story.issues("bag-1")
+        thawed = returned.MaterialThawed(
+            material=material("bag-1"), unit=WARD, intact=True, usable_until_unix_micros=story.now + 10 * MINUTE + until
+        )
+        story.tell(thawed)
+        assert story.codes(story.checks_bedside("bag-1")) == found
+
+
+def test_only_product_is_reconstituted() -> None:
+    """Collected cells are worked on by manufacture."""
+    story = Story().to_the_plant()
+    story.tell(returned.MaterialThawed(material=material("apheresis"), unit=SUITE, intact=True), OPERATOR)
+    body = returned.MaterialReconstituted(
+        material=material("apheresis"),
+        reconstitution=returned.RECONSTITUTION_KIND_DILUTED,
+        unit=SUITE,
+        left=volume(200),
+    )
+    assert "NOT_A_PRODUCT" in story.codes(story.tell(body, OPERATOR))
+
+
 def test_a_bag_diluted_in_place_stays_the_bag() -> None:
     """With another volume."""
     story = Story().to_the_bedside()

@@ -10,12 +10,14 @@ import typer
 from cellcustody.clients.cli import (
     acting,
     auditing,
+    bedside,
     enrolling,
     inspecting,
     labelling,
     outbox_commands,
     policies,
     reading,
+    simulating,
 )
 from cellcustody.clients.cli.context import Context
 from cellcustody.clients.cli.profile import PROFILE_VARIABLE
@@ -51,4 +53,6 @@ enrolling.register(app)
 policies.register(app)
 outbox_commands.register(app)
 auditing.register(app)
+bedside.register(app)
 labelling.register(app)
+simulating.register(app)
