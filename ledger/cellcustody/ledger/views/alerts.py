@@ -21,7 +21,7 @@ from cellcustody.ledger.custody.policy import DEFAULT_PACK
 from cellcustody.ledger.views.access import Reach
 from cellcustody.ledger.views.asking import Asked
 from cellcustody.ledger.views.follower import Follower
-from cellcustody.ledger.views.inspection.recall_questions import ACTIONS, state_of
+from cellcustody.ledger.views.inspection.recall_questions import action_open, state_of, who_acts
 from cellcustody.ledger.views.paging import Pages
 from cellcustody.ledger.views.rows_alerts import DAY_MICROS, NEVER, alert_id
 from cellcustody.ledger.views.tables import Value
@@ -80,11 +80,10 @@ def _of_recalls(asked: Asked, request: pb.ListAlertsRequest, pages: Pages, now: 
     sql = (
         f"SELECT lot_use.lot_number, lot.recalled_leaf, material.answer, {', '.join(_RECALL_KEYS)} FROM lot "
         "CROSS JOIN lot_use ON lot_use.lot = lot.stream "  # From the few recalled lots outwards.
-        "JOIN lot_material USING (stream, statement_digest, ordinal) "
+        "JOIN lot_material ON lot_material.stream = lot_use.stream "
+        "AND lot_material.statement_digest = lot_use.statement_digest AND lot_material.ordinal = lot_use.ordinal "
         "JOIN material ON material.stream = lot_material.stream AND material.material = lot_material.material "
-        f"WHERE lot.standing = 'recalled' AND {visible} AND NOT EXISTS (SELECT 1 FROM named WHERE "
-        "named.stream = lot_use.stream AND named.kind = 'recall taken' "
-        "AND named.value = lower(hex(lot_use.lot) || hex(lot_material.material)))"
+        f"WHERE lot.standing = 'recalled' AND {visible}"
     )
     parameters: list[Value] = list(of_reader)
     if request.stream:
@@ -100,6 +99,10 @@ def _of_recalls(asked: Asked, request: pb.ListAlertsRequest, pages: Pages, now: 
             continue
         material = custody.MaterialCustody.FromString(raw)
         state = state_of(material)
+        action = action_open(asked, lot, stream, material)
+        if not action:
+            continue
+        unit = who_acts(asked, material)
         alert = pb.Alert(
             alert=alert_id("recall", stream, lot, material.material),
             kind="recall",
@@ -107,10 +110,8 @@ def _of_recalls(asked: Asked, request: pb.ListAlertsRequest, pages: Pages, now: 
             stream=stream,
             subject=f"lot {number} recalled, {state.replace('_', ' ')}",
             materials=[material.material],
-            addressees=[material.custodian] if material.HasField("custodian") else [],
-            warns_unix_micros=0,
-            due_unix_micros=0,
-            action=ACTIONS.get(state, "look into it"),
+            addressees=[] if unit is None else [unit],
+            action=action,
         )
         if isinstance(leaf, int) and leaf >= 0:
             alert.statements.add(leaf_index=leaf)

@@ -5,7 +5,7 @@ NotFoundError
 |- MaterialNotFoundError     no therapy has that material
 |- ConsignmentNotFoundError  no consignment has that stream
 |- LotNotFoundError          no recorded step used that lot
-`- SubjectNotFoundError      nothing that the caller may read has that name
+`- NameNotFoundError         nothing that the caller may read has that name
 AccessDeniedError
 `- ReadNotPermittedError     the caller's site may not read this
 MalformedError
@@ -25,10 +25,10 @@ __all__ = [
     "ConsignmentNotFoundError",
     "LotNotFoundError",
     "MaterialNotFoundError",
+    "NameNotFoundError",
     "PageTokenInvalidError",
     "QuestionIncompleteError",
     "ReadNotPermittedError",
-    "SubjectNotFoundError",
     "TherapyNotFoundError",
     "ViewBehindError",
     "ViewsDamagedError",
@@ -77,10 +77,10 @@ class PageTokenInvalidError(MalformedError):
     reason = "PAGE_TOKEN_INVALID"
 
 
-class SubjectNotFoundError(NotFoundError):
+class NameNotFoundError(NotFoundError):
     """Raised when nothing that this site may read has the name asked about."""
 
-    reason = "SUBJECT_NOT_FOUND"
+    reason = "NAME_NOT_FOUND"
 
 
 class ViewBehindError(StoreUnavailableError):

@@ -47,7 +47,8 @@ from cellcustody.v1 import inspection_service_pb2 as pb
 __all__ = ["Inspection"]
 
 WAIT_SECONDS_MAX: Final = 2.0
-STREAMS_MAX: Final = 5  # Of one page: a stream that nobody has asked about lately takes some milliseconds to fold.
+STREAMS_SHOWN: Final = 2  # Of one page unless more are asked for: to fold one anew takes some ten milliseconds.
+STREAMS_MAX: Final = 50  # Of one page that asks for as many.
 REMARKS_MAX: Final = 100  # Of one page: each is read from the log by its leaf, for who asks.
 LINES_MAX: Final = 500  # Of a recall's page: rows alone, nothing is read from the log.
 
@@ -112,7 +113,7 @@ class Inspection:
     ) -> _Answer:
         """Answers for the streams of one page."""
         with self._asked(reader, self._position_min(request), wait_seconds) as (asked, teller):
-            pages = _pages(asked, request, answer, STREAMS_MAX)
+            pages = _pages(asked, request, answer, STREAMS_MAX, STREAMS_SHOWN)
             scope = scope_of(asked, request, pages, wanted)
             answer.position = self._known(request, asked)
             for stream in scope.streams:
@@ -149,7 +150,7 @@ class Inspection:
                 asked.refuse_other_sites(request.subject.site)
                 self._held_by(answer, asked, request)
                 return answer
-            pages = _pages(asked, request, answer, STREAMS_MAX)
+            pages = _pages(asked, request, answer, STREAMS_MAX, STREAMS_SHOWN)
             scope = scope_of(asked, request, pages, Wanted.CUSTODY)
             answer.position = self._known(request, asked)
             for stream in scope.streams:
@@ -464,12 +465,12 @@ class Inspection:
         return watch_alerts(self._follower, list_now, stop)
 
 
-def _pages(asked: Asked, request: pb.InspectRequest, answer: Message, rows_max: int) -> Pages:
+def _pages(asked: Asked, request: pb.InspectRequest, answer: Message, rows_max: int, rows_shown: int = 0) -> Pages:
     """Returns the page that is asked for; every question asks with the same message, so that its answer tells it."""
     return Pages(
         asked,
         request,
-        size=request.page_size,
+        size=request.page_size or rows_shown,
         token=request.page_token,
         rows_max=rows_max,
         question=answer.DESCRIPTOR.name,

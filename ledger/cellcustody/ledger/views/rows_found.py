@@ -33,7 +33,7 @@ from cellcustody.v1 import quality_pb2 as quality
 from cellcustody.v1 import return_pb2 as returned
 from cellcustody.v1 import transport_pb2 as transport
 
-__all__ = ["Remark", "bare", "din_content", "equipment_in", "write_found", "write_qualified"]
+__all__ = ["Remark", "bare", "din_content", "equipment_in", "recall_taken", "write_found", "write_qualified"]
 
 _DIN_LENGTH: Final = 13  # Data structure 001 without flags and check character.
 _STREAM_END: Final = 2**62
@@ -100,6 +100,11 @@ def write_found(
     return min(first, last), last
 
 
+def recall_taken(lot: bytes, material: bytes, action: int) -> str:
+    """Returns the name under which it stands that a recall was acted on."""
+    return f"{lot.hex()} {material.hex()} {action}"
+
+
 def _names_in(body: Message) -> Iterator[tuple[str, str]]:
     match body:
         case harvest.CollectionStarted():
@@ -123,7 +128,7 @@ def _names_in(body: Message) -> Iterator[tuple[str, str]]:
                 yield "logger", summary.logger
         case facilities.RecallActionTaken():
             for material in body.materials:
-                yield "recall taken", body.lot.hex() + material.hex()
+                yield "recall taken", recall_taken(body.lot, material, body.action)
         case facilities.EquipmentRegistered():
             yield "equipment", body.asset
         case _:

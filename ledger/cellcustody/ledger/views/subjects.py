@@ -19,7 +19,7 @@ from typing import Final
 
 from cellcustody.ledger.views.access import Reach
 from cellcustody.ledger.views.asking import Asked
-from cellcustody.ledger.views.errors import QuestionIncompleteError, SubjectNotFoundError
+from cellcustody.ledger.views.errors import NameNotFoundError, QuestionIncompleteError
 from cellcustody.ledger.views.paging import Pages
 from cellcustody.ledger.views.reading import Told
 from cellcustody.ledger.views.rows_found import din_content
@@ -68,7 +68,7 @@ def scope_of(asked: Asked, request: pb.InspectRequest, pages: Pages, wanted: str
     """Returns the streams of this page; `pages` takes them as the rows of its first section.
 
     Raises:
-        SubjectNotFoundError: nothing that the caller may read has that name.
+        NameNotFoundError: nothing that the caller may read has that name.
         QuestionIncompleteError, ReadNotPermittedError, TherapyNotFoundError, MaterialNotFoundError,
         ConsignmentNotFoundError.
     """
@@ -102,7 +102,7 @@ def scope_of(asked: Asked, request: pb.InspectRequest, pages: Pages, wanted: str
             rows = pages.rows(0, sql, parameters, ("stream",))
             found = tuple(stream for (stream,) in rows if isinstance(stream, bytes))
             if not found and not request.page_token and subject.WhichOneof("subject") is not None:
-                raise SubjectNotFoundError("nothing that this site may read has this name", asked=_told(subject))
+                raise NameNotFoundError("nothing that this site may read has this name", asked=_told(subject))
             alone = subject.WhichOneof("subject") not in ("din", "lot", "equipment")
             return scope(found, alone=alone and wanted == Wanted.CUSTODY)
 

@@ -18,29 +18,35 @@ from typing import Final
 from google.protobuf.message import Message
 
 from cellcustody.ledger.contract import DisclosureClass, body_type
+from cellcustody.ledger.custody.recall_records import RecallAction
 from cellcustody.ledger.views.account import Account
 from cellcustody.ledger.views.asking import Asked
 from cellcustody.ledger.views.errors import LotNotFoundError, ReadNotPermittedError
 from cellcustody.ledger.views.paging import Pages
 from cellcustody.ledger.views.reading import Told
-from cellcustody.ledger.views.rows_found import bare, equipment_in
+from cellcustody.ledger.views.rows_found import bare, equipment_in, recall_taken
 from cellcustody.ledger.views.telling import Teller
 from cellcustody.v1 import common_pb2
 from cellcustody.v1 import custody_query_service_pb2 as custody
 from cellcustody.v1 import inspection_service_pb2 as pb
 from cellcustody.v1 import transport_pb2 as transport
 
-__all__ = ["ACTIONS", "recall_of_lot", "state_of", "trace_of_therapy"]
+__all__ = ["action_open", "recall_of_lot", "state_of", "trace_of_therapy", "who_acts"]
 
 STOPPED: Final = ("quarantined", "recalled")
 ACTIONS: Final = {
-    "frozen": "quarantine",
-    "stored": "quarantine",
-    "in_process": "quarantine",
-    "in_transit": "stop and return",
-    "archived": "quarantine",
-    "infused": "notify the physician",
-    "partially_infused": "notify the physician",
+    RecallAction.QUARANTINE: "quarantine",
+    RecallAction.STOP_AND_RETURN: "stop and return",
+    RecallAction.NOTIFY_PHYSICIAN: "notify the physician",
+}
+_DUE: Final = {
+    "frozen": RecallAction.QUARANTINE,
+    "stored": RecallAction.QUARANTINE,
+    "in_process": RecallAction.QUARANTINE,
+    "archived": RecallAction.QUARANTINE,
+    "in_transit": RecallAction.STOP_AND_RETURN,
+    "infused": RecallAction.NOTIFY_PHYSICIAN,
+    "partially_infused": RecallAction.NOTIFY_PHYSICIAN,
 }
 _STATEMENTS_SHOWN: Final = 5
 _KEYS: Final = ("lot_material.stream", "lot_material.statement_digest", "lot_material.ordinal", "lot_material.material")
@@ -55,6 +61,28 @@ def state_of(material: custody.MaterialCustody) -> str:
             return "frozen"
         return "stored" if material.position.place else "in_process"
     return material.state
+
+
+def action_open(asked: Asked, lot: bytes, stream: bytes, material: custody.MaterialCustody) -> str:
+    """Returns what is due for a material of a recalled lot where it is now, or nothing once it was done."""
+    action = _DUE.get(state_of(material))
+    if action is None:
+        return ""
+    sql = "SELECT 1 FROM named WHERE stream = ? AND kind = 'recall taken' AND value = ?"
+    if asked.snapshot.rows(sql, (stream, recall_taken(lot, material.material, action))):
+        return ""
+    return ACTIONS[action]
+
+
+def who_acts(asked: Asked, material: custody.MaterialCustody) -> common_pb2.Unit | None:
+    """Returns who is to act: the custodian, or for what was infused the treating unit."""
+    if material.HasField("custodian") and not material.state.endswith("infused"):
+        return material.custodian
+    for raw in asked.snapshot.blobs("SELECT answer FROM therapy WHERE stream = ?", (material.therapy,)):
+        therapy = custody.GetTherapyResponse.FromString(raw)
+        if therapy.HasField("treating_unit"):
+            return therapy.treating_unit
+    return material.custodian if material.HasField("custodian") else None
 
 
 def recall_of_lot(
@@ -100,8 +128,8 @@ def recall_of_lot(
             statement_digest=use.statement_digest,
             material=material,
             state=state,
-            action=ACTIONS.get(state, "") if is_stopped else "",
-            addressee=material.custodian if material.HasField("custodian") else None,
+            action=action_open(asked, lot, use.therapy, material) if is_stopped else "",
+            addressee=who_acts(asked, material),
         )
     _count(answer)
 
