@@ -247,6 +247,25 @@ def test_a_notice_names_a_result_and_an_acknowledgement_a_notice() -> None:
     assert story.judged(acknowledged).status is Status.AWAITING
 
 
+def test_an_acknowledgement_waits_with_the_notice_that_waits() -> None:
+    """The notice waits for its result."""
+    story, _ = infused()
+    failed = _fails(story)
+    notified = _notifies(story, failed)
+    acknowledged = _acknowledges(story, notified)
+    story.acts.remove(failed)
+    assert story.judged(notified).status is Status.AWAITING
+    assert story.judged(acknowledged).status is Status.AWAITING
+
+
+def test_an_acknowledgement_speaks_for_a_unit_of_its_own_site() -> None:
+    """Not for the plant's."""
+    story, _ = infused()
+    notified = _notifies(story, _fails(story))
+    body = returned.ResultAcknowledged(notification=notified.digest, unit=SUITE)
+    assert story.codes(story.tell(body)) == {"SIGNED_FOR_ANOTHER_SITE"}
+
+
 def test_late_results_end_alike_in_every_order_of_delivery() -> None:
     """The result, its notice, the acknowledgement and a grade."""
     story, start = infused()

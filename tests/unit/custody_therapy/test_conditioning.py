@@ -153,6 +153,16 @@ def test_a_course_stops_once_at_the_site_that_started_it() -> None:
     assert story.judged(waiting).status is Status.AWAITING
 
 
+def test_a_stop_waits_with_the_start_that_waits() -> None:
+    """Here for the correction that is to put it in place."""
+    story = Story()
+    story.enrols()
+    started = story.tell(returned.LymphodepletionStarted(unit=WARD, course=1, replaces=bytes(32)))
+    stopped = story.tell(returned.LymphodepletionStopped(started=started.digest, completed=True))
+    assert story.judged(started).status is Status.AWAITING
+    assert story.judged(stopped).status is Status.AWAITING
+
+
 def test_premedication_is_given_shortly_before_where_the_pack_asks() -> None:
     """Half an hour, to the second; the sample pack asks for none."""
     pack = replace(PACK, bedside=replace(PACK.bedside, premedication_seconds_max=1800))
