@@ -9,6 +9,7 @@ from cellcustody.ledger.custody.genealogy import Orphaned, open_materials, orpha
 from cellcustody.ledger.custody.references import creates_key
 from cellcustody.ledger.custody.therapy_state import Life
 from cellcustody.v1 import common_pb2 as common
+from cellcustody.v1 import harvest_pb2 as harvest
 from cellcustody.v1 import modification_pb2 as modification
 from cellcustody.v1 import quality_pb2 as quality
 from cellcustody.v1 import return_pb2 as returned
@@ -19,6 +20,7 @@ from .stories import (
     DIN,
     NURSE,
     OPERATOR,
+    OTHER_COI,
     OTHER_DIN,
     OTHER_THERAPY,
     SUITE,
@@ -582,3 +584,15 @@ def test_nothing_divides_into_nothing(millilitres: int, codes: set[str]) -> None
     story.accessions("apheresis")
     story.performs(modification.ModificationPerformed, ["apheresis"], [new("empty", INTERMEDIATE, 0)])
     assert story.codes(story.divides("empty", [new("part", INTERMEDIATE, millilitres)])) == codes
+
+
+def test_nothing_is_pooled_while_the_chain_of_identity_is_broken() -> None:
+    """Nobody knows whose cells these are."""
+    story = _two_days()
+    story.tell(
+        harvest.IdentityChecked(
+            point=harvest.IDENTITY_POINT_PROCESS, coi_read=OTHER_COI, materials=[material("day-1")]
+        ),
+        OPERATOR,
+    )
+    assert "IDENTITY_BROKEN" in story.codes(story.tell(_pool("day-1", "day-2"), OPERATOR))

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
-from cellcustody.ledger.custody.act import Act, Status
+from cellcustody.ledger.custody.act import Act, Status, UnitRef
 from cellcustody.ledger.custody.batch_state import BatchStatus
 from cellcustody.ledger.custody.holds import ScopeOfHold
+from cellcustody.ledger.custody.process_areas import area_use
 from cellcustody.v1 import common_pb2 as common
 from cellcustody.v1 import modification_pb2 as modification
 
@@ -16,6 +19,8 @@ from .stories import (
     DAY,
     NURSE,
     OPERATOR,
+    OTHER_THERAPY,
+    PLANT,
     RETURN,
     REVIEWER,
     SECOND_OPERATOR,
@@ -162,7 +167,9 @@ def test_a_batch_starts_once_at_its_own_site() -> None:
     story = _ready()
     cleared = _clears(story)
     _starts(story, cleared)
+    first = story.acts[-1]
     assert story.codes(_starts(story, cleared)) == {"ALREADY_STARTED"}
+    assert story.case().state.batches[material("batch")].started_by == first.digest
 
 
 def test_fresh_cells_do_not_wait_longer_for_the_start() -> None:
@@ -374,3 +381,47 @@ def test_the_time_to_the_start_counts_from_the_collection(late: int, codes: set[
         batch=material("batch"), batch_number="B-1", materials=[material("apheresis")], unit=SUITE, attempt=1
     )
     assert story.codes(story.tell(body, OPERATOR, at=collected + 2 * DAY + late)) == codes
+
+
+def test_batches_of_one_attempt_may_be_open_side_by_side() -> None:
+    """Two parts of a collection, made in two batches."""
+    story = Story().to_the_plant("apheresis", "spare")
+    story.accessions("apheresis")
+    _terminates(story)
+    story.tell(
+        modification.MaterialAccessioned(
+            batch=material("third"), batch_number="B-3", materials=[material("apheresis")], unit=SUITE, attempt=2
+        ),
+        OPERATOR,
+    )
+    assert story.codes(_second_attempt(story, "spare")) == set()
+
+
+def test_no_other_patients_cells_are_in_the_area_at_the_start() -> None:
+    """Nor while it is cleared."""
+    for tell in (_clears, lambda story: _starts(story, None)):
+        story = _ready()
+        act = tell(story)
+        mine = area_use(act)
+        assert mine is not None
+        others = replace(mine, stream=OTHER_THERAPY)
+        case = story.case()
+        assert act.digest in case.references_changed(replace(case.references, area_uses=frozenset((others,))))
+        assert {one.code for one in case.judged[act.digest].findings} == {"PROCESS_AREA_SHARED"}
+
+
+def test_who_works_for_the_whole_site_answers_for_what_came_of_it() -> None:
+    """The unit that worked, not the one that kept what went in."""
+    story = _ready()
+    story.performs(
+        modification.SelectionPerformed, ["apheresis"], [new("s", INTERMEDIATE, 90)], unit=common.Unit(site=PLANT)
+    )
+    assert story.case().state.materials[material("s")].custodian == UnitRef(PLANT)
+
+
+def test_a_line_cleared_for_another_batch_is_not_cleared_for_this_one() -> None:
+    """Each batch has a clearance of its own."""
+    story = _ready("apheresis", "spare")
+    story.accessions("spare", batch="other")
+    body = modification.LineCleared(batch=material("other"), process_area="isolator-1", unit=SUITE, clear=True)
+    assert story.codes(_starts(story, story.tell(body, OPERATOR))) == {"LINE_NOT_CLEARED"}

@@ -216,6 +216,7 @@ def test_a_chain_of_statements_ends_in_a_release_by_two_persons() -> None:
     story.join(released, SECOND_REVIEWER)
     state = case_under(OUTSIDE, story).state
     assert state.batches[material("batch")].status is BatchStatus.RELEASED_OUT_OF_SPECIFICATION
+    assert state.batches[material("batch")].decided_by == released.digest
     assert state.materials[material("bag-1")].is_released
     assert not state.holds_on(material("bag-1"))
 
@@ -538,3 +539,16 @@ def test_an_interim_result_is_not_enough_outside_specification_either() -> None:
     request = _asks(story, story.acts[-1])
     answers = _answers(story, request)
     assert refused_with(story, _outside(request, answers), pack=OUTSIDE) == {"TEST_INTERIM"}
+
+
+def test_a_planned_bag_that_is_no_more_is_waited_for() -> None:
+    """Its making was retracted after the plan."""
+    story = Story().to_the_bedside()
+    bags = [modification.PlannedBag(material=material(f"bag-{n}"), order=n) for n in (2, 1)]
+    story.tell(modification.DosePlanned(bags=bags), REVIEWER, role="quality_reviewer", seen=story.acts[-1:])
+    made = next(act for act in story.acts if isinstance(act.body, modification.MaterialDivided))
+    story.tell(quality.StatementRetracted(retracted=made.digest), OPERATOR, seen=story.acts[-1:])
+    state = story.case().state
+    assert material("bag-1") not in state.materials
+    assert bags_to_give(state) == (material("bag-1"), material("bag-2"))
+    assert not is_in_turn(state, material("bag-2"))

@@ -37,10 +37,25 @@ from cellcustody.v1 import return_pb2 as returned
 __all__ = ["genealogy", "labels"]
 
 MIXING: Final = frozenset(
-    {"OTHER_PATIENTS_MATERIAL", "MATERIAL_CLAIMED_TWICE", "BATCH_CLAIMED_TWICE", "PROCESS_AREA_SHARED"}
+    {
+        "OTHER_PATIENTS_MATERIAL",
+        "MATERIAL_CLAIMED_TWICE",
+        "BATCH_CLAIMED_TWICE",
+        "PROCESS_AREA_SHARED",
+        "CONTAINER_SHARED_OPEN",
+    }
 )
 _AGAINST_BALANCE: Final = frozenset(
-    {"VOLUME_IMBALANCE", "UNIT_MISMATCH", "QUANTITY_UNKNOWN", "YIELD_IMPLAUSIBLE", "CONTAINER_COUNT_WRONG"}
+    {
+        "VOLUME_IMBALANCE",
+        "UNIT_MISMATCH",
+        "QUANTITY_UNKNOWN",
+        "QUANTITY_NOT_MEASURED",
+        "YIELD_UNKNOWN",
+        "YIELD_IMPLAUSIBLE",
+        "CONTAINER_IMBALANCE",
+        "CONTAINERS_NOT_COUNTED",
+    }
 )
 _DIGITS_MAX: Final = 6  # Of a fraction that no decimal number is equal to.
 
