@@ -53,10 +53,11 @@ class ToldLedger:
         assert pack.digest == stories.PACK.digest
         self.real: dict[bytes, bytes] = {}  # Of the story -> as recorded: sites and statement digests.
         self.signed_last: dict[bytes, bytes] = {}
+        self.administrators: dict[bytes, Signing] = {}  # By recorded site.
         administrators: dict[bytes, Signing] = {}
         for site, capabilities in _CAPABILITIES.items():
             self.real[site], (first, _) = self.harness.site(_NAMES[site], *capabilities)
-            administrators[site] = first
+            administrators[site] = self.administrators[self.real[site]] = first
         self.people = {
             person: self.harness.enrol(_ROLES.get(person, "nurse"), self.real[site], administrators[site])
             for person, site in stories.SITE_OF.items()
