@@ -804,6 +804,7 @@ class ExceptionRecord(google.protobuf.message.Message):
     USED_BY_FIELD_NUMBER: builtins.int
     FINDINGS_FIELD_NUMBER: builtins.int
     STANDS_FIELD_NUMBER: builtins.int
+    REVIEWS_FIELD_NUMBER: builtins.int
     kind: builtins.str
     """override, emergency_credential or nonconforming."""
     gate: builtins.str
@@ -830,6 +831,10 @@ class ExceptionRecord(google.protobuf.message.Message):
     def findings(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[cellcustody.v1.ledger_service_pb2.ExplainedFinding]:
         """What was found, with what would make it pass."""
 
+    @property
+    def reviews(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[cellcustody.v1.custody_query_service_pb2.HistoryItem]:
+        """Reviews of what was done with an emergency credential."""
+
     def __init__(
         self,
         *,
@@ -842,9 +847,10 @@ class ExceptionRecord(google.protobuf.message.Message):
         used_by: collections.abc.Iterable[cellcustody.v1.custody_query_service_pb2.HistoryItem] | None = ...,
         findings: collections.abc.Iterable[cellcustody.v1.ledger_service_pb2.ExplainedFinding] | None = ...,
         stands: builtins.bool = ...,
+        reviews: collections.abc.Iterable[cellcustody.v1.custody_query_service_pb2.HistoryItem] | None = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["_valid_until_unix_micros", b"_valid_until_unix_micros", "statement", b"statement", "valid_until_unix_micros", b"valid_until_unix_micros"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["_valid_until_unix_micros", b"_valid_until_unix_micros", "approvals", b"approvals", "findings", b"findings", "gate", b"gate", "kind", b"kind", "reason", b"reason", "stands", b"stands", "statement", b"statement", "used_by", b"used_by", "valid_until_unix_micros", b"valid_until_unix_micros"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["_valid_until_unix_micros", b"_valid_until_unix_micros", "approvals", b"approvals", "findings", b"findings", "gate", b"gate", "kind", b"kind", "reason", b"reason", "reviews", b"reviews", "stands", b"stands", "statement", b"statement", "used_by", b"used_by", "valid_until_unix_micros", b"valid_until_unix_micros"]) -> None: ...
     def WhichOneof(self, oneof_group: typing.Literal["_valid_until_unix_micros", b"_valid_until_unix_micros"]) -> typing.Literal["valid_until_unix_micros"] | None: ...
 
 Global___ExceptionRecord: typing_extensions.TypeAlias = ExceptionRecord

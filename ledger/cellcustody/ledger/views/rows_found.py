@@ -51,6 +51,7 @@ class Remark:
     DEVIATION: Final = "deviation"
     OUT_OF_SPECIFICATION: Final = "out_of_specification"
     EMERGENCY: Final = "emergency"
+    EMERGENCY_REVIEWED: Final = "emergency_reviewed"
     DOWNTIME: Final = "downtime"
 
 
@@ -200,6 +201,8 @@ def _remarks(
             summary.condition == common_pb2.CONDITION_OUT_OF_RANGE for summary in body.loggers
         ):
             yield Remark.DEVIATION, act.digest in opened_by, _deviation(one, state, by_digest)
+        case facilities.EmergencyUseReviewed():
+            yield Remark.EMERGENCY_REVIEWED, True, bare(one)
         case transport.DowntimeDeclared() | transport.DowntimeEnded():
             yield Remark.DOWNTIME, True, bare(one)
         case modification.OutOfSpecificationReleased():

@@ -26,7 +26,7 @@ from cellcustody.ledger.views.tables import Value
 from cellcustody.ledger.views.telling import Teller
 from cellcustody.v1 import custody_query_service_pb2 as custody
 from cellcustody.v1 import inspection_service_pb2 as pb
-from cellcustody.v1 import ledger_service_pb2, quality_pb2, registry_pb2
+from cellcustody.v1 import facilities_pb2, ledger_service_pb2, quality_pb2, registry_pb2
 
 __all__ = ["corrections", "deviations", "exceptions", "fill_disposition", "remarks"]
 
@@ -143,6 +143,7 @@ def _emergency(
                 custody.HistoryItem(leaf_index=leaf, statement_digest=one.digest) for leaf, one in joined.co_signatures
             ],
             used_by=_signed_by(asked, body.person, start, end),
+            reviews=_reviews(asked, digest, teller),
             stands=joined.in_effect_at is not None and start <= now <= end,
         )
 
@@ -151,6 +152,15 @@ def _signed_by(asked: Asked, person: bytes, start: int, end: int) -> Iterator[cu
     sql = "SELECT answer FROM remark WHERE kind = ? AND signer = ? AND occurred BETWEEN ? AND ? ORDER BY occurred"
     for raw in asked.snapshot.blobs(sql, (Remark.EMERGENCY, person, start, end)):
         yield custody.HistoryItem.FromString(raw)
+
+
+def _reviews(asked: Asked, grant: bytes, teller: Teller) -> Iterator[custody.HistoryItem]:
+    sql = "SELECT answer FROM remark WHERE kind = ? ORDER BY occurred"
+    for raw in asked.snapshot.blobs(sql, (Remark.EMERGENCY_REVIEWED,)):
+        item = custody.HistoryItem.FromString(raw)
+        body = teller.told_at(item.leaf_index).act.body
+        if isinstance(body, facilities_pb2.EmergencyUseReviewed) and body.grant == grant:
+            yield item
 
 
 def corrections(
