@@ -21,6 +21,7 @@ from cellcustody.ledger.custody.act import Finding
 from cellcustody.ledger.custody.consignment_state import ConsignmentState
 from cellcustody.ledger.custody.lots import LotStanding, LotState
 from cellcustody.ledger.custody.manufacturing_acts import inputs_of, is_work
+from cellcustody.ledger.custody.recalls import lots_inside
 from cellcustody.ledger.custody.therapy_state import TherapyState
 from cellcustody.ledger.recording.cases import Cases
 from cellcustody.ledger.statements import StreamKind
@@ -39,8 +40,7 @@ def lot_findings(
     field, materials = _used(cases, state, body)
     if not state.lots or not materials:
         return ()
-    line = {member.material for one in materials for member in state.line_of(one)}
-    inside = {one.lot for one in state.lots if not line.isdisjoint(one.outputs)}
+    inside = {use.lot for use in lots_inside(state, materials)}
     if not any(_is_stopped(cases, lot) for lot in sorted(inside)):
         return ()
     return (Finding("LOT_HELD", tuple(leaf for leaf, number in enumerate(field_numbers) if number == field)),)
