@@ -487,6 +487,18 @@ def test_a_hold_of_condition_is_not_just_lifted() -> None:
     assert codes_of(found) == {"DISPOSITION_NEEDED"}
 
 
+def test_a_hold_of_the_therapy_itself_is_gone_once_all_it_covers_was_decided_about() -> None:
+    """The receipt of one bag opened it; with that bag accepted nothing is left to close the therapy over."""
+    strict = pack_with(band(2_000, 6_000))
+    story = Leg().sets_out()
+    inspected = story.inspects()
+    received = story.takes_out()
+    hold = hold_id(received.digest, "EXCURSION")
+    assert set(story.under(strict).state.holds) == {hold}
+    story.decides("apheresis", holds=[hold], inspection=inspected.digest)
+    assert story.under(strict).state.holds == {}
+
+
 def test_dispositions_end_the_same_in_any_order_of_delivery() -> None:
     """An inspection, a receipt and a decision from three outboxes, with what follows."""
     story = Leg().sets_out()
