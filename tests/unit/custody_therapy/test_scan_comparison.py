@@ -73,6 +73,8 @@ def test_a_scan_is_compared_kind_by_kind(raw: str, outcome: Outcome) -> None:
         ("CHA999925000001", Outcome.UNREADABLE),  # What is typed carries its check character.
         ("CHA999925000002E", Outcome.MISMATCH),
         ("A999925000001Y", Outcome.UNREADABLE),
+        ("A9999S1128A999925000001000000", Outcome.MATCH),  # An MPHO unique identifier names the donation.
+        ("A9999S1128A999925000002000000", Outcome.MISMATCH),
     ],
 )
 def test_what_is_typed_carries_its_check_character(raw: str, outcome: Outcome) -> None:
