@@ -8,6 +8,7 @@ complaint, qualified equipment, a recall, a withdrawal of consent.
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -21,8 +22,8 @@ from cellcustody.clients.answers import Recorded
 from cellcustody.clients.cli.main import run
 from cellcustody.clients.inspections import Inspections
 from cellcustody.clients.session import ActOptions
-from cellcustody.ledger.statements import StreamKind, new_stream_id
-from cellcustody.v1 import common_pb2, statement_pb2
+from cellcustody.ledger.statements import StreamKind, new_stream_id, single_stream_id
+from cellcustody.v1 import common_pb2, registry_pb2, statement_pb2
 from cellcustody.v1 import custody_query_service_pb2 as custody
 from cellcustody.v1 import facilities_pb2 as facilities
 from cellcustody.v1 import harvest_pb2 as harvest
@@ -37,6 +38,7 @@ from demo.world import PASSPHRASE, REGULATE, Person, World
 
 PROGRAM = Path(sys.executable).with_name("cellcustody")
 RUN_SECONDS_MAX = 60
+REGISTRY = single_stream_id(StreamKind.REGISTRY)
 REASON = "the last thaw took longer than planned"
 
 
@@ -201,11 +203,57 @@ def _tell_the_rest(told: Inspected) -> None:
     told.says(
         "recall", story.reviewer, story.lot, modification.LotStatusChanged(status=modification.LOT_STATUS_RECALLED)
     )
+    _tell_an_emergency(told, hospital, ward)
+    told.says(
+        "notified",
+        story.reviewer,
+        therapy,
+        returned.ResultNotified(result=told.digest("late result"), told=ward),
+    )
+    told.says(
+        "quarantined",
+        story.operator,
+        therapy,
+        facilities.RecallActionTaken(
+            lot=story.lot,
+            action=facilities.RECALL_ACTION_QUARANTINE,
+            materials=[story.retain],
+            unit=common_pb2.Unit(site=story.operator.site, unit="suite-1"),
+        ),
+    )
     told.says(
         "withdrawn",
         story.physician,
         therapy,
         harvest.ConsentWithdrawn(scopes=[harvest.CONSENT_SCOPE_DATA]),
+    )
+
+
+def _tell_an_emergency(told: Inspected, hospital: bytes, ward: common_pb2.Unit) -> None:
+    """Two administrators lend a nurse a role for a day; she uses it, and that is reviewed."""
+    story = told.story
+    first, second = story.sites["Hospital"].administrators
+    begins = datetime.now(UTC) + timedelta(seconds=1)
+    granted = first.client.grant_emergency_credential(
+        registry_pb2.EmergencyCredentialGranted(
+            person=story.nurse.person,
+            roles=["ward_nurse"],
+            valid_from_unix_micros=_micros(begins),
+            valid_seconds=86_400,
+            grounds="the ward is short of hands",
+        )
+    )
+    told.said["grant"] = granted
+    second.client.co_sign(granted.statement_digest, REGISTRY, statement_pb2.MEANING_APPROVED)
+    time.sleep(max(0.0, (begins - datetime.now(UTC)).total_seconds()))
+    told.says("in emergency", story.nurse, story.therapy, returned.PatientMonitored(unit=ward), role="ward_nurse")
+    told.says(
+        "reviewed",
+        story.reviewer,
+        hospital,
+        facilities.EmergencyUseReviewed(
+            grant=granted.statement_digest, statements=[told.digest("in emergency")], outcome="rightly used"
+        ),
     )
 
 

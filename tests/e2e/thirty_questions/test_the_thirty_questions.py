@@ -160,6 +160,11 @@ def test_9_every_override_and_nonconforming_fact_is_in_one_list(told: Inspected)
     assert all(finding.explanation for one in broken for finding in one.findings)
     assert all(one.statement.judgement.status == entry_pb2.JUDGEMENT_STATUS_NONCONFORMING for one in broken)
     assert len(everywhere.exceptions) >= len(of_therapy.exceptions)
+    emergency = next(one for one in everywhere.exceptions if one.kind == "emergency_credential")
+    assert emergency.statement.statement_digest == told.digest("grant") and emergency.stands
+    assert emergency.reason == "the ward is short of hands" and len(emergency.approvals) == 1
+    assert [one.statement_digest for one in emergency.used_by] == [told.digest("in emergency")]
+    assert [one.statement_digest for one in emergency.reviews] == [told.digest("reviewed")]
     of_reviewer = told.questions.ask(ask.EXCEPTIONS, f"person:{told.story.reviewer.person.hex()}")
     assert [one.kind for one in of_reviewer.exceptions] == ["override"]
 
@@ -239,6 +244,7 @@ def test_15_a_release_tells_what_was_known_then_and_since(told: Inspected) -> No
     assert len(release.certificate.sha256) == 32
     late = next(one for one in release.results if one.statement.statement_digest == told.digest("late result"))
     assert (late.test, late.outcome, late.known_at_release, late.after_infusion) == ("sterility", "fail", False, True)
+    assert [one.statement_digest for one in late.told] == [told.digest("notified")]
     assert sum(one.known_at_release for one in release.results) >= 3
     assert "sterility" in release.open_tests
 
@@ -260,7 +266,7 @@ def test_17_deviations_excursions_and_complaints_have_their_effect(told: Inspect
 
 
 def test_18_a_lot_leads_to_every_bag_and_a_therapy_to_every_part(told: Inspected) -> None:
-    """The recalled lot is in two infused bags and a retain: the physician is told, the retain is quarantined."""
+    """The recalled lot is in two infused bags and a retain: the physician is to be told, the retain is kept apart."""
     lots = told.questions.ask(ask.RECALL, told.story.coi).traces
     lot = next(one for one in lots if one.kind == "lot" and one.id == told.story.lot)
     people = {one.name for one in lots if one.kind == "person"}
@@ -271,7 +277,8 @@ def test_18_a_lot_leads_to_every_bag_and_a_therapy_to_every_part(told: Inspected
     by_material = {one.material.material: one for one in answer.lines}
     infused = by_material[told.story.products[0]]
     assert (infused.state, infused.lot_status, infused.action) == ("infused", "recalled", "notify the physician")
-    assert by_material[told.story.retain].action == "quarantine"
+    assert by_material[told.story.retain].action == ""  # The plant has said that it did that.
+    assert infused.addressee.site == told.story.nurse.site
     assert {one.state: one.therapies for one in answer.counts}["infused"] == 1
     first = told.questions.ask(ask.RECALL, f"lot:{lot.name}", page_size=1)
     rest = told.questions.ask(ask.RECALL, f"lot:{lot.name}", page_token=first.next_page_token)
@@ -333,7 +340,8 @@ def test_24_signers_are_told_as_of_any_date(told: Inspected) -> None:
     assert standing.printed_name == "collection nurse of Hospital"
     assert [one.role for one in standing.roles] == ["collection_nurse"]
     assert [one.state for one in standing.keys] == ["active"]
-    (granted,) = standing.changes
+    granted = standing.changes[0]
+    assert standing.changes[1].body_type.endswith("EmergencyCredentialGranted")
     assert granted.body_type.endswith("PersonEnrolled") and granted.site_name == "Hospital"
     assert not told.questions.ask(ask.SIGNERS, nurse, known_at_position=granted.leaf_index).signers
     before = _at(granted.recorded_unix_micros) - timedelta(seconds=1)
@@ -445,7 +453,8 @@ def test_alerts_are_addressed_and_name_what_is_behind_them(told: Inspected) -> N
     assert [one.site for one in late.addressees] == [told.story.nurse.site]
     assert told.digest("late result") in {one.statement_digest for one in late.statements}
     recalls = [one for one in alerts if one.kind == "recall"]
-    assert {one.action for one in recalls} >= {"notify the physician", "quarantine"}
+    assert {one.action for one in recalls} == {"notify the physician"}
+    assert told.story.retain not in {material for one in recalls for material in one.materials}
     assert all(one.statements[0].body_type.endswith("LotStatusChanged") for one in recalls)
     printed = told.prints("alerts")
     assert printed.returncode == 0 and "late_result" in printed.stdout

@@ -44,7 +44,8 @@ def alerts_at(
     """Yields the alerts that stand at `now` (microseconds) and that the caller may see; places are not filled in."""
     yield from _of_rows(asked, request, pages, now)
     yield from _of_recalls(asked, request, pages, now)
-    yield from _of_training(asked, request, pages, teller, now)
+    lapsing = {one.alert: one for one in _of_training(asked, request, teller, now)}
+    yield from pages.of_memory(2, lapsing)
 
 
 def _of_rows(asked: Asked, request: pb.ListAlertsRequest, pages: Pages, now: int) -> Iterator[pb.Alert]:
@@ -118,11 +119,9 @@ def _of_recalls(asked: Asked, request: pb.ListAlertsRequest, pages: Pages, now: 
         yield alert
 
 
-def _of_training(
-    asked: Asked, request: pb.ListAlertsRequest, pages: Pages, teller: Teller, now: int
-) -> Iterator[pb.Alert]:
+def _of_training(asked: Asked, request: pb.ListAlertsRequest, teller: Teller, now: int) -> Iterator[pb.Alert]:
     """Yields roles whose training lapses, of the caller's own people or, for who sees all, of everybody."""
-    if pages.is_full or request.stream:
+    if request.stream:
         return
     notice = DEFAULT_PACK.alerts.qualification_warning_days * DAY_MICROS
     for person in teller.registry.latest.persons():

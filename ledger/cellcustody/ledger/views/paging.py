@@ -14,8 +14,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
-from typing import Final
+from collections.abc import Mapping, Sequence
+from typing import Final, TypeVar
 
 from google.protobuf.message import Message
 
@@ -24,6 +24,8 @@ from cellcustody.ledger.views.errors import PageTokenInvalidError
 from cellcustody.ledger.views.tables import Value
 
 __all__ = ["ROWS_MAX", "Pages", "position_of_token"]
+
+T = TypeVar("T")
 
 ROWS_MAX: Final = 2_000  # Of one answer, so that it stays under gRPC's message limit of 4 MiB.
 _PAGING_FIELDS: Final = ("page_size", "page_token", "position_min")
@@ -101,6 +103,18 @@ class Pages:
             self.end(section, found[-1][-len(keys) :])
         self._left -= len(found)
         return found
+
+    def of_memory(self, section: int, items: Mapping[bytes, T]) -> list[T]:
+        """Returns what this page takes of a section that stands in memory, in the order of its keys."""
+        if self.is_full or section < self._section:
+            return []
+        after = self._after[0] if section == self._section and self._after else b""
+        keys = sorted(key for key in items if isinstance(after, bytes) and key > after)
+        taken = keys[: self._left]
+        if len(keys) > len(taken):
+            self.end(section, (taken[-1],) if taken else ())
+        self._left -= len(taken)
+        return [items[key] for key in taken]
 
     def end(self, section: int, after: tuple[Value, ...]) -> None:
         """Ends the page here: the next one goes on in `section` behind the key `after`; without one at its start."""

@@ -25,8 +25,8 @@ from cellcustody.ledger.views.subjects import subject_streams
 from cellcustody.ledger.views.tables import Value
 from cellcustody.ledger.views.telling import Teller
 from cellcustody.v1 import custody_query_service_pb2 as custody
-from cellcustody.v1 import inspection_service_pb2 as pb
 from cellcustody.v1 import facilities_pb2, ledger_service_pb2, quality_pb2, registry_pb2
+from cellcustody.v1 import inspection_service_pb2 as pb
 
 __all__ = ["corrections", "deviations", "exceptions", "fill_disposition", "remarks"]
 
@@ -97,7 +97,8 @@ def exceptions(
         else:
             record.findings.extend(_explained(record.statement, told))
         answer.exceptions.append(record)
-    answer.exceptions.extend(_emergency(asked, request, pages, teller, now))
+    granted = dict(_emergency(asked, request, teller, now))
+    answer.exceptions.extend(pages.of_memory(2, granted))
 
 
 def _explained(item: custody.HistoryItem, told: Told) -> Iterator[ledger_service_pb2.ExplainedFinding]:
@@ -112,11 +113,11 @@ def _explained(item: custody.HistoryItem, told: Told) -> Iterator[ledger_service
 
 
 def _emergency(
-    asked: Asked, request: pb.InspectRequest, pages: Pages, teller: Teller, now: int
-) -> Iterator[pb.ExceptionRecord]:
-    """Yields the emergency credentials that the registry has, once the rows are all given."""
+    asked: Asked, request: pb.InspectRequest, teller: Teller, now: int
+) -> Iterator[tuple[bytes, pb.ExceptionRecord]]:
+    """Yields the emergency credentials that the registry has, by leaf."""
     kind = request.subject.WhichOneof("subject")
-    if pages.is_full or asked.reader.therapies is Reach.NONE or kind not in (None, "person", "site"):
+    if asked.reader.therapies is Reach.NONE or kind not in (None, "person", "site"):
         return
     for digest, joined in tuple(teller.registry.acts.items()):
         body = joined.statement.body
@@ -134,7 +135,7 @@ def _emergency(
         if request.HasField("until_unix_micros") and start >= request.until_unix_micros:
             continue
         granted = teller.told_at(joined.leaf_index)
-        yield pb.ExceptionRecord(
+        record = pb.ExceptionRecord(
             kind="emergency_credential",
             statement=custody.HistoryItem(leaf_index=joined.leaf_index, statement_digest=digest),
             valid_until_unix_micros=end,
@@ -146,6 +147,7 @@ def _emergency(
             reviews=_reviews(asked, digest, teller),
             stands=joined.in_effect_at is not None and start <= now <= end,
         )
+        yield joined.leaf_index.to_bytes(8, "big"), record
 
 
 def _signed_by(asked: Asked, person: bytes, start: int, end: int) -> Iterator[custody.HistoryItem]:
