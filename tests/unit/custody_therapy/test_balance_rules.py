@@ -273,6 +273,7 @@ def test_a_filling_makes_bags_with_their_doses() -> None:
     [
         ({}, {"VOLUME_IMBALANCE"}),
         ({"lost": volume(14)}, set()),
+        ({"lost": volume(14), "added": volume(0)}, set()),
         ({"lost": volume(8)}, set()),
         ({"lost": volume(7)}, {"VOLUME_IMBALANCE"}),
         ({"added": volume(20)}, {"VOLUME_IMBALANCE"}),

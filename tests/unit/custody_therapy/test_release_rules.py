@@ -23,6 +23,7 @@ from .stories import (
     DAY,
     NURSE,
     OPERATOR,
+    OTHER_DIN,
     RELEASE_FOR_INFUSION,
     REVIEWER,
     SECOND_REVIEWER,
@@ -322,6 +323,10 @@ def test_a_request_is_the_treating_sites_about_failing_results() -> None:
     assert story.codes(wrong) == {"RESULT_NOT_FAILING"}
     assert story.codes(_asks(story, result, bags=())) == {"NO_MATERIAL"}
     assert story.codes(_asks(story, result, bags=("apheresis",))) == {"AFTER_TERMINAL_ACT"}
+    story.divides("bag-2", [new("loose", common.MATERIAL_KIND_PRODUCT, 60)])
+    assert story.codes(_asks(story, result, bags=("loose",))) == set()
+    story.collects("another", day=2, din=OTHER_DIN)
+    assert story.codes(_asks(story, result, bags=("another",))) == {"NOT_IN_BATCH"}
     answers = _answers(story, wrong)
     assert "OUT_OF_SPECIFICATION_CHAIN_INCOMPLETE" in refused_with(story, _outside(wrong, answers), pack=OUTSIDE)
 
