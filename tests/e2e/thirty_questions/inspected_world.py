@@ -201,6 +201,17 @@ def _tell_the_rest(told: Inspected) -> None:
         ),
     )
     told.says(
+        "qualified",
+        story.reviewer,
+        bytes([StreamKind.SITE]) + story.driver.site,
+        facilities.QualificationRecorded(
+            kind=facilities.QUALIFICATION_KIND_COURIER,
+            valid_from_unix_micros=_micros(datetime.now(UTC) - timedelta(days=300)),
+            valid_until_unix_micros=_micros(datetime.now(UTC) + timedelta(days=10)),
+            reference="audit of the courier",
+        ),
+    )
+    told.says(
         "recall", story.reviewer, story.lot, modification.LotStatusChanged(status=modification.LOT_STATUS_RECALLED)
     )
     _tell_an_emergency(told, hospital, ward)

@@ -231,6 +231,9 @@ def test_14_qualifications_are_those_of_the_day(told: Inspected) -> None:
     assert states[("training", "collection_nurse")] == "in_force"
     assert states[("logger", "LOGGER-box-1")] == "in_force"
     assert states[("site", "Courier")] == "unknown"
+    courier = next(one for one in found if (one.kind, one.name) == ("courier", "Courier"))
+    assert courier.state == "in_force" and courier.shown_by.statement_digest == told.digest("qualified")
+    assert courier.valid_until_unix_micros > courier.used_unix_micros
     assert all(one.used_by.statement_digest for one in found)
 
 
@@ -452,6 +455,8 @@ def test_alerts_are_addressed_and_name_what_is_behind_them(told: Inspected) -> N
     late = next(one for one in alerts if one.kind == "late_result")
     assert [one.site for one in late.addressees] == [told.story.nurse.site]
     assert told.digest("late result") in {one.statement_digest for one in late.statements}
+    lapsing = [one for one in alerts if one.kind == "qualification" and one.statements]
+    assert told.digest("qualified") in {one.statements[0].statement_digest for one in lapsing}
     recalls = [one for one in alerts if one.kind == "recall"]
     assert {one.action for one in recalls} == {"notify the physician"}
     assert told.story.retain not in {material for one in recalls for material in one.materials}

@@ -9,11 +9,13 @@ from pathlib import Path
 
 import pytest
 
+from cellcustody.ledger.contract import DisclosureClass
 from cellcustody.ledger.custody.act import Act
 from cellcustody.ledger.views import (
     ConsignmentNotFoundError,
     LotNotFoundError,
     MaterialNotFoundError,
+    PageTokenInvalidError,
     QuestionIncompleteError,
     Reader,
     ReadNotPermittedError,
@@ -439,3 +441,50 @@ def test_a_position_not_reached_is_asked_for_again(asking: Asking) -> None:
     assert behind.value.reason == "VIEW_BEHIND"
     with pytest.raises(ViewBehindError):
         asking.custody(known_at_position=position)
+
+
+def test_a_list_comes_in_pages_and_is_never_cut(asking: Asking) -> None:
+    """Row by row the pages are the whole list; a token of one caller or question is no other's."""
+    story = Story()
+    in_transit(story)
+    asking.tell(*story.acts)
+    lists, hospital = asking.views.lists, asking.hospital
+    unit = common_pb2.Unit(site=asking.told.courier)
+    whole = lists.get_holdings(pb.GetHoldingsRequest(unit=unit), asking.regulator, wait_seconds=1)
+    assert len(whole.materials) + len(whole.containers) > 1 and not whole.next_page_token
+    paged, token = pb.GetHoldingsResponse(), b""
+    while True:
+        request = pb.GetHoldingsRequest(unit=unit, page_size=1, page_token=token)
+        page = lists.get_holdings(request, asking.regulator, wait_seconds=1)
+        assert len(page.materials) + len(page.containers) <= 1
+        paged.MergeFrom(page)
+        token = page.next_page_token
+        if not token:
+            break
+    assert (paged.materials, paged.containers) == (whole.materials, whole.containers)
+
+    first = lists.get_holdings(pb.GetHoldingsRequest(unit=unit, page_size=1), asking.regulator, wait_seconds=1)
+    with pytest.raises(PageTokenInvalidError):
+        lists.list_open_handoffs(
+            pb.ListOpenHandoffsRequest(page_token=first.next_page_token), hospital, now_micros=story.now, wait_seconds=1
+        )
+    with pytest.raises(PageTokenInvalidError):
+        lists.get_holdings(pb.GetHoldingsRequest(unit=unit, page_token=b"[]"), asking.regulator, wait_seconds=1)
+    with pytest.raises(PageTokenInvalidError):
+        auditor = pb.GetHoldingsRequest(unit=unit, page_token=first.next_page_token)
+        lists.get_holdings(auditor, asking.auditor, wait_seconds=1)
+
+
+def test_a_site_reads_a_stream_by_its_part_there(asking: Asking) -> None:
+    """An auditor that also makes products reads no more of others' therapies than any auditor."""
+    story = Story()
+    in_transit(story)
+    asking.tell(*story.acts)
+    both = Reader(b"b" * 16, frozenset({options_pb2.CAPABILITY_AUDIT, options_pb2.CAPABILITY_PROCESS}))
+    request = pb.GetHistoryRequest(therapy=BY_STREAM)
+
+    def summaries(reader: Reader) -> str:
+        return " ".join(item.summary for item in asking.views.get_history(request, reader, wait_seconds=1).items)
+
+    assert DisclosureClass.OPERATIONAL in both.classes
+    assert summaries(both) == summaries(asking.auditor)
