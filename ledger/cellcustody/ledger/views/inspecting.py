@@ -409,8 +409,8 @@ class Inspection:
             keys = ("due", "stream", "statement_digest")
             sql = (
                 f"SELECT answer, {', '.join(keys)} FROM outstanding "
-                "WHERE (site = ? OR "
-                "EXISTS (SELECT 1 FROM party WHERE party.stream = outstanding.stream AND party.site = ?))"
+                "WHERE stream IN (SELECT stream FROM party WHERE site = ? "
+                "UNION SELECT stream FROM outstanding WHERE site = ?)"
             )
             site = person.site or b""
             for raw, _, stream, digest in pages.rows(0, sql, [site, site], keys):
