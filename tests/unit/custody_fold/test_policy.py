@@ -238,7 +238,8 @@ def test_limits_hold_to_their_ends_and_not_beyond() -> None:
     assert viability is not None
     assert viability.holds(Fraction(70)) and not viability.holds(Fraction(699, 10))
     assert pack.limits_for("viability", ResultPhase.LATE) is None
-    assert (pack.required_tests, pack.conditional_tests) == ({"identity", "sterility", "viability"}, {"sterility"})
+    assert pack.required_tests == {"identity", "sterility", "viability"}
+    assert pack.conditional_tests == {"sterility"}
     assert pack.required_in(ResultPhase.RELEASE) == pack.required_tests
     assert pack.required_in(ResultPhase.LATE) == frozenset()
     expansion = pack.yield_for("cellcustody.v1.ExpansionPerformed")
@@ -255,7 +256,7 @@ def test_training_holds_as_long_as_the_pack_says() -> None:
 
 def test_a_band_may_let_pass_less_than_the_pack() -> None:
     """The band's own grace counts where it has one."""
-    bands = [BAND | {"kind": "product", "state": "frozen", "grace_seconds": 60}]
+    bands: list[Json] = [BAND | {"kind": "product", "state": "frozen", "grace_seconds": 60}]
     pack = PolicyPack.parse(changed("temperature_bands", bands))
     assert pack.grace_for("product", "frozen") == 60
     assert pack.grace_for("sample", "fresh") == pack.excursion.grace_seconds
