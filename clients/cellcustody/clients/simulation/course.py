@@ -55,6 +55,9 @@ class Course:
 
     coi: str = ""
     attempt: int = 0
+    """Of collections; batches are counted by themselves, since what was collected may not reach one."""
+
+    batches: int = 0
     collections: int = 0
     bags: list[Bag] = field(default_factory=list)
     first_infusion: int = 0

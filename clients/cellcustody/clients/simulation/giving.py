@@ -7,7 +7,7 @@ lymphodepletion and infusion is met.
 from __future__ import annotations
 
 from cellcustody.clients.simulation.course import Bag, Course
-from cellcustody.clients.simulation.making import FROZEN_MILLICELSIUS, Batch
+from cellcustody.clients.simulation.making import Batch
 from cellcustody.clients.simulation.quantities import DAY, HOUR, MINUTE, document, exact, volume
 from cellcustody.v1 import common_pb2 as common
 from cellcustody.v1 import return_pb2 as returned
@@ -16,15 +16,13 @@ __all__ = ["follow_up", "give", "prepare"]
 
 _SHARE_PARTIAL = 0.05
 _SHARE_CRS = 0.6
-_DAYS_MONITORED = (1, 2, 3, 5, 7, 10, 14, 21, 28)  # What is entered; a ward looks daily.
+_DAYS_MONITORED = (1, 3, 7, 14, 28)  # What is entered; a ward looks daily.
 _AGENTS = ("fludarabine", "cyclophosphamide")
 
 
-def prepare(course: Course, batch: Batch) -> None:
-    """Stores the bags that came back and gives lymphodepletion."""
+def prepare(course: Course) -> None:
+    """Gives lymphodepletion, and waits until its window begins."""
     tell, hospital = course.tell, course.hospital
-    for bag in batch.products:
-        course.store(hospital.technicians[0], course.cell_lab, bag, FROZEN_MILLICELSIUS)
     course.telling.wait(course.dice.between(1, 6) * DAY)
     agents = [
         returned.ConditioningAgent(agent=one, dose=exact(amount, "mg/m2"), days=3)
@@ -44,6 +42,8 @@ def give(course: Course, batch: Batch) -> None:
     tell, hospital = course.tell, course.hospital
     for order, bag in enumerate(given, 1):
         _give_bag(course, batch, bag, order)
+    left = [bag for bag in given if not bag.has_ended]
+    course.destroy(*hospital.ward_nurses, course.ward, left)
     spare = batch.products[batch.doses_planned :]
     if spare:
         first, second = hospital.technicians
@@ -126,8 +126,8 @@ def _give_bag(course: Course, batch: Batch, bag: Bag, order: int) -> None:
     tell(nurse, stopped)
     if is_partial:
         course.telling.count("remainders")
-        course.destroy(nurse, second, course.ward, [bag])
-    bag.has_ended = True
+    else:
+        bag.has_ended = True
 
 
 def follow_up(course: Course) -> None:

@@ -25,7 +25,7 @@ from cellcustody.v1 import modification_pb2 as modification
 from cellcustody.v1 import quality_pb2 as quality
 from cellcustody.v1 import return_pb2 as returned
 
-__all__ = ["Batch", "archive", "make", "report_final"]
+__all__ = ["FROZEN_MILLICELSIUS", "Batch", "archive", "make", "report_final"]
 
 FROZEN_MILLICELSIUS = -150_000
 _STERILITY = "sterility"
@@ -52,8 +52,9 @@ def make(course: Course, collected: list[Bag]) -> Batch:
     batch = Batch(course.dice.take(16), f"closed set {course.telling.number:06d}/{course.attempt}")
     fails = course.dice.happens(course.telling.rates.batches_failed)
     is_terminated = fails and course.dice.happens(_SHARE_TERMINATED)
-    batch.doses_planned = 2 if course.dice.happens(0.6) else 1
+    batch.doses_planned = 2 if course.dice.happens(0.4) else 1
     course.telling.count("batches")
+    course.batches += 1
     _begin(course, batch, collected)
     made = _steps(course, batch, collected, is_terminated)
     if is_terminated:
@@ -82,7 +83,7 @@ def _begin(course: Course, batch: Batch, collected: list[Bag]) -> None:
             batch_number=f"B-{course.telling.number:06d}-{course.attempt}",
             materials=[bag.material for bag in collected],
             unit=course.suite,
-            attempt=course.attempt,
+            attempt=course.batches,
         ),
     )
     isolator = _isolator(course)

@@ -22,7 +22,8 @@ __all__ = ["new_telling", "tell_therapy"]
 ATTEMPTS_MAX = 2
 ENROLMENT_DAYS = 365  # Over which therapies begin.
 _SHARE_TRIED_AGAIN = 0.55  # Of 38 failures in one register, 21 were manufactured again.
-_DAYS_OF_COLLECTION = {"EU": (1, 1, 1, 1, 1, 2, 3), "US": (1, 1, 1, 1, 2)}  # The packs' hours allow no more of fresh cells.
+# The packs' hours allow no more of fresh cells.
+_DAYS_OF_COLLECTION = {"EU": (1, 1, 1, 1, 1, 2, 3), "US": (1, 1, 1, 1, 2)}
 
 
 def tell_therapy(desks: Desks, telling: Telling) -> Course:
@@ -78,13 +79,14 @@ def _attempt(course: Course) -> bool:
         hospital.technicians[0],
         (12, 48),
         "DEWAR",
+        making.FROZEN_MILLICELSIUS,
     )
     arrived = travel(course, back)
     if not arrived:
         making.report_final(course, batch)
         making.archive(course, batch)
         return False
-    giving.prepare(course, batch)
+    giving.prepare(course)
     is_late = course.dice.happens(0.5)
     if not is_late:
         making.report_final(course, batch)

@@ -42,6 +42,7 @@ __all__ = ["Desks", "Rates", "Telling"]
 
 BATCH_COUNT_MAX: Final = 60
 ATTEMPTS_COUNT: Final = 3
+LOOKS_MAX: Final = 4
 LATE_BY_ACTS: Final = (2, 7)  # How many acts later a late one is delivered.
 COUNTERS_PER_THERAPY: Final = 10_000  # A device's counter begins here for each therapy, so that threads do not matter.
 OUTBOX_PASSPHRASE: Final = "for trying out only"
@@ -94,8 +95,12 @@ class Desks:
 
     def begin(self, number: int, take: Callable[[int], bytes]) -> None:
         """Begins with another therapy, whose generator is drawn from."""
-        self._take = take
+        self.draw(take)
         self._store.begin(number * COUNTERS_PER_THERAPY)
+
+    def draw(self, take: Callable[[int], bytes]) -> None:
+        """Draws ids and salts from another generator."""
+        self._take = take
 
     def connection(self, person: Person) -> Connection:
         """Returns the connection of a person's site."""
@@ -168,6 +173,7 @@ class Telling:
         self._last: dict[bytes, bytes] = {}
         self._pending: list[tuple[Person, SignedStatement, str]] = []
         self._late: list[_Late] = []
+        self._revised: set[bytes] = set()
         self._owed_late = 0
         self._owed_corrections = 0
 
@@ -202,8 +208,6 @@ class Telling:
         self._owed_late += self.dice.happens(self.rates.late)
         self._owed_corrections += self.dice.happens(self.rates.corrections)
         may_slip = not (contract.is_authorisation or join or intends or is_plain)
-        if contract.is_authorisation:
-            self.deliver_late()
         if may_slip and self._owed_corrections and contract.name != _DEVIATION:
             self._owed_corrections -= 1
             digest = self._tell_twice(by, stream, body, lasting)
@@ -211,7 +215,8 @@ class Telling:
             self._owed_late -= 1
             digest = self._queue(by, stream, body, lasting)
         else:
-            digest = self._sign(by, stream, body, lasting).digest
+            sign = self._authorise if contract.is_authorisation else self._sign
+            digest = sign(by, stream, body, lasting)
             if join is not None:
                 self._join(join, by, stream, digest, contract.is_authorisation)
         if intends:
@@ -248,18 +253,34 @@ class Telling:
             return {stream: self._last[stream]} if stream in self._last else {}
         return dict(self._last)
 
-    def _sign(self, by: Person, stream: bytes, body: Message, lasting: int) -> SignedStatement:
+    def _sign(self, by: Person, stream: bytes, body: Message, lasting: int) -> bytes:
         session = self.desks.client(by).session
         options = self._options(stream, self.now, lasting)
         signed = session.sign(session.draft(stream, body, options), options)
         self._send(by, signed, body.DESCRIPTOR.name)
-        return signed
+        return signed.digest
+
+    def _authorise(self, by: Person, stream: bytes, body: Message, lasting: int) -> bytes:
+        """Has a person look, sign and send; whom the ledger tells of something unseen looks and signs again."""
+        for again in range(LOOKS_MAX):
+            is_watched = self._look(by, stream)
+            last = self._last.get(stream)
+            digest = self._sign(by, stream, body, lasting)
+            if not is_watched or not self.flush(is_forgiven=again + 1 < LOOKS_MAX):
+                break
+            if last is not None:
+                self._last[stream] = last
+            # What comes after is to be the same whether or not somebody had to look again.
+            self.desks.draw(Seeded(self.desks.ground.seed, "again", self.number, self.now, again).take)
+        self.desks.draw(self.dice.take)
+        return digest
 
     def _join(self, by: Person, first: Person, stream: bytes, digest: bytes, is_authorisation: bool) -> None:
         if by is first:
             raise ValueError("two persons are two")
         session = self.desks.client(by).session
         self.now += 2 * MINUTE
+        self._owed_late += self.dice.happens(self.rates.late)  # Its share falls to another act.
         options = self._options(stream, self.now, 0)
         meaning = statement_pb2.MEANING_APPROVED if is_authorisation else statement_pb2.MEANING_VERIFIED
         draft = session.draft_co_signature(stream, digest, meaning, options, act="Co-signature of")
@@ -271,10 +292,9 @@ class Telling:
         wrong.CopyFrom(body)
         _slip(wrong)
         _proceed(body)
-        first = self._sign(by, stream, wrong, lasting).digest
+        first = self._sign(by, stream, wrong, lasting)
         setattr(body, _REPLACES, first)
-        right = self._sign(by, stream, body, lasting).digest
-        self.deliver_late()
+        right = self._sign(by, stream, body, lasting)
         self.now += MINUTE
         corrected = quality_pb2.StatementCorrected(
             corrected=first,
@@ -284,8 +304,10 @@ class Telling:
             ),
         )
         self.now += lasting
-        self._sign(by, stream, corrected, 0)
+        self._owed_late += self.dice.happens(self.rates.late) + self.dice.happens(self.rates.late)
+        self._authorise(by, stream, corrected, 0)
         self.now -= lasting
+        self._revised |= {self.stream, stream}
         self.count("corrected")
         return right
 
@@ -297,15 +319,23 @@ class Telling:
         self._pending.append((by, signed, act))
         self._last[signed.stream] = signed.digest
 
-    def flush(self) -> None:
-        """Sends what waits to be sent."""
+    def flush(self, *, is_forgiven: bool = False) -> bool:
+        """Sends what waits to be sent; tells whether the last of it was refused for what its signer had not seen.
+
+        Where that is forgiven, it counts as no refusal.
+        """
         if not self._pending:
-            return
+            return False
         connection = self.desks.connection(self._pending[0][0])
         outcomes = _delivered(connection, [signed for _, signed, _ in self._pending])
+        is_unseen = _is_unseen(outcomes[-1])
         for (_, _, act), outcome in zip(self._pending, outcomes, strict=True):
-            self._note(act, outcome)
+            if is_forgiven and is_unseen and outcome is outcomes[-1]:
+                self.count("looked again")
+            else:
+                self._note(act, outcome)
         self._pending.clear()
+        return is_unseen
 
     def _note(self, act: str, outcome: Recorded | StatementRefused) -> None:
         self.count("acts")
@@ -319,6 +349,26 @@ class Telling:
             self.count("waited")
 
     # Late.
+
+    def _look(self, by: Person, concerned: bytes) -> bool:
+        """Delivers what is late, and has whoever is about to authorise look where something may be unseen.
+
+        A late or corrected statement may have the ledger judge others again, in a statement of its own, and where
+        something is nonconforming any statement may; only reading shows that. An answer may be older than the last
+        of these by moments. Tells whether there was anything to look at.
+        """
+        self.deliver_late()
+        if concerned not in self._revised and not self.intended:
+            return False
+        self.flush()
+        client = self.desks.client(by)
+        client.note_position(self.position)
+        if concerned == self.stream:
+            self._last[concerned] = client.therapy(concerned).last_statement_digest
+        else:
+            self._last[concerned] = client.consignment(concerned).last_statement_digest
+        self._revised.discard(concerned)
+        return True
 
     def _queue(self, by: Person, stream: bytes, body: Message, lasting: int) -> bytes:
         outbox = self.desks.outbox(by)
@@ -354,12 +404,20 @@ class Telling:
         for (digest, (stream, act)), outcome in zip(late.acts.items(), client.deliver(), strict=True):
             self._note(act, outcome)
             self._last[stream] = digest
+            self._revised |= {self.stream, stream}
         self.desks.outbox(late.by).acknowledge()
 
 
 _PROCEDURE: Final = "procedure"  # Every body of custody has these two fields.
 _REPLACES: Final = "replaces"
 _DEVIATION: Final = quality_pb2.DeviationRaised.DESCRIPTOR.full_name
+
+
+def _is_unseen(outcome: Recorded | StatementRefused) -> bool:
+    """Tells whether an authorisation was refused for nothing but what its signer had not seen."""
+    return isinstance(outcome, StatementRefused) and {
+        one.code for one in outcome.findings if one.strength != "ADVISORY"
+    } == {"UNSEEN_DECISION"}
 
 
 def _slip(body: Message) -> None:

@@ -41,6 +41,8 @@ class Leg:
     receiving: Person
     hours: tuple[int, int]
     shipper: str
+    stored_millicelsius: int | None = None
+    """The store that it goes into at once on arrival; None: it goes into none."""
 
 
 def travel(course: Course, leg: Leg) -> bool:
@@ -107,6 +109,9 @@ class _Way:
                     intact=True,
                 ),
             )
+        if leg.stored_millicelsius is not None:
+            for bag in leg.bags:
+                course.store(leg.receiving, leg.receiver, bag, leg.stored_millicelsius)
         self.say(leg.receiving, transport.ConsignmentClosed(unit=leg.receiver))
         return not excursion or self._dispose(inspected)
 

@@ -18,7 +18,7 @@ import json
 import subprocess
 import sys
 import tomllib
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -144,7 +144,7 @@ def open_ground(
         ground = Ground(ledger, ledger_id, folder, seed, cast, therapies=known or 0)
         if known is None:
             (folder / "tls").mkdir(parents=True, exist_ok=True)
-            keys = {one.site: _tls_key(ledger, folder / "tls", one.stem) for one in cast.sites}
+            keys = _tls_keys(ledger, folder / "tls", cast.sites)
         for site in cast.sites:
             ground.connections[site.site] = ledger.connect(ledger.tls(site.stem, folder / "tls"))
         if known is None:
@@ -172,14 +172,21 @@ def _ledger_id(operator: Connection) -> bytes:
     return ledger_id_of(parse_statement(read_entry(answer.entry).envelope).envelope.payload)
 
 
-def _tls_key(ledger: LedgerFolder, folder: Path, stem: str) -> bytes:
-    """Issues a TLS key of the private authority, by the server's own command; returns its id, 32 bytes."""
-    command = [sys.executable, "-m", "cellcustody.services", "init", "tls", "--site", stem]
-    command += ["--directory", str(ledger.folder), "--out", str(folder)]
-    made = subprocess.run(command, capture_output=True, text=True, check=False)
-    if made.returncode:
-        raise ConfigurationError("no TLS key can be issued", site=stem, because=made.stderr.strip())
-    return bytes.fromhex(json.loads(made.stdout)["tls_key_id"])
+def _tls_keys(ledger: LedgerFolder, folder: Path, sites: Iterable[Site]) -> dict[bytes, bytes]:
+    """Issues TLS keys of the private authority, by the server's own command; returns their ids by site."""
+    command = [sys.executable, "-m", "cellcustody.services", "init", "tls", "--directory", str(ledger.folder)]
+    command += ["--out", str(folder), "--site"]
+    running = [
+        (one, subprocess.Popen([*command, one.stem], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True))
+        for one in sites
+    ]
+    keys = {}
+    for site, process in running:
+        made, error = process.communicate()
+        if process.returncode:
+            raise ConfigurationError("no TLS key can be issued", site=site.stem, because=error.strip())
+        keys[site.site] = bytes.fromhex(json.loads(made)["tls_key_id"])
+    return keys
 
 
 class _Enrolment:
