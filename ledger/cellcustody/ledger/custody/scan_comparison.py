@@ -76,6 +76,7 @@ __all__ = [
 
 FIELD_SCANS: Final = 50  # The same number in every body.
 _READINGS_MAX: Final = 8192  # Labels of the therapies at work in a day; a reading takes some hundred bytes.
+_EXPECTATIONS_MAX: Final = 4_096  # A few for each therapy at work; the same bag is scanned again and again.
 _COI_CHARACTERS: Final = 15  # ISBT 128 data structure 040 without its check character.
 _DIN_CHARACTERS: Final = 13  # Data structure 001 without flags and check character.
 _PRODUCT_CHARACTERS: Final = 6  # Description code and collection type; the division is compared by itself.
@@ -140,20 +141,15 @@ class Expectation:
         Identifiers come as printed, scanned or stored; consignments as the content of data structure 021; assets as
         registered: a GS1 key with its application identifier in brackets or as scanned, or the owner's own text.
         """
-        products = [code for code in product_codes if code]
-        # A product code states a division unless it sends to data structure 032 for it.
-        told = [code[_PRODUCT_CHARACTERS:] for code in products if len(code) == _PRODUCT_WITH_DIVISION]
-        by_kind = {
-            ScanKind.COI: {_plain(coi, "&/")[:_COI_CHARACTERS] for coi in cois},
-            ScanKind.DIN: {_plain(din, "=")[:_DIN_CHARACTERS] for din in dins},
-            ScanKind.PRODUCT_CODE: {_plain(code, "=<")[:_PRODUCT_CHARACTERS] for code in products},
-            ScanKind.DIVISION: {_plain(one, "=,") for one in (*divisions, *told) if one != _DIVISION_ELSEWHERE},
-            ScanKind.CONSIGNMENT: {_plain(one, "=$") for one in consignments},
-            ScanKind.ASSET: {_asset(asset) for asset in assets},
-            ScanKind.TEXT: {text.strip() for text in texts},
-        }
-        kept = {kind: frozenset(value for value in values if value) for kind, values in by_kind.items()}
-        return cls({kind: values for kind, values in kept.items() if values})
+        return _expectation(
+            tuple(cois),
+            tuple(dins),
+            tuple(product_codes),
+            tuple(divisions),
+            tuple(consignments),
+            tuple(assets),
+            tuple(texts),
+        )
 
     def outcome(self, kind: ScanKind, value: str) -> Outcome:
         """Returns what comes of comparing one value."""
@@ -166,6 +162,32 @@ class Expectation:
         if kind is ScanKind.PRODUCT_CODE:
             return Outcome.MATCH if any(value.startswith(one) for one in wanted) else Outcome.MISMATCH
         return Outcome.MATCH if value in wanted else Outcome.MISMATCH
+
+
+@lru_cache(maxsize=_EXPECTATIONS_MAX)
+def _expectation(
+    cois: tuple[str, ...],
+    dins: tuple[str, ...],
+    product_codes: tuple[str, ...],
+    divisions: tuple[str, ...],
+    consignments: tuple[str, ...],
+    assets: tuple[str, ...],
+    texts: tuple[str, ...],
+) -> Expectation:
+    products = [code for code in product_codes if code]
+    # A product code states a division unless it sends to data structure 032 for it.
+    told = [code[_PRODUCT_CHARACTERS:] for code in products if len(code) == _PRODUCT_WITH_DIVISION]
+    by_kind = {
+        ScanKind.COI: {_plain(coi, "&/")[:_COI_CHARACTERS] for coi in cois},
+        ScanKind.DIN: {_plain(din, "=")[:_DIN_CHARACTERS] for din in dins},
+        ScanKind.PRODUCT_CODE: {_plain(code, "=<")[:_PRODUCT_CHARACTERS] for code in products},
+        ScanKind.DIVISION: {_plain(one, "=,") for one in (*divisions, *told) if one != _DIVISION_ELSEWHERE},
+        ScanKind.CONSIGNMENT: {_plain(one, "=$") for one in consignments},
+        ScanKind.ASSET: {_asset(asset) for asset in assets},
+        ScanKind.TEXT: {text.strip() for text in texts},
+    }
+    kept = {kind: frozenset(value for value in values if value) for kind, values in by_kind.items()}
+    return Expectation({kind: values for kind, values in kept.items() if values})
 
 
 @dataclass(frozen=True, slots=True)
