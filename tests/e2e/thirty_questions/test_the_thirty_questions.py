@@ -413,6 +413,10 @@ def test_what_nobody_may_see_is_not_there(told: Inspected) -> None:
         told.questions.ask(ask.HANDOFFS, "shipper:no-such-box")
     with pytest.raises(RequestInvalid):
         told.questions.ask(ask.EXCEPTIONS, page_token=b"made up")
+    with pytest.raises(RequestInvalid):  # Never answered as if it had been asked of now.
+        told.questions.ask(ask.EXCEPTIONS, told.story.coi, known_at_position=40)
+    with pytest.raises(RequestInvalid):
+        told.questions.ask(ask.CONSENT, told.story.coi, at=datetime.now(UTC))
     laboratory = told.story.analyst.client.inspections.ask(ask.INFUSIONS, told.story.coi)
     assert not laboratory.maxima and not any(one.grade for one in laboratory.reactions)
 

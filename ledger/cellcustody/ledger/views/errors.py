@@ -10,6 +10,7 @@ AccessDeniedError
 `- ReadNotPermittedError     the caller's site may not read this
 MalformedError
 |- QuestionIncompleteError   a question lacks what it is about
+|- QuestionOfNowError        a question is answered with all that is known now, not as of another time
 `- PageTokenInvalidError     a page token was not given for this question
 StoreError
 |- ViewBehindError           the views have not reached the position asked for; ask again
@@ -28,6 +29,7 @@ __all__ = [
     "NameNotFoundError",
     "PageTokenInvalidError",
     "QuestionIncompleteError",
+    "QuestionOfNowError",
     "ReadNotPermittedError",
     "TherapyNotFoundError",
     "ViewBehindError",
@@ -69,6 +71,12 @@ class QuestionIncompleteError(MalformedError):
     """Raised when a question lacks what it is about."""
 
     reason = "QUESTION_INCOMPLETE"
+
+
+class QuestionOfNowError(MalformedError):
+    """Raised when a question that is answered with all that is known now is asked as of a time or a position."""
+
+    reason = "QUESTION_OF_NOW"
 
 
 class PageTokenInvalidError(MalformedError):

@@ -23,7 +23,7 @@ from cellcustody.ledger.views.access import Reader
 from cellcustody.ledger.views.account import Account, Accounts
 from cellcustody.ledger.views.alerts import alerts_at, watch_alerts
 from cellcustody.ledger.views.asking import Asked
-from cellcustody.ledger.views.errors import QuestionIncompleteError, ViewBehindError
+from cellcustody.ledger.views.errors import QuestionIncompleteError, QuestionOfNowError, ViewBehindError
 from cellcustody.ledger.views.follower import Follower, LedgerSource
 from cellcustody.ledger.views.inspection import (
     condition_questions,
@@ -112,6 +112,7 @@ class Inspection:
         wait_seconds: float,
     ) -> _Answer:
         """Answers for the streams of one page."""
+        _refuse_past(request, at=True, known_at=False)
         with self._asked(reader, self._position_min(request), wait_seconds) as (asked, teller):
             pages = _pages(asked, request, answer, STREAMS_MAX, STREAMS_SHOWN)
             scope = scope_of(asked, request, pages, wanted)
@@ -257,6 +258,7 @@ class Inspection:
     def _remarks(
         self, request: pb.InspectRequest, reader: Reader, wait: float, answer: Message
     ) -> Iterator[tuple[Asked, Teller, Pages]]:
+        _refuse_past(request, at=True, known_at=True)
         with self._asked(reader, self._position_min(request), wait) as (asked, teller):
             yield asked, teller, _pages(asked, request, answer, REMARKS_MAX)
 
@@ -317,6 +319,7 @@ class Inspection:
     ) -> pb.InspectRecallResponse:
         """18: returns where a lot went, or what a therapy rests on."""
         answer = pb.InspectRecallResponse()
+        _refuse_past(request, at=True, known_at=True)
         with self._asked(reader, self._position_min(request), wait) as (asked, teller):
             pages = _pages(asked, request, answer, LINES_MAX)
             answer.position = asked.position
@@ -475,6 +478,18 @@ def _pages(asked: Asked, request: pb.InspectRequest, answer: Message, rows_max: 
         rows_max=rows_max,
         question=answer.DESCRIPTOR.name,
     )
+
+
+def _refuse_past(request: pb.InspectRequest, *, at: bool, known_at: bool) -> None:
+    """Returns if the question is not asked as of a time, or a position, that it has no answer for.
+
+    Raises:
+        QuestionOfNowError: it is.
+    """
+    if at and request.HasField("at_unix_micros"):
+        raise QuestionOfNowError("as it was at a time is asked of holdings and of signers")
+    if known_at and request.HasField("known_at_position"):
+        raise QuestionOfNowError("this question is answered with all that is known now")
 
 
 def _leave_only(answer: pb.InspectHoldingsResponse, site: bytes) -> None:
