@@ -356,6 +356,10 @@ class OutstandingSignature(google.protobuf.message.Message):
     MISSING_FIELD_NUMBER: builtins.int
     DUE_UNIX_MICROS_FIELD_NUMBER: builtins.int
     SITE_FIELD_NUMBER: builtins.int
+    SIGNER_FIELD_NUMBER: builtins.int
+    ROLES_FIELD_NUMBER: builtins.int
+    SAID_FIELD_NUMBER: builtins.int
+    AUTHORISATION_FIELD_NUMBER: builtins.int
     statement_digest: builtins.bytes
     """The statement."""
     stream: builtins.bytes
@@ -368,6 +372,18 @@ class OutstandingSignature(google.protobuf.message.Message):
     """Until when a co-signature conforms, microseconds since 1970-01-01T00:00:00Z."""
     site: builtins.bytes
     """Site of the first signer."""
+    signer: builtins.bytes
+    """Who signed it first, 16 bytes."""
+    authorisation: builtins.bool
+    """True for an authorisation, which lapses when nobody joins it in time."""
+    @property
+    def roles(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
+        """Roles that may join it; empty: any."""
+
+    @property
+    def said(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.bytes]:
+        """Persons who joined or declined it already, 16 bytes each."""
+
     def __init__(
         self,
         *,
@@ -377,8 +393,12 @@ class OutstandingSignature(google.protobuf.message.Message):
         missing: builtins.int = ...,
         due_unix_micros: builtins.int = ...,
         site: builtins.bytes = ...,
+        signer: builtins.bytes = ...,
+        roles: collections.abc.Iterable[builtins.str] | None = ...,
+        said: collections.abc.Iterable[builtins.bytes] | None = ...,
+        authorisation: builtins.bool = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["body_type", b"body_type", "due_unix_micros", b"due_unix_micros", "missing", b"missing", "site", b"site", "statement_digest", b"statement_digest", "stream", b"stream"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["authorisation", b"authorisation", "body_type", b"body_type", "due_unix_micros", b"due_unix_micros", "missing", b"missing", "roles", b"roles", "said", b"said", "signer", b"signer", "site", b"site", "statement_digest", b"statement_digest", "stream", b"stream"]) -> None: ...
 
 Global___OutstandingSignature: typing_extensions.TypeAlias = OutstandingSignature
 

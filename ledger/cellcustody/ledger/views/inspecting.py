@@ -420,15 +420,9 @@ class Inspection:
                 if not (isinstance(raw, bytes) and isinstance(stream, bytes) and isinstance(digest, bytes)):
                     continue
                 waiting = custody.OutstandingSignature.FromString(raw)
-                found = self._source.store.find_statement(digest)
-                if found is None or not asked.sees(stream):
-                    continue
-                account = self._accounts.of(stream, asked.position)
-                told = account.told[digest]
-                joined = {one.act.signer for one in account.co_signatures(digest)}
-                roles = registry_questions.may_join(person, waiting.body_type, told.act.signer, account.pack)
-                if roles and person.person not in joined:
-                    teller.knows(account)
+                roles = registry_questions.roles_to_join(person, waiting, now)
+                found = self._source.store.find_statement(digest) if roles and asked.sees(stream) else None
+                if found is not None:
                     place = custody.HistoryItem(leaf_index=found.leaf_index, statement_digest=digest)
                     answer.awaiting.add(outstanding=waiting, statement=place, roles=roles)
             answer.position, answer.next_page_token = asked.position, pages.next_token

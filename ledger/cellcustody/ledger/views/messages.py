@@ -144,6 +144,10 @@ def outstanding_signature(stream: bytes, waiting: Outstanding) -> custody_query_
         missing=waiting.missing,
         due_unix_micros=waiting.due,
         site=waiting.site,
+        signer=waiting.signer,
+        roles=sorted(waiting.roles),
+        said=sorted(waiting.said),
+        authorisation=waiting.is_authorisation,
     )
 
 

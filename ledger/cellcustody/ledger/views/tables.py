@@ -41,7 +41,7 @@ __all__ = [
     "Value",
 ]
 
-SCHEMA_VERSION: Final = 3
+SCHEMA_VERSION: Final = 4
 
 Value = int | str | bytes
 Row = tuple[Value, ...]

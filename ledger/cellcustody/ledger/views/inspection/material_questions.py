@@ -19,8 +19,8 @@ from typing import Final
 from google.protobuf.message import Message
 
 from cellcustody.ledger.contract import DisclosureClass
-from cellcustody.ledger.custody.genealogy import units_agree
-from cellcustody.ledger.custody.therapy_state import Amount, MaterialKind, custody_of
+from cellcustody.ledger.custody.genealogy import Orphaned, orphans, units_agree
+from cellcustody.ledger.custody.therapy_state import Amount, custody_of
 from cellcustody.ledger.views.account import Account
 from cellcustody.ledger.views.messages import material_custody
 from cellcustody.ledger.views.reading import Told
@@ -72,11 +72,11 @@ def genealogy(answer: pb.InspectGenealogyResponse, account: Account, scope: Scop
         for digest, place in ((material.created_by, node.created_by), (material.ended_by, node.ended_by)):
             if digest in account.told:
                 place.CopyFrom(bare(account.told[digest]))
-        if material.kind != MaterialKind.COLLECTION and not material.parents:
-            answer.orphans.append(material.material)
         _, possessor = custody_of(state, material.material)
         if possessor is None and not material.life.has_ended:
             answer.missing.append(material.material)
+    loose = (one.material for one in orphans(state) if one.why is not Orphaned.NOT_ENDED)
+    answer.orphans.extend(dict.fromkeys(loose))
     held: dict[bytes, Amount] = {}  # What each material had when the event began.
     for told in account.own():
         codes = {finding.code for finding in account.latest[told.act.digest].judged.findings}

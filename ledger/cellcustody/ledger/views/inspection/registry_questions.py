@@ -6,8 +6,8 @@ The rules:
   each of them up to then are listed beside.
 * A period of downtime runs from its declaration to its end, by the times that these claim; what was entered from paper
   names the declaration, or stands by itself.
-* What a person may co-sign waits at a site in a role that the pack lets join, was not signed by them, and was not
-  joined by them yet. Someone who may not sign at all waits for nothing.
+* What a person may co-sign waits in a role that the pack lets join, and was neither signed, joined nor declined by
+  them; an authorisation that nobody joined in time waits for nobody. Someone who may not sign at all waits for nothing.
 """
 
 from __future__ import annotations
@@ -15,8 +15,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
-from cellcustody.ledger.custody.common_acts import co_signers_min
-from cellcustody.ledger.custody.policy import PolicyPack
+from cellcustody.ledger.custody.signatures import Outstanding, waits_for
 from cellcustody.ledger.entries import read_entry
 from cellcustody.ledger.registry import RegistryState
 from cellcustody.ledger.registry.records import KeyState, Person
@@ -34,7 +33,7 @@ from cellcustody.v1 import custody_query_service_pb2 as custody
 from cellcustody.v1 import inspection_service_pb2 as pb
 from cellcustody.v1 import transport_pb2 as transport
 
-__all__ = ["downtime", "may_join", "position_at", "refuse_other_persons", "signers"]
+__all__ = ["downtime", "position_at", "refuse_other_persons", "roles_to_join", "signers"]
 
 _CHANGES: Final = (
     registry_pb2.PersonEnrolled,
@@ -170,12 +169,23 @@ def downtime(
     answer.back_entered.extend(loose)
 
 
-def may_join(person: Person, body_type: str, signer: bytes, pack: PolicyPack) -> list[str]:
-    """Returns the roles in which a person may join a statement of somebody else; none if they may not."""
-    if person.person == signer:
+def roles_to_join(person: Person, waiting: custody.OutstandingSignature, now: int) -> list[str]:
+    """Returns the roles in which a person may join a statement at a time, microseconds; none if it waits for others."""
+    held = [grant.role for grant in person.roles]
+    outstanding = Outstanding(
+        waiting.statement_digest,
+        waiting.body_type,
+        waiting.signer,
+        waiting.site,
+        waiting.missing,
+        waiting.due_unix_micros,
+        waiting.authorisation,
+        frozenset(waiting.roles),
+        frozenset(waiting.said),
+    )
+    if not waits_for(outstanding, person.person, held, now):
         return []
-    needed = pack.co_signing_for(body_type, co_signers_min(body_type))
-    return [grant.role for grant in person.roles if not needed.roles or grant.role in needed.roles]
+    return [role for role in held if not waiting.roles or role in waiting.roles]
 
 
 def refuse_other_persons(asked: Asked, person: Person | None) -> Person:
