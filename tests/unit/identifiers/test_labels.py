@@ -256,6 +256,23 @@ def test_a_flexible_time_in_utc_needs_no_zone() -> None:
     assert FlexibleDateTime("1002202503011530").at(timezone(timedelta(hours=1))) == instant
 
 
+@pytest.mark.parametrize(
+    ("typed", "offset", "value"),
+    [
+        ("31 FOO 20", 3, "FOO"),
+        ("31 DEC 1999", 7, "1999"),
+        ("31 DEC 2100 15:30", 7, "2100"),
+        ("31 DEC 20", 9, ""),
+        ("30 FEB 2018", 0, "30FEB2018"),
+    ],
+)
+def test_a_bad_typed_day_is_refused_where_it_goes_wrong(typed: str, offset: int, value: str) -> None:
+    """The first part that fits nothing is named, at its place in what was typed."""
+    with pytest.raises(IdentifierMalformedError) as refusal:
+        ExpiryDateTime.parse_printed(typed)
+    assert (refusal.value.offset, refusal.value.value) == (offset, value)
+
+
 @pytest.mark.parametrize("content", ["3002202503011430", "2102202503011430", "2007202503011430", "2002202502301430"])
 def test_a_bad_flexible_time_is_refused(content: str) -> None:
     """Zone digit, reserved digit, kind and calendar are checked."""

@@ -177,6 +177,16 @@ def test_errors_and_reprs_withhold_what_is_about_a_patient() -> None:
     assert "SECRET" not in repr(scanned) + str(scanned.value)
 
 
+def test_the_rest_of_a_misread_patient_number_is_withheld_too() -> None:
+    """A length two too small leaves two characters of the number where the next structure should begin."""
+    with pytest.raises(UnknownDataIdentifierError) as refusal:
+        parse_scan("=+02000&#0004SECRET")
+    assert (refusal.value.offset, refusal.value.value) == (17, "withheld")
+    with pytest.raises(UnknownDataIdentifierError) as refusal:
+        parse_scan("=+03000&#0006SECRET=%T300?!")
+    assert (refusal.value.offset, refusal.value.value) == (25, "?!")
+
+
 def test_a_gs1_symbol_of_a_shipper_is_read_to_its_end() -> None:
     """Elements of variable length end at FNC1; those of predefined length need none."""
     raw = "]d20010614141234567890841495060001343528003006141410073492ABC\x1d80040614141LOG-7"

@@ -83,6 +83,11 @@ class Reader:
         """Returns how many characters are left to read."""
         return len(self.text) - self.position
 
+    @property
+    def is_private(self) -> bool:
+        """Returns whether what was named last is about a person."""
+        return self._private
+
     def about(self, identifier: str, *, private: bool) -> None:
         """Names what is read from here on."""
         self.identifier = identifier

@@ -177,7 +177,8 @@ def parse_scan(raw: str) -> tuple[ScannedStructure, ...]:
 
 def _read_structure(reader: Reader) -> ScannedStructure:
     at = reader.position
-    reader.about("scan", private=False)
+    # Behind what is about a person may stand the rest of it, where its length was misread: that is withheld too.
+    reader.about("scan", private=reader.is_private)
     for length in (3, 2):
         structure = ISBT_STRUCTURES.get(reader.text[at : at + length])
         if structure is not None:

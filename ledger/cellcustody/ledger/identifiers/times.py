@@ -70,9 +70,12 @@ def _read_printed_day(reader: Reader) -> date:
     day = reader.take(2, DIGIT, "day")
     month_at = reader.position
     month = reader.take(3, UPPER, "month")
-    year = reader.take(4, DIGIT, "year")
     if month not in MONTHS:
         reader.refuse("month must be JAN to DEC", at=month_at, value=month)
+    year_at = reader.position
+    year = reader.take(4, DIGIT, "year")
+    if not year.startswith("20"):
+        reader.refuse("the year must be 2000 to 2099", at=year_at, value=year)
     try:
         return date(int(year), MONTHS.index(month) + 1, int(day))
     except ValueError:
