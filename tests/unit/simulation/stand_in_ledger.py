@@ -15,8 +15,9 @@ from cellcustody.clients.connection import Connection
 from cellcustody.clients.session import SignedStatement
 from cellcustody.clients.simulation import telling as telling_module
 from cellcustody.clients.simulation.cast import gather
+from cellcustody.clients.simulation.desks import Desks
 from cellcustody.clients.simulation.story import new_telling, tell_therapy
-from cellcustody.clients.simulation.telling import Desks, Rates, Telling
+from cellcustody.clients.simulation.telling import Rates, Telling
 from cellcustody.clients.simulation.world import Ground, LedgerFolder
 from cellcustody.clients.site import SiteClient
 from cellcustody.ledger.custody.act import Status
@@ -74,9 +75,9 @@ class _NoConnection:
 
 
 def told(
-    monkeypatch: pytest.MonkeyPatch, number: int, *, seed: int = 1, rates: Rates | None = None
+    monkeypatch: pytest.MonkeyPatch, *numbers: int, seed: int = 1, rates: Rates | None = None
 ) -> tuple[Taken, Telling]:
-    """Tells one therapy to a ledger that takes everything."""
+    """Tells therapies to a ledger that takes everything, at the same desks; returns what the last one said."""
     taken = Taken()
     monkeypatch.setattr(telling_module, "deliver_statements", taken.take)
 
@@ -100,7 +101,9 @@ def told(
     connections = {one.site: cast(Connection, _NoConnection()) for one in world.sites}
     folder = LedgerFolder(Path("nowhere"), "nowhere:1", "")
     desks = Desks(Ground(folder, bytes(16), Path("nowhere"), seed, world, connections))
-    telling = new_telling(desks, number, seed, rates or Rates(), BEGIN)
-    tell_therapy(desks, telling)
+    for number in numbers:
+        taken.statements.clear()
+        telling = new_telling(desks, number, seed, rates or Rates(), BEGIN)
+        tell_therapy(desks, telling)
     desks.close()
     return taken, telling

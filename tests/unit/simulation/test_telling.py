@@ -26,6 +26,14 @@ def test_the_same_seed_says_the_same_again(monkeypatch: pytest.MonkeyPatch) -> N
     assert [one.openings for one in first.statements] == [one.openings for one in again.statements]
 
 
+def test_what_was_told_before_at_the_same_desks_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whichever thread tells a therapy, and after whatever others."""
+    alone, _ = told(monkeypatch, 3)
+    after_others, _ = told(monkeypatch, 1, 2, 3)
+
+    assert [one.envelope for one in alone.statements] == [one.envelope for one in after_others.statements]
+
+
 def test_another_number_says_something_else(monkeypatch: pytest.MonkeyPatch) -> None:
     """No statement id is used twice, whatever thread tells the therapy."""
     first, _ = told(monkeypatch, 3)

@@ -24,7 +24,7 @@ from cellcustody.v1 import harvest_pb2 as harvest
 from cellcustody.v1 import labels_pb2 as labels
 from cellcustody.v1 import return_pb2 as returned
 
-__all__ = ["Bag", "Course"]
+__all__ = ["Bag", "Batch", "Course"]
 
 FACILITY: Final = "A9999"
 COLLECTIONS_PER_THERAPY: Final = 8  # Two attempts of up to three days, and some to spare.
@@ -41,6 +41,20 @@ class Bag:
     number: str = ""
     expires_at: int = 0
     has_ended: bool = False
+
+
+@dataclass(slots=True)
+class Batch:
+    """What a batch came to: bags of product, a sample, a retain, and whether a final result is still to come."""
+
+    batch: bytes
+    area: str
+    products: list[Bag] = field(default_factory=list)
+    sample: Bag | None = None
+    retain: Bag | None = None
+    doses_planned: int = 2
+    is_open: bool = False
+    failed: bool = False
 
 
 @dataclass

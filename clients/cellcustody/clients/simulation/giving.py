@@ -6,8 +6,7 @@ lymphodepletion and infusion is met.
 
 from __future__ import annotations
 
-from cellcustody.clients.simulation.course import Bag, Course
-from cellcustody.clients.simulation.making import Batch
+from cellcustody.clients.simulation.course import Bag, Batch, Course
 from cellcustody.clients.simulation.quantities import DAY, HOUR, MINUTE, document, exact, volume
 from cellcustody.v1 import common_pb2 as common
 from cellcustody.v1 import return_pb2 as returned

@@ -21,9 +21,10 @@ from cellcustody.clients.local_store import LocalStore
 from cellcustody.clients.queries import Questions
 from cellcustody.clients.session import unix_micros
 from cellcustody.clients.simulation.course import Course
+from cellcustody.clients.simulation.desks import Desks
 from cellcustody.clients.simulation.story import new_telling, tell_therapy
 from cellcustody.clients.simulation.summary import Deviation, Summary
-from cellcustody.clients.simulation.telling import Desks, Rates
+from cellcustody.clients.simulation.telling import Rates
 from cellcustody.clients.simulation.world import Ground
 from cellcustody.ledger.custody.findings import is_blocking
 from cellcustody.v1 import custody_query_service_pb2, entry_pb2

@@ -9,11 +9,12 @@ The rules:
 
 from __future__ import annotations
 
-from cellcustody.clients.simulation import giving, harvest, making
+from cellcustody.clients.simulation import deciding, giving, harvest, making
 from cellcustody.clients.simulation.course import Course
+from cellcustody.clients.simulation.desks import Desks
 from cellcustody.clients.simulation.quantities import DAY, HOUR
 from cellcustody.clients.simulation.seeded import Seeded
-from cellcustody.clients.simulation.telling import Desks, Rates, Telling
+from cellcustody.clients.simulation.telling import Rates, Telling
 from cellcustody.clients.simulation.travel import Leg, travel
 from cellcustody.v1 import return_pb2 as returned
 
@@ -83,16 +84,16 @@ def _attempt(course: Course) -> bool:
     )
     arrived = travel(course, back)
     if not arrived:
-        making.report_final(course, batch)
-        making.archive(course, batch)
+        deciding.report_final(course, batch)
+        deciding.archive(course, batch)
         return False
     giving.prepare(course)
     is_late = course.dice.happens(0.5)
     if not is_late:
-        making.report_final(course, batch)
+        deciding.report_final(course, batch)
     giving.give(course, batch)
-    making.report_final(course, batch)
-    making.archive(course, batch)
+    deciding.report_final(course, batch)
+    deciding.archive(course, batch)
     giving.follow_up(course)
     return True
 

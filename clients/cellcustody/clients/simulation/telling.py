@@ -14,7 +14,8 @@ The rules:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+import time
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Final
@@ -24,29 +25,25 @@ from google.protobuf.message import Message
 from cellcustody.clients.answers import Recorded
 from cellcustody.clients.connection import Connection
 from cellcustody.clients.errors import OutcomeUnknown, StatementRefused
-from cellcustody.clients.local_store import LocalStore
-from cellcustody.clients.outbox import Outbox, deliver_statements
-from cellcustody.clients.session import ActOptions, Identity, Session, SignedStatement
-from cellcustody.clients.simulation.cast import Cast, Person
+from cellcustody.clients.outbox import deliver_statements
+from cellcustody.clients.session import ActOptions, SignedStatement
+from cellcustody.clients.simulation.cast import Person
+from cellcustody.clients.simulation.desks import Desks
 from cellcustody.clients.simulation.quantities import MINUTE
 from cellcustody.clients.simulation.seeded import Seeded
 from cellcustody.clients.simulation.summary import Deviation, Summary
-from cellcustody.clients.simulation.world import ZONE, Ground
-from cellcustody.clients.site import SiteClient
 from cellcustody.ledger.contract import BODIES
 from cellcustody.ledger.custody.act import Status
 from cellcustody.ledger.statements import StreamKind, new_stream_id
 from cellcustody.v1 import common_pb2, quality_pb2, statement_pb2
 
-__all__ = ["Desks", "Rates", "Telling"]
+__all__ = ["Rates", "Telling"]
 
 BATCH_COUNT_MAX: Final = 60
 ATTEMPTS_COUNT: Final = 3
-LOOKS_MAX: Final = 4
+LOOKS_MAX: Final = 6
+LOOK_PAUSE_SECONDS: Final = 0.05  # Doubled each time: answers follow the log by moments.
 LATE_BY_ACTS: Final = (2, 7)  # How many acts later a late one is delivered.
-COUNTERS_PER_THERAPY: Final = 10_000  # A device's counter begins here for each therapy, so that threads do not matter.
-OUTBOX_PASSPHRASE: Final = "for trying out only"
-OUTBOX_COST_LOG2: Final = 10  # It guards nothing.
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -60,90 +57,6 @@ class Rates:
     late: float = 0.05
     batches_failed: float = 0.04
     excursions_rejected: float = 0.3
-
-
-class _CountedStore(LocalStore):
-    """A device's store in memory, whose counters begin where they are told to."""
-
-    def __init__(self) -> None:
-        super().__init__(":memory:")
-        self._used: dict[bytes, int] = {}
-        self._begin = 0
-
-    def begin(self, counter: int) -> None:
-        """Lets every device count from here."""
-        self._used.clear()
-        self._begin = counter
-
-    def next_counter(self, device: bytes) -> int:
-        """Returns the next number of a device."""
-        self._used[device] = used = self._used.get(device, self._begin) + 1
-        return used
-
-
-class Desks:
-    """The clients of everybody in the world, for one thread; they draw and count for the therapy at hand."""
-
-    def __init__(self, ground: Ground) -> None:
-        self.ground = ground
-        self.cast: Cast = ground.cast
-        self._store = _CountedStore()
-        self._clients: dict[bytes, SiteClient] = {}
-        self._outboxes: dict[bytes, Outbox] = {}
-        self._take: Callable[[int], bytes] = Seeded(ground.seed, "desks").take
-        self.now = _EPOCH
-
-    def begin(self, number: int, take: Callable[[int], bytes]) -> None:
-        """Begins with another therapy, whose generator is drawn from."""
-        self.draw(take)
-        self._store.begin(number * COUNTERS_PER_THERAPY)
-
-    def draw(self, take: Callable[[int], bytes]) -> None:
-        """Draws ids and salts from another generator."""
-        self._take = take
-
-    def connection(self, person: Person) -> Connection:
-        """Returns the connection of a person's site."""
-        return self.ground.connections[person.site.site]
-
-    def client(self, person: Person) -> SiteClient:
-        """Returns a person's client."""
-        known = self._clients.get(person.person)
-        if known is None:
-            identity = Identity(
-                self.ground.ledger_id,
-                person.person,
-                person.person,
-                person.role,
-                person.title,
-                site=person.site.site,
-            )
-            session = Session(
-                identity,
-                [person.signer],
-                ZONE,
-                self._store,
-                clock=lambda: self.now,
-                random_bytes=lambda count: self._take(count),
-                names=self.cast.names,
-            )
-            known = self._clients[person.person] = SiteClient(self.connection(person), session)
-        return known
-
-    def outbox(self, person: Person) -> Outbox:
-        """Returns a person's outbox, which their client delivers from."""
-        known = self._outboxes.get(person.person)
-        if known is None:
-            store = LocalStore(":memory:")
-            known = self._outboxes[person.person] = Outbox(
-                store, OUTBOX_PASSPHRASE, random_bytes=lambda count: self._take(count), cost_log2=OUTBOX_COST_LOG2
-            )
-            self.client(person).outbox = known
-        return known
-
-    def close(self) -> None:
-        """Closes what the desks keep."""
-        self._store.close()
 
 
 @dataclass(slots=True)
@@ -272,6 +185,7 @@ class Telling:
                 self._last[stream] = last
             # What comes after is to be the same whether or not somebody had to look again.
             self.desks.draw(Seeded(self.desks.ground.seed, "again", self.number, self.now, again).take)
+            time.sleep(LOOK_PAUSE_SECONDS * 2**again)
         self.desks.draw(self.dice.take)
         return digest
 

@@ -276,7 +276,7 @@ class _Enrolment:
         try:
             quorum.publish_policy(product, jurisdiction, version, pack)
         except StatementRefused as refusal:
-            if refusal.refusal_reason != "POLICY_VERSION_TAKEN":  # Another simulation published it.
+            if refusal.refusal_reason != "ID_TAKEN":  # Another simulation published it.
                 raise
         self._count(2)
 
