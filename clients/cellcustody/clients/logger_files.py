@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
+from fractions import Fraction
 from pathlib import Path
 from typing import Final
 
@@ -23,6 +24,7 @@ from cellcustody.ledger.condition import (
     Layout,
     Leg,
     LoggerFileMalformedError,
+    LoggerUnitUnknownError,
     logger_summary,
     summarise,
     unreadable_logger,
@@ -44,14 +46,32 @@ class ReadOut:
 
 
 def band_of_logger(started: transport_pb2.LoggerStarted) -> Band:
-    """Returns the band that a logger was started with, rounded inwards to thousandths of a degree Celsius."""
-    least = amount(started.band_min, "Cel") if started.HasField("band_min") else None
-    most = amount(started.band_max, "Cel") if started.HasField("band_max") else None
+    """Returns the band that a logger was started with, rounded inwards to thousandths of a degree Celsius.
+
+    Raises:
+        LoggerUnitUnknownError: a limit is no exact number of degrees Celsius.
+    """
+    least = _limit(started.band_min, "band_min") if started.HasField("band_min") else None
+    most = _limit(started.band_max, "band_max") if started.HasField("band_max") else None
     return Band(
         None if least is None else -(-least * _THOUSANDTHS // 1),
         None if most is None else most * _THOUSANDTHS // 1,
         started.grace_seconds,
     )
+
+
+def _band_to_judge_by(started: transport_pb2.LoggerStarted) -> Band | None:
+    """Returns the band of a logger, or None of one that was started without: nothing can be said to be in range."""
+    has_limit = started.HasField("band_min") or started.HasField("band_max")
+    return band_of_logger(started) if has_limit else None
+
+
+def _limit(limit: common_pb2.Quantity, name: str) -> Fraction:
+    """Returns a limit of a band in Celsius; one in anything else would let every reading pass."""
+    found = amount(limit, "Cel")
+    if found is None:
+        raise LoggerUnitUnknownError("the band has no limit in Celsius", limit=name, unit=limit.unit)
+    return found
 
 
 def read_logger_out(
@@ -72,10 +92,12 @@ def read_logger_out(
     Raises:
         OSError: the file cannot be read.
         ActivationEnergyError: the energy is no product's.
+        LoggerUnitUnknownError: a limit of the band is no exact number of degrees Celsius.
     """
+    band = _band_to_judge_by(started)
     told = Declared() if declared is None else declared
     asked = Declared(
-        told.logger or started.logger,
+        told.logger or started.logger or None,
         told.channel,
         told.unit,
         told.zone,
@@ -87,7 +109,7 @@ def read_logger_out(
                 stream,
                 layout,
                 asked,
-                band=band_of_logger(started),
+                band=band,
                 leg=leg,
                 read_out_at=read_out_at,
                 clock_ahead_seconds=clock_ahead_seconds,

@@ -21,7 +21,15 @@ from google.protobuf.message import Message
 
 from cellcustody.v1 import common_pb2, statement_pb2
 
-__all__ = ["Showing", "ShownField", "enum_in_words", "name_in_words", "show_statement", "time_in_words"]
+__all__ = [
+    "Showing",
+    "ShownField",
+    "enum_in_words",
+    "name_in_words",
+    "quantity_in_words",
+    "show_statement",
+    "time_in_words",
+]
 
 _MICROS: Final = "_unix_micros"
 _CAPITAL: Final = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
@@ -144,7 +152,7 @@ def _fields(body: Message, offset: int, zone: str, names: Mapping[bytes, str]) -
 def _in_words(field: FieldDescriptor, value: object, offset: int, zone: str, names: Mapping[bytes, str]) -> str:
     match value:
         case common_pb2.Quantity():
-            return _quantity(value)
+            return quantity_in_words(value)
         case common_pb2.Unit():
             return _id_in_words(value.site, names) + (f", unit {value.unit}" if value.unit else "")
         case Message():
@@ -164,7 +172,7 @@ def _in_words(field: FieldDescriptor, value: object, offset: int, zone: str, nam
             return str(value)
 
 
-def _quantity(quantity: common_pb2.Quantity) -> str:
+def quantity_in_words(quantity: common_pb2.Quantity) -> str:
     """Returns a quantity with its digits, unit and basis, such as '50.2 mL (measured)'."""
     mantissa, exponent = quantity.mantissa, quantity.exponent
     if exponent >= 0:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from cellcustody.clients.logger_files import band_of_logger, read_logger_out
-from cellcustody.ledger.condition import FILE_BYTES_MAX, Band, Declared, Layout, Leg
+from cellcustody.ledger.condition import FILE_BYTES_MAX, Band, Declared, Layout, Leg, LoggerUnitUnknownError
 from cellcustody.v1 import common_pb2, transport_pb2
 
 START = datetime(2026, 3, 1, 10, tzinfo=UTC)
@@ -105,3 +105,18 @@ def test_a_band_is_rounded_inwards(
 ) -> None:
     """Finer limits than thousandths never let more pass."""
     assert band_of_logger(transport_pb2.LoggerStarted(band_min=least, band_max=most)) == band
+
+
+def test_a_band_in_another_unit_is_refused_not_passed_over() -> None:
+    """A limit that is not understood would let every reading pass."""
+    started_in_kelvin = started()
+    started_in_kelvin.band_max.CopyFrom(common_pb2.Quantity(mantissa=281, unit="K"))
+    with pytest.raises(LoggerUnitUnknownError):
+        band_of_logger(started_in_kelvin)
+
+
+def test_a_logger_started_without_a_band_shows_nothing(tmp_path: Path) -> None:
+    """No reading is in range of no band."""
+    without = transport_pb2.LoggerStarted(container="box", logger="L-1", interval_seconds=60)
+    said = read_logger_out(written(tmp_path, 40, 41, 42), Layout.ISO_CHANNELS, without).summary
+    assert said.condition == common_pb2.CONDITION_UNKNOWN

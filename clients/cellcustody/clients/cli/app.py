@@ -14,6 +14,7 @@ from cellcustody.clients.cli import (
     enrolling,
     inspecting,
     labelling,
+    loggers,
     outbox_commands,
     policies,
     reading,
@@ -55,4 +56,5 @@ outbox_commands.register(app)
 auditing.register(app)
 bedside.register(app)
 labelling.register(app)
+loggers.register(app)
 simulating.register(app)
