@@ -176,7 +176,7 @@ def open_served_ledger(
     environment: Mapping[str, str],
     now: Callable[[], int] = now_micros,
 ) -> Iterator[RemoteLedger]:
-    """Yields the ledger, open for reading here and recording in a process of its own.
+    """Yields the ledger, open for reading here and recording in a process of its own, which is sent the clock too.
 
     Raises:
         ConfigurationError: a folder, key or password is missing or wrong.
@@ -185,7 +185,7 @@ def open_served_ledger(
     """
     _check_folders(configuration)
     with ExitStack() as opened:
-        connection = opened.enter_context(recording_process(configuration, origin, environment))
+        connection = opened.enter_context(recording_process(configuration, origin, environment, now))
         key_store = KeyStore(configuration.ledger.key_store, configuration.keys.master_key(environment))
         opened.callback(key_store.close)
         store = _open_store(configuration, environment)
@@ -204,13 +204,19 @@ def open_served_ledger(
 
 @contextmanager
 def recording_process(
-    configuration: Configuration, origin: str, environment: Mapping[str, str]
+    configuration: Configuration,
+    origin: str,
+    environment: Mapping[str, str],
+    now: Callable[[], int] = now_micros,
 ) -> Iterator[Connection]:
     """Yields this end of the way to a new process that records, and waits for it to end."""
     spawning = multiprocessing.get_context("spawn")
     here, there = spawning.Pipe()
     process = spawning.Process(
-        target=_record, args=(there, configuration, origin, dict(environment)), name="cellcustody-recorder", daemon=True
+        target=_record,
+        args=(there, configuration, origin, dict(environment), now),
+        name="cellcustody-recorder",
+        daemon=True,
     )
     process.start()
     there.close()
@@ -224,7 +230,13 @@ def recording_process(
             process.join()
 
 
-def _record(connection: Connection, configuration: Configuration, origin: str, environment: Mapping[str, str]) -> None:
+def _record(
+    connection: Connection,
+    configuration: Configuration,
+    origin: str,
+    environment: Mapping[str, str],
+    now: Callable[[], int],
+) -> None:
     """Records until the server closes its end; the server decides when, so that signals to both do not count here."""
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)
@@ -233,7 +245,10 @@ def _record(connection: Connection, configuration: Configuration, origin: str, e
     @contextmanager
     def opened(answered: Callable[[], None]) -> Iterator[Ledger]:
         keys = load_ledger_keys(configuration.keys, environment)
-        with open_ledger(configuration, origin=origin, keys=keys, environment=environment, answered=answered) as ledger:
+        opening = open_ledger(
+            configuration, origin=origin, keys=keys, environment=environment, now=now, answered=answered
+        )
+        with opening as ledger:
             tune_interpreter()
             yield ledger
 

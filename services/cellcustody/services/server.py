@@ -139,8 +139,11 @@ def run_server(
     ready_file: Path | None = None,
     environment: Mapping[str, str] = os.environ,
     log: StructuredLog | None = None,
+    now: Callable[[], int] = now_micros,
 ) -> None:
     """Serves until SIGTERM or SIGINT, then drains and returns. To be called from the main thread.
+
+    `now` gives microseconds since 1970-01-01T00:00:00Z; it is sent to the process that records, so it can be pickled.
 
     Raises:
         ConfigurationError, StoreError: it could not start; nothing was served.
@@ -150,7 +153,7 @@ def run_server(
     asked_to_end = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: asked_to_end.set())
-    with serving(configuration, environment=environment, log=used_log) as server:
+    with serving(configuration, environment=environment, log=used_log, now=now) as server:
         ready: dict[str, str | int] = {
             "grpc": f"{configuration.grpc.listen.host}:{server.grpc_port}",
             "pid": os.getpid(),
