@@ -3,7 +3,8 @@
 The rules:
 
 * Everything lies in one folder: the ledger, its keys, the sites' TLS keys, the people's devices.
-* The server is a process of its own, started as an operator starts it, and ended with SIGTERM.
+* The server is a process of its own, started as an operator starts it, and ended with SIGTERM. Where a story moves the
+  clock, it goes by that one too.
 * People sign with keys of their own; nobody signs for another. Roles stand for people: nobody here has a name.
 """
 
@@ -18,7 +19,7 @@ import time
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
@@ -27,7 +28,7 @@ from cellcustody.clients.connection import Connection, TlsFiles, connect
 from cellcustody.clients.local_store import LocalStore
 from cellcustody.clients.outbox import Outbox
 from cellcustody.clients.registrar import Quorum, new_person
-from cellcustody.clients.session import Identity, Session
+from cellcustody.clients.session import Identity, Session, unix_micros
 from cellcustody.clients.site import SiteClient
 from cellcustody.ledger.custody.policy import PolicyPack, sample_pack_bytes
 from cellcustody.ledger.statements import Ed25519Signer, Signer
@@ -35,14 +36,17 @@ from cellcustody.ledger.statements.key_files import COST_LIGHT, load_signer, rea
 from cellcustody.services.certificates import IssuedCertificate, issue_client_certificate
 from cellcustody.services.founding import Founded, FoundingWishes, found_ledger
 from cellcustody.v1 import options_pb2, registry_pb2
+from demo.clock import StoryClock
 
 __all__ = ["Person", "Site", "World"]
 
 PASSPHRASE: Final = "for trying out only"  # It guards nothing but this folder.
 ORIGIN: Final = "demo.cellcustody.example/log"
 ZONE: Final = "Europe/Berlin"
+SMALL_PACK: Final = "cellcustody-demo-product-eu-1"
 READY_SECONDS_MAX: Final = 30
-YEAR_MICROS: Final = 365 * 24 * 3600 * 1_000_000
+TRAINED_SINCE: Final = timedelta(days=60)
+TRAINED_UNTIL: Final = timedelta(days=365)
 
 COLLECT, TRANSPORT, STORE, PROCESS, TEST, RELEASE, INFUSE, AUDIT, REGULATE = (
     options_pb2.CAPABILITY_COLLECT,
@@ -82,9 +86,19 @@ class Person:
 class World:
     """A founded ledger with a running server. A context manager that ends what it started."""
 
-    def __init__(self, folder: Path, *, tell: Callable[[str], None] = print, http_listen: str = "127.0.0.1:0") -> None:
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        tell: Callable[[str], None] = print,
+        http_listen: str = "127.0.0.1:0",
+        begin: datetime | None = None,
+    ) -> None:
         self.folder = folder
         self.tell = tell
+        self.clock = StoryClock(folder / "clock")
+        if begin is not None:
+            self.clock.begin(begin)
         self._stack = ExitStack()
         self._server: subprocess.Popen[bytes] | None = None
         self.names: dict[bytes, str] = {}
@@ -101,7 +115,7 @@ class World:
                 registrar_cost=COST_LIGHT,
             ),
             registrar_passphrase=PASSPHRASE,
-            now=lambda: datetime.now(UTC),
+            now=self.clock.now,
         )
         (folder / "devices").mkdir()
         (folder / "tls").mkdir()
@@ -122,9 +136,16 @@ class World:
         ready = self.folder / "ready.json"
         ready.unlink(missing_ok=True)
         log = (self.folder / "server.log").open("ab")
-        command = [sys.executable, "-m", "cellcustody.services", "serve", "--config", str(self.founded.configuration)]
+        configuration, ready_file = str(self.founded.configuration), str(ready)
+        command = ["cellcustody.services", "serve", "--config", configuration, "--ready-file", ready_file]
+        if self.clock.file.exists():
+            command = ["demo.server", configuration, ready_file, str(self.clock.file)]
         self._server = subprocess.Popen(
-            [*command, "--ready-file", str(ready)], stdin=subprocess.DEVNULL, stdout=log, stderr=log
+            [sys.executable, "-m", *command],
+            env={**os.environ, "PYTHONPATH": str(Path(__file__).resolve().parents[1])},
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
         )
         deadline = time.monotonic() + READY_SECONDS_MAX
         while not ready.exists():
@@ -165,10 +186,11 @@ class World:
             members.append(self._client(identity, load_signer(path, PASSPHRASE), self.founded.operator))
         return Quorum(members)
 
-    def publish_pack(self, quorum: Quorum) -> PolicyPack:
-        """Publishes the sample policy pack."""
-        pack = PolicyPack.parse(sample_pack_bytes())
-        quorum.publish_policy(pack.product, pack.jurisdiction, pack.version, sample_pack_bytes())
+    def publish_pack(self, quorum: Quorum, name: str = SMALL_PACK) -> PolicyPack:
+        """Publishes one of the packs that are shipped."""
+        content = sample_pack_bytes(name)
+        pack = PolicyPack.parse(content)
+        quorum.publish_policy(pack.product, pack.jurisdiction, pack.version, content)
         return pack
 
     def enrol_site(self, quorum: Quorum, name: str, capabilities: list[int], units: list[str]) -> Site:
@@ -214,10 +236,22 @@ class World:
     def _newcomer(self, roles: list[str], units: tuple[str, ...]) -> tuple[Signer, registry_pb2.NewPerson]:
         secret = os.urandom(32)
         signer = Ed25519Signer(secret)
-        now = int(datetime.now(UTC).timestamp() * 1_000_000)
-        grants = [registry_pb2.RoleGrant(role=role, trained_until_unix_micros=now + YEAR_MICROS) for role in roles]
+        now = self.clock.now()
+        grants = [
+            registry_pb2.RoleGrant(
+                role=role,
+                trained_at_unix_micros=unix_micros(now - TRAINED_SINCE),
+                trained_until_unix_micros=unix_micros(now + TRAINED_UNTIL),
+            )
+            for role in roles
+        ]
         new = new_person(
-            os.urandom(16), [signer], ledger_id=self.founded.ledger_id, signed_at=now, roles=grants, units=units
+            os.urandom(16),
+            [signer],
+            ledger_id=self.founded.ledger_id,
+            signed_at=unix_micros(now),
+            roles=grants,
+            units=units,
         )
         self.secrets[new.person] = secret
         return signer, new
@@ -230,6 +264,6 @@ class World:
     def _client(self, identity: Identity, signer: Signer, certificate: IssuedCertificate) -> SiteClient:
         store = LocalStore(self.folder / "devices" / f"{identity.signer.hex()}.sqlite3")
         self._stack.callback(store.close)
-        session = Session(identity, [signer], ZONE, store, names=self.names)
+        session = Session(identity, [signer], ZONE, store, clock=self.clock.now, names=self.names)
         outbox = Outbox(store, PASSPHRASE, cost_log2=12)
         return self._stack.enter_context(SiteClient(self.connect(certificate), session, outbox=outbox))
