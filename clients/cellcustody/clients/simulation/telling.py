@@ -272,16 +272,18 @@ class Telling:
         of these by moments. Tells whether there was anything to look at.
         """
         self.deliver_late()
-        if concerned not in self._revised and not self.intended:
+        looked_at = {*self._last} if self.intended else set(self._revised)
+        if concerned != self.stream:
+            looked_at &= {concerned}  # A courier may read no therapy.
+        if not looked_at:
             return False
         self.flush()
         client = self.desks.client(by)
         client.note_position(self.position)
-        if concerned == self.stream:
-            self._last[concerned] = client.therapy(concerned).last_statement_digest
-        else:
-            self._last[concerned] = client.consignment(concerned).last_statement_digest
-        self._revised.discard(concerned)
+        for stream in sorted(looked_at):
+            answer = client.therapy(stream) if stream == self.stream else client.consignment(stream)
+            self._last[stream] = answer.last_statement_digest
+        self._revised -= looked_at
         return True
 
     def _queue(self, by: Person, stream: bytes, body: Message, lasting: int) -> bytes:
