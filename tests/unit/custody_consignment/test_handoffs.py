@@ -196,6 +196,16 @@ def test_counts_must_agree_on_both_sides(story: ConsignmentStory, count: int) ->
     assert story.container().custodian == story.courier.unit
 
 
+def test_a_container_is_answered_for_in_one_line(story: ConsignmentStory) -> None:
+    """Twice is a contradiction in waiting, even if both say the same."""
+    story.opens()
+    release = story.releases(story.cell_lab, story.courier)
+    body = story.acceptance(story.courier, release)
+    body.lines.append(body.lines[0])
+    body.count = 2
+    assert "LINE_REPEATED" in story.codes(story.says(story.courier, body))
+
+
 def test_a_withdrawn_release_passes_no_custody(story: ConsignmentStory) -> None:
     """The releaser withdraws; an acceptance behind that tells where the box is and nothing more."""
     story.opens()

@@ -66,6 +66,9 @@ def starts_logger(story: ConsignmentStory, *, calibrated_until: int = MICROS) ->
     )
 
 
+SHIPPER_CODES = {"SHIPPER_QUALIFICATION_UNKNOWN", "SHIPPER_NOT_QUALIFIED"}
+
+
 def inspects(story: ConsignmentStory, *loggers: common.LoggerSummary, minute: int | None = None) -> Act:
     """The plant, having accepted, inspects the box."""
     return story.says(
@@ -372,3 +375,24 @@ def test_the_grace_set_with_the_logger_lets_a_short_excursion_pass(
 def test_the_grace_lets_a_short_gap_pass(story: ConsignmentStory, longest: int, codes: set[str]) -> None:
     """Two gaps of a minute or two, with two minutes of grace."""
     assert story.codes(a_leg(story, {"gap_seconds": 180, "longest_gap_seconds": longest}, grace_seconds=120)) == codes
+
+
+def test_a_shipper_says_until_when_it_is_qualified(story: ConsignmentStory) -> None:
+    """Unsaid is shown, and is not the same as lapsed; on its last moment it still is."""
+    opening = story.opening("box")
+    opening.containers[0].ClearField("qualified_until_unix_micros")
+    story.says(story.cell_lab, opening)
+    story.hands_over(story.cell_lab, story.plant)
+    assert {"SHIPPER_QUALIFICATION_UNKNOWN"} == story.codes(inspects(story)) & SHIPPER_CODES
+
+
+@pytest.mark.parametrize(("before", "codes"), [(0, set()), (1, {"SHIPPER_NOT_QUALIFIED"})])
+def test_a_shipper_is_qualified_until_its_last_moment(story: ConsignmentStory, before: int, codes: set[str]) -> None:
+    """A microsecond later it is not."""
+    opening = story.opening("box")
+    opening.containers[0].qualified_until_unix_micros = (
+        story.act(opening, story.plant, minute=9).occurred_start - before
+    )
+    story.says(story.cell_lab, opening)
+    story.hands_over(story.cell_lab, story.plant)
+    assert story.codes(inspects(story, minute=9)) & SHIPPER_CODES == codes

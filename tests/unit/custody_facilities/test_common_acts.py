@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
+from tests.unit.custody_therapy.packs import case_under, member, pack_with
 from tests.unit.custody_therapy.stories import (
     NURSE,
     PACK,
@@ -83,6 +84,22 @@ def test_whoever_is_not_asked_ends_nothing_by_declining() -> None:
     assert story.codes(said) == {"DECLINES_NOTHING"}
     assert story.judged(said).status is Status.CONFORMING
     assert not story.case().state.declines
+
+
+def test_only_who_could_co_sign_declines() -> None:
+    """Under a pack that names the roles another role's word ends nothing; the signer may always take his back."""
+    asked = {"BatchReleased": {"number": 1, "roles": ["quality_head"], "window_seconds": 86_400}}
+    pack = pack_with(member("co_signing", asked))
+    for signer, role, codes in (
+        (SECOND_REVIEWER, "quality_reviewer", {"DECLINED_WITHOUT_SAY"}),
+        (SECOND_REVIEWER, "quality_head", set()),
+        (REVIEWER, "quality_reviewer", set()),
+    ):
+        story, release = pending_release()
+        said = declines(story, release, signer, role)
+        case = case_under(pack, story)
+        assert codes_of(case.judged[said.digest].findings) == codes
+        assert set(case.state.declines) == (set() if codes else {release.digest})
 
 
 def test_a_declined_fact_stands_and_waits_for_somebody_else() -> None:

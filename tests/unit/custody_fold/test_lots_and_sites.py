@@ -16,6 +16,7 @@ from cellcustody.ledger.custody.policy import DEFAULT_PACK
 from cellcustody.ledger.custody.sites import SiteRules, SiteState, judge_site_authorisation
 from cellcustody.v1 import modification_pb2 as modification
 from cellcustody.v1 import quality_pb2 as quality
+from cellcustody.v1 import transport_pb2 as transport
 
 LOT = b"\x03" + bytes(16)
 SITE = b"\x04" + bytes(16)
@@ -150,3 +151,13 @@ def test_a_site_takes_holds_and_deviations_only() -> None:
         modification.LotStatusChanged(status=modification.LOT_STATUS_RECALLED), 3, stream=SITE, in_effect=True
     )
     assert codes_of(judge_site_authorisation(fold.state, status_change, DEFAULT_PACK)) == {"BODY_NOT_OF_SITE"}
+
+
+def test_a_lot_takes_what_is_said_of_lots() -> None:
+    """A checkpoint on a road has no place here and holds the lot; nor does custody established."""
+    stray = act(transport.TransitCheckpointPassed(place="border"), 2)
+    fold = lot(REGISTERED, stray)
+    assert codes_of(fold.judged[stray.digest].findings) == {"BODY_NOT_OF_LOT"}
+    assert [hold.code for hold in fold.state.holds.values()] == ["BODY_NOT_OF_LOT"]
+    established = act(transport.CustodyEstablished(), 3, in_effect=True)
+    assert codes_of(judge_lot_authorisation(fold.state, established, DEFAULT_PACK)) == {"BODY_NOT_OF_LOT"}

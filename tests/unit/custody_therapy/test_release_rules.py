@@ -26,6 +26,7 @@ from .stories import (
     OTHER_DIN,
     RELEASE_FOR_INFUSION,
     REVIEWER,
+    SECOND_OPERATOR,
     SECOND_REVIEWER,
     START,
     Story,
@@ -81,6 +82,24 @@ def test_a_release_names_its_certificates() -> None:
     assert refused_with(_tested(), _release()) == set()
     assert refused_with(_tested(), _release(certificate=none)) == {"CERTIFICATE_MISSING"}
     assert refused_with(_tested(), _release(release_for_infusion=none)) == {"RELEASE_FOR_INFUSION_MISSING"}
+
+
+def test_what_was_entered_from_paper_is_attested_to_before_a_release() -> None:
+    """By another person; one that was retracted is no longer asked for."""
+    paper = common.Circumstances(mode=common.ENTRY_MODE_FROM_PAPER, form="F-1")
+    body = quality.ComplaintRecorded(reference="B-1", circumstances=paper)
+    story = _tested()
+    copied = story.tell(body, OPERATOR)
+    assert refused_with(story, _release()) == {"BACK_ENTRY_UNWITNESSED"}
+    story.join(copied, OPERATOR)
+    assert refused_with(story, _release()) == {"BACK_ENTRY_UNWITNESSED"}
+    story.join(copied, SECOND_OPERATOR)
+    assert refused_with(story, _release()) == set()
+
+    again = story.tell(body, OPERATOR)
+    assert refused_with(story, _release()) == {"BACK_ENTRY_UNWITNESSED"}
+    story.tell(quality.StatementRetracted(retracted=again.digest), REVIEWER)
+    assert refused_with(story, _release()) == set()
 
 
 def test_a_batch_is_reviewed_first_where_the_pack_asks_for_it() -> None:
