@@ -208,6 +208,18 @@ class Cases:
             changed.setdefault(stream, set()).update(news)
         self._spread_areas_left(act.stream, changed)
 
+    def retold(self, consignment: bytes) -> None:
+        """Lets the therapies that cite a consignment know that something in its stream was judged again.
+
+        Whoever read the consignment since has seen that re-judgement, and says so in an authorisation of the therapy.
+        A therapy that is not at hand finds it in the log.
+        """
+        for stream in self.linked(consignment):
+            therapy = self._cases.get(stream)
+            if isinstance(therapy, TherapyCase):
+                self._touched.add(stream)
+                therapy.consignment_advanced(consignment, self._history(consignment))
+
     def _references(self, held: References, keys: Iterable[bytes], *, anew: bool = False) -> References | None:
         """Returns references with these keys looked up, or None where nothing was added to what is held."""
         consignments: dict[bytes, ConsignmentHistory] = {}

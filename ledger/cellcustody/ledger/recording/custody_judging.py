@@ -325,6 +325,8 @@ class CustodyJudge:
                     in_effect_at=None,
                 )
             )
+            if stream[0] == StreamKind.CONSIGNMENT:
+                self._cases.retold(stream)
             self.note(said.statement.digest, stream)
             entries.append(planned(said, b"", judgement))
         return entries
