@@ -13,7 +13,7 @@ from __future__ import annotations
 import threading
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 from cellcustody.ledger.custody.case import TherapyCase
@@ -25,8 +25,10 @@ from cellcustody.ledger.entries import JudgedEntry
 from cellcustody.ledger.statements import StreamKind
 from cellcustody.ledger.views.folding import StreamView, cited_consignments, fold_consignment, fold_therapy
 from cellcustody.ledger.views.follower import Packs
+from cellcustody.ledger.views.gaps import custody_gaps
 from cellcustody.ledger.views.pinned import pinned_digest
 from cellcustody.ledger.views.reading import LedgerSource, Told, latest_judgements, read_told
+from cellcustody.v1 import custody_query_service_pb2
 
 __all__ = ["Account", "Accounts"]
 
@@ -45,6 +47,15 @@ class Account:
     consignments: Mapping[bytes, ConsignmentState]
     pack: PolicyPack
     case: TherapyCase | None
+    _gaps: list[tuple[custody_query_service_pb2.CustodyGap, ...]] = field(default_factory=list)
+
+    def gaps(self) -> tuple[custody_query_service_pb2.CustodyGap, ...]:
+        """Returns the gaps in a therapy's custody, found once; to find them, it is folded with somebody looking."""
+        if self.case is None:
+            return ()
+        if not self._gaps:
+            self._gaps.append(tuple(custody_gaps(self.case)))
+        return self._gaps[0]
 
     @property
     def therapy(self) -> TherapyState | None:

@@ -49,7 +49,8 @@ __all__ = ["Inspection"]
 WAIT_SECONDS_MAX: Final = 2.0
 STREAMS_SHOWN: Final = 2  # Of one page unless more are asked for: to fold one anew takes some ten milliseconds.
 STREAMS_MAX: Final = 50  # Of one page that asks for as many.
-REMARKS_MAX: Final = 100  # Of one page: each is read from the log by its leaf, for who asks.
+REMARKS_SHOWN: Final = 40  # Of one page unless more are asked for: each is read from the log by its leaf.
+REMARKS_MAX: Final = 500  # Of one page that asks for as many.
 LINES_MAX: Final = 500  # Of a recall's page: rows alone, nothing is read from the log.
 
 _Answer = TypeVar(
@@ -260,7 +261,7 @@ class Inspection:
     ) -> Iterator[tuple[Asked, Teller, Pages]]:
         _refuse_past(request, at=True, known_at=True)
         with self._asked(reader, self._position_min(request), wait) as (asked, teller):
-            yield asked, teller, _pages(asked, request, answer, REMARKS_MAX)
+            yield asked, teller, _pages(asked, request, answer, REMARKS_MAX, REMARKS_SHOWN)
 
     # Materials, condition, quality, patient -------------------------------------------------------------------------
 
@@ -406,7 +407,13 @@ class Inspection:
         answer = pb.ListAwaitingSignatureResponse()
         position_min = max(request.position_min, position_of_token(request.page_token))
         with self._asked(reader, position_min, wait) as (asked, teller):
-            pages = Pages(asked, request, size=request.page_size, token=request.page_token, rows_max=REMARKS_MAX)
+            pages = Pages(
+                asked,
+                request,
+                size=request.page_size or REMARKS_SHOWN,
+                token=request.page_token,
+                rows_max=REMARKS_MAX,
+            )
             registered = self._source.registry.latest.person(request.person)
             person = registry_questions.refuse_other_persons(asked, registered)
             keys = ("due", "stream", "statement_digest")
@@ -436,7 +443,13 @@ class Inspection:
         answer = pb.ListAlertsResponse(at_unix_micros=now)
         position_min = max(request.position_min, position_of_token(request.page_token))
         with self._asked(reader, position_min, wait) as (asked, teller):
-            pages = Pages(asked, request, size=request.page_size, token=request.page_token, rows_max=REMARKS_MAX)
+            pages = Pages(
+                asked,
+                request,
+                size=request.page_size or REMARKS_SHOWN,
+                token=request.page_token,
+                rows_max=REMARKS_MAX,
+            )
             answer.alerts.extend(alerts_at(asked, request, pages, teller, now))
             answer.position, answer.next_page_token = asked.position, pages.next_token
             teller.fill(answer)

@@ -67,6 +67,11 @@ class Told:
     zone: str
     meaning: str
     judgement: JudgedEntry
+    key_ids: tuple[bytes, ...] = ()
+    authentication: int = 0
+    clock_source: int = 0
+    device: bytes = b""
+    schema_digest: bytes = b""
 
 
 def read_one(source: LedgerSource, leaf_index: int, raw: bytes) -> Told:
@@ -130,6 +135,11 @@ def _told(
         zone=header.occurred_at.zone,
         meaning=_MEANINGS.get(header.signer.meaning, ""),
         judgement=judgement,
+        key_ids=statement.key_ids,
+        authentication=header.signer.authentication,
+        clock_source=header.signed_at.clock_source,
+        device=header.device,
+        schema_digest=header.schema_digest,
     )
 
 

@@ -17,10 +17,10 @@ from typing import Final
 from google.protobuf.message import Message
 
 from cellcustody.ledger.contract import DisclosureClass, body_type
-from cellcustody.ledger.entries import JudgedEntry, ReadEntry, read_entry, read_judgement
+from cellcustody.ledger.entries import JudgedEntry, read_judgement
 from cellcustody.ledger.recording.replaying import openings_of
 from cellcustody.ledger.registry import RegistryState
-from cellcustody.ledger.statements import ParsedStatement, parse_recorded_statement, partial_body
+from cellcustody.ledger.statements import partial_body
 from cellcustody.ledger.views.access import Reader
 from cellcustody.ledger.views.account import Account
 from cellcustody.ledger.views.asking import Asked
@@ -131,11 +131,6 @@ class Teller:
             found = read_one(self._source, leaf_index, self._source.store.entry(leaf_index))
             self._read[leaf_index] = found
         return found
-
-    def recorded(self, told: Told) -> tuple[ReadEntry, ParsedStatement]:
-        """Returns the entry and the statement in it, for what an account does not keep: keys, devices, clocks."""
-        entry = read_entry(self._source.store.entry(told.act.leaf_index))
-        return entry, parse_recorded_statement(entry.envelope)
 
     def opened(self, told: Told) -> Message | None:
         """Returns a body with its CLINICAL fields where the reader may read them and they are still there."""

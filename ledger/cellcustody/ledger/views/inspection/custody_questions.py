@@ -22,7 +22,7 @@ from cellcustody.ledger.custody.act import Outcome
 from cellcustody.ledger.custody.consignment_state import ConsignmentState, Release, ReleaseStatus
 from cellcustody.ledger.views.account import Account
 from cellcustody.ledger.views.folding import fold_consignment, fold_therapy
-from cellcustody.ledger.views.gaps import custody_gaps, release_gaps
+from cellcustody.ledger.views.gaps import release_gaps
 from cellcustody.ledger.views.messages import container_custody, material_custody, unit_message
 from cellcustody.ledger.views.reading import Told
 from cellcustody.ledger.views.rows_found import bare
@@ -48,8 +48,8 @@ def history(answer: pb.InspectHistoryResponse, account: Account, scope: Scope, t
         if scope.material and scope.material not in teller.materials_of(told) and told.act.joins is None:
             continue
         answer.items.append(bare(told))
-    if account.case is not None and not scope.alone:
-        answer.gaps.extend(custody_gaps(account.case))
+    if not scope.alone:
+        answer.gaps.extend(account.gaps())
 
 
 def holdings(
@@ -252,7 +252,7 @@ def gaps(answer: pb.InspectGapsResponse, account: Account, scope: Scope, teller:
     """Adds the intervals without an accepted custodian, each with what explains it."""
     found: list[custody.CustodyGap]
     if account.case is not None:
-        found = [] if scope.alone else custody_gaps(account.case)
+        found = [] if scope.alone else list(account.gaps())
     else:
         found = [gap for consignment in account.consignments.values() for gap in release_gaps(consignment)]
     explaining = [told for told in account.in_time() if _explains(told.act.body)]

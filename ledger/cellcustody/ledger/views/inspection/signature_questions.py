@@ -86,16 +86,14 @@ def signatures(answer: pb.InspectSignaturesResponse, account: Account, scope: Sc
             continue
         if scope.material and scope.material not in teller.materials_of(told):
             continue
-        _, statement = teller.recorded(told)
-        header = statement.header
         record = answer.signatures.add(
             statement=bare(told),
             signed_unix_micros=told.act.signed_at,
-            authentication=_AUTHENTICATION.get(header.signer.authentication, ""),
-            clock_source=_CLOCKS.get(header.signed_at.clock_source, ""),
-            device=header.device,
+            authentication=_AUTHENTICATION.get(told.authentication, ""),
+            clock_source=_CLOCKS.get(told.clock_source, ""),
+            device=told.device,
         )
-        for key_id in statement.key_ids:
+        for key_id in told.key_ids:
             record.keys.append(chains.key_use(key_id, told))
 
 
@@ -173,14 +171,13 @@ def versions(answer: pb.InspectVersionsResponse, account: Account, scope: Scope,
     for told in account.in_time(alone=scope.alone):
         if not scope.admits(told):
             continue
-        _, statement = teller.recorded(told)
         judgement = account.latest[told.act.digest]
         answer.versions.add(
             statement=bare(told),
             rule_set=judgement.rule_set,
             policy_digest=judgement.policy_digest,
             policy=teller.policy_name(judgement.policy_digest),
-            schema_digest=statement.header.schema_digest,
+            schema_digest=told.schema_digest,
             entry_format=FORMAT_VERSION,
         )
 
@@ -191,8 +188,7 @@ def clocks(answer: pb.InspectClocksResponse, account: Account, scope: Scope, tel
         if not scope.admits(told):
             continue
         answer.statements_count += 1
-        _, statement = teller.recorded(told)
-        source = statement.header.signed_at.clock_source
+        source = told.clock_source
         disagreed = any(finding.code == "CLOCK_AHEAD" for finding in told.judgement.judged.findings)
         if source == statement_pb2.CLOCK_SOURCE_NETWORK and not disagreed:
             continue
