@@ -11,8 +11,10 @@ The rules: what each act does, conforming or not.
   the receiver has, and its custodian stays who it was.
 * An acceptance by the wrong receiver, or of a release withdrawn, answered or retracted, moves possession alone: the
   releaser still answers, and an open release stays open. One signed for another site changes nothing.
-* A refusal, withdrawal or renaming that breaks a rule changes nothing.
-* A report of possession moves possession alone. Custody established moves both, and settles the open releases.
+* A refusal or withdrawal as a whole ends the release and moves nothing: who said to have a container still has it. One
+  by somebody without standing, or of a release that is not open, changes nothing; neither does such a renaming.
+* A report of possession moves possession alone. Custody established moves both; by a release that is open, custody of
+  the containers settled cannot pass any more, and that of the others still can.
 * A seal applied, a broken seal and a condition read are noted whoever says so, for they are in the world.
 * Every gate found in a nonconforming fact opens a hold on the containers it concerns.
 
@@ -178,7 +180,8 @@ def _released(state: ConsignmentState, act: Act, body: transport.CustodyReleased
             phantom = frozenset(label for label, leaf in each if leaf in leaves)
         not_theirs = leaves_in(findings, "NOT_CUSTODIAN")
         if act.site == releaser.site and not_theirs:
-            for container in _named(state, phantom):
+            each = zip(body.containers, act.leaves_of(3), strict=False)
+            for container in _named(state, [label for label, leaf in each if leaf in not_theirs]):
                 container.give_possession(releaser, act.occurred_start)
     state.releases[act.digest] = Release(
         act.digest,
@@ -256,9 +259,6 @@ def _answered(state: ConsignmentState, act: Act, digest: bytes, status: ReleaseS
     if release is None or release.status is not ReleaseStatus.OPEN or not codes.isdisjoint(_NO_EFFECT):
         return
     _close_release(state, release, status, act)
-    for container in _named(state, release.containers):
-        if container.container not in release.phantom:
-            container.give_possession(release.releaser, act.occurred_start)
 
 
 def _established(state: ConsignmentState, act: Act, body: transport.CustodyEstablished) -> None:
@@ -266,7 +266,9 @@ def _established(state: ConsignmentState, act: Act, body: transport.CustodyEstab
     for container in _named(state, body.containers):
         release = None if container.release is None else state.releases.get(container.release)
         if release is not None and release.status is ReleaseStatus.OPEN:
-            _close_release(state, release, ReleaseStatus.SETTLED, act)
+            release.phantom |= {container.container}
+            if release.phantom.issuperset(release.containers):
+                _close_release(state, release, ReleaseStatus.SETTLED, act)
         container.release = None
         container.attested_by = None
         container.give_custody(custodian, act.occurred_start)

@@ -24,8 +24,8 @@ from cellcustody.ledger.custody.findings import Findings
 from cellcustody.ledger.custody.holds import Hold
 from cellcustody.ledger.custody.leg_conditions import CONDITION_CODES, code_of, way_condition
 from cellcustody.ledger.custody.policy import PolicyPack
-from cellcustody.ledger.custody.therapy_evolution import end_of, hold_over, take_out
-from cellcustody.ledger.custody.therapy_judging import Judging
+from cellcustody.ledger.custody.therapy_evolution import end_of, hold_over, move_custody, take_out
+from cellcustody.ledger.custody.therapy_judging import Judging, unit_of
 from cellcustody.ledger.custody.therapy_rows import TherapyAct, authorisation, fact
 from cellcustody.ledger.custody.therapy_state import Disposition, Life, MaterialState, TherapyState
 from cellcustody.v1 import transport_pb2 as transport
@@ -157,6 +157,7 @@ def _evolve_returned(state: TherapyState, act: Act, body: transport.MaterialRetu
     material = state.materials.get(body.material)
     if material is not None and not material.life.has_ended:
         take_out(state, material)
+        move_custody(material, unit_of(body.unit), is_custodian=False)
         material.life = Life.RETURNED
         material.ended_by = act.digest
         material.ended_at = end_of(act)

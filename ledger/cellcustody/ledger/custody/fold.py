@@ -8,6 +8,8 @@ The rules, in the order they are applied:
   word given afterwards does not heal what was done without it.
 * A corrected or retracted fact has no effect from the start. Its replacement stands where it stood: behind what the
   corrected fact had seen, before what has seen the corrected fact.
+* An act of a consignment stands behind acts of its own consignment alone, also where several are folded jointly: so it
+  stands among them as in its own fold, whatever else takes part.
 * A fact that names a statement which is not here, or whose own stream's seen statement is not here, is AWAITING: it
   has no effect and no other finding. A statement entered anew (naming the digest of a refused one) stands for it.
 * Every other fact is checked against the state in front of it, then has effect, conforming or not.
@@ -45,7 +47,7 @@ _RECORDED = Judged(Status.RECORDED)
 _REVISION = JudgementsRevised.DESCRIPTOR.full_name
 _CORRECTION = StatementCorrected.DESCRIPTOR.full_name
 _RETRACTION = StatementRetracted.DESCRIPTOR.full_name
-
+_CONSIGNMENT = 2  # First byte of a consignment's stream id.
 
 S = TypeVar("S", bound=FoldState)
 
@@ -245,6 +247,13 @@ class Fold(Generic[S]):
             digest = following
         return None
 
+    def _in_front(self, act: Act, digest: bytes) -> bytes | None:
+        """Returns what stands for `digest` if the act has to stand behind it: a consignment knows of itself alone."""
+        here = self._here(digest)
+        if here is not None and act.stream[0] == _CONSIGNMENT and self._acts[here].stream != act.stream:
+            return None
+        return here
+
     def _sorts_last(self, act: Act) -> bool:
         """Tells whether the act stands last and changes nothing in front of it."""
         if (
@@ -263,7 +272,7 @@ class Fold(Generic[S]):
         # all that it refers to whose key is greater.
         after = -1
         for digest in self._referred(act):
-            here = self._here(digest)
+            here = self._in_front(act, digest)
             if here is not None:
                 after = max(after, self._position[here])
         return all(self._key(other) < key for other in self._order[after + 1 :])
@@ -315,7 +324,7 @@ class Fold(Generic[S]):
                 referred = self._referred(members[original]) | self._named(act)
             edges: set[bytes] = set()
             for one in referred:
-                here = self._here(one)
+                here = self._in_front(act, one)
                 if here is None:
                     self._wanted.add(one)
                     continue

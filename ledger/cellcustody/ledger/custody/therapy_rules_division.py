@@ -68,9 +68,12 @@ def _left_and_lost(body: modification.MaterialDivided) -> list[common.Quantity]:
 
 def _evolve_division(state: TherapyState, act: Act, body: modification.MaterialDivided, judged: Judged) -> None:
     material = state.materials.get(body.material)
+    inputs = () if material is None else (body.material,)
+    batch = b"" if material is None else material.batch
+    # What came of another patient's material is there too, and nobody may use it.
+    make_from(state, act, judged, inputs, body.outputs, unit=unit_of(body.unit), batch=batch)
     if material is None:
         return
-    make_from(state, act, judged, (body.material,), body.outputs, unit=unit_of(body.unit), batch=material.batch)
     if body.HasField("left") and body.left.mantissa > 0:
         material.quantity = amount_of(body.left)
     else:

@@ -37,7 +37,14 @@ from cellcustody.ledger.custody.therapy_evolution import (
     make_materials,
     move_custody,
 )
-from cellcustody.ledger.custody.therapy_judging import MICROS_PER_SECOND, Judging, compared_well, same_coi, unit_of
+from cellcustody.ledger.custody.therapy_judging import (
+    MICROS_PER_SECOND,
+    Judging,
+    answers_for,
+    compared_well,
+    same_coi,
+    unit_of,
+)
 from cellcustody.ledger.custody.therapy_rows import TherapyAct, authorisation, fact
 from cellcustody.ledger.custody.therapy_rules_harvest_before import check_before_collection
 from cellcustody.ledger.custody.therapy_rules_harvest_cold import note_lot
@@ -50,6 +57,7 @@ from cellcustody.ledger.custody.therapy_state import (
     IdentityCheck,
     MaterialKind,
     TherapyState,
+    custody_of,
 )
 from cellcustody.v1 import common_pb2 as common
 from cellcustody.v1 import harvest_pb2 as harvest
@@ -356,10 +364,14 @@ def _check_transfer(judging: Judging, body: harvest.UnitTransferred) -> None:
 
 
 def _evolve_transfer(state: TherapyState, act: Act, body: harvest.UnitTransferred, judged: Judged) -> None:
-    is_custodian = not has_code(judged, "NOT_CUSTODIAN", "UNITS_OF_TWO_SITES", "SIGNED_FOR_ANOTHER_SITE")
+    can_pass = not has_code(judged, "UNITS_OF_TWO_SITES", "SIGNED_FOR_ANOTHER_SITE")
+    is_disputed = has_code(judged, "NOT_CUSTODIAN")
+    releaser = unit_of(body.releaser)
     for one in body.materials:
         material = state.materials.get(one)
         if material is not None:
+            # The finding is of the whole transfer; custody passes for each material that was the releaser's to give.
+            is_custodian = can_pass and (not is_disputed or answers_for(custody_of(state, one)[0], releaser))
             move_custody(material, unit_of(body.receiver), is_custodian=is_custodian)
             material.place = ""
             material.place_unit = None

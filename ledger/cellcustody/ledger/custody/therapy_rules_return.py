@@ -4,10 +4,11 @@ The rules, in the order of the process:
 
 * A bag is issued by the unit that answers for it, released by quality, free of holds, in date, while no more bags are
   out than the pack lets be, and while lymphodepletion has been given and has not lapsed.
-* A product is thawed once, released, free of holds, in date, and is whole afterwards. From then on it may be used
-  until the time stated with its thaw.
-* A thawed bag is diluted, washed or drawn into syringes by whoever answers for it, free of holds, in date. What is
-  drawn balances; what comes of it goes on under the release, issue and thaw of the bag.
+* A product is thawed once, issued where the pack wants that first, released, free of holds, in date, and is whole
+  afterwards. From then on it may be used until the time stated with its thaw.
+* A thawed bag is diluted, washed or drawn into syringes by whoever answers for it, free of holds, in date, and not
+  once something of it was infused. What is drawn balances; what comes of it goes on under the release, issue and thaw
+  of the bag.
 * A bag that was not whole after its thaw is held. A physician decides, in effect before quality lifts that hold.
 
 What nonconforming facts do: everything, for it was done. What is issued by somebody who does not answer for it has
@@ -25,6 +26,7 @@ from cellcustody.ledger.custody.return_checks import (
     in_date,
     released,
 )
+from cellcustody.ledger.custody.step_order import asks_for
 from cellcustody.ledger.custody.therapy_evolution import end_of, has_code, make_materials, move_custody, use_up
 from cellcustody.ledger.custody.therapy_judging import Judging, amount_of, unit_of
 from cellcustody.ledger.custody.therapy_rows import TherapyAct, authorisation, fact
@@ -37,6 +39,7 @@ from cellcustody.v1 import return_pb2 as returned
 
 __all__ = ["ACTS", "expires_at"]
 
+_ISSUED = returned.MaterialIssued.DESCRIPTOR.name
 _RECONSTITUTED = frozenset({MaterialKind.PRODUCT, MaterialKind.SAMPLE, MaterialKind.RETAIN})
 
 
@@ -88,6 +91,8 @@ def _check_thawed(judging: Judging, body: returned.MaterialThawed) -> None:
     if material.thawed_at is not None:
         judging.find("ALREADY_THAWED", 1)
     if material.kind == MaterialKind.PRODUCT:
+        if not material.issued_by and asks_for(judging.pack, judging.act.body_type, _ISSUED):
+            judging.find("NOT_ISSUED", 1)
         judging.identity_intact()
         released(judging, material, 1)
         in_date(judging, material, 1)
@@ -141,6 +146,8 @@ def _check_reconstituted(judging: Judging, body: returned.MaterialReconstituted)
         judging.find("NOT_THAWED", 1)
     if any(one.material == body.material and one.stopped_at is None for one in judging.state.infusions.values()):
         judging.find("INFUSION_RUNNING", 1)
+    if material.life is Life.PARTIALLY_INFUSED:
+        judging.find("ALREADY_INFUSED_FROM", 1)
     if body.reconstitution == returned.RECONSTITUTION_KIND_DRAWN:
         _check_drawn(judging, material, body)
 
@@ -177,11 +184,12 @@ def _left_and_lost(body: returned.MaterialReconstituted) -> list[common.Quantity
 
 def _evolve_reconstituted(state: TherapyState, act: Act, body: returned.MaterialReconstituted, judged: Judged) -> None:
     material = state.materials.get(body.material)
-    if material is None:
+    unit = unit_of(body.unit)
+    if material is None:  # What came of another patient's material is there too, and nobody may use it.
+        make_materials(state, act, body.outputs, maker=unit, custodian=unit)
         return
     if body.HasField("usable_until_unix_micros"):
         _use_by(material, body.usable_until_unix_micros)
-    unit = unit_of(body.unit)
     custodian: UnitRef | None = unit
     if has_code(judged, "NOT_CUSTODIAN", "SIGNED_FOR_ANOTHER_SITE"):
         custodian, _ = custody_of(state, body.material)

@@ -12,7 +12,7 @@ What nonconforming facts do: the material has ended, whoever ended it; the first
 from __future__ import annotations
 
 from cellcustody.ledger.custody.act import Act, Judged, UnitRef
-from cellcustody.ledger.custody.therapy_evolution import use_up
+from cellcustody.ledger.custody.therapy_evolution import move_custody, take_out, use_up
 from cellcustody.ledger.custody.therapy_judging import Judging, unit_of
 from cellcustody.ledger.custody.therapy_rows import TherapyAct, authorisation, fact
 from cellcustody.ledger.custody.therapy_state import Life, MaterialKind, MaterialState, TherapyState
@@ -76,8 +76,10 @@ def _evolve_consumed(state: TherapyState, act: Act, body: returned.MaterialConsu
 def _put_away(state: TherapyState, act: Act, one: bytes, position: common.Position, life: Life) -> None:
     material = state.materials.get(one)
     if material is not None and not material.life.has_ended:
+        take_out(state, material)
         material.place = position.place
         material.place_unit = unit_of(position.unit)
+        move_custody(material, material.place_unit, is_custodian=False)
         use_up(state, act, (one,), life)
 
 
