@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import random
 
+import pytest
+
 from cellcustody.ledger.custody.act import Act, UnitRef
 from cellcustody.ledger.custody.therapy_state import custody_of
 from cellcustody.v1 import common_pb2 as common
@@ -156,6 +158,15 @@ def test_a_freezing_ends_once_where_it_began() -> None:
         OPERATOR,
     )
     assert "NOT_CUSTODIAN" in story.codes(elsewhere)
+
+
+@pytest.mark.parametrize(("before", "found"), [(0, set()), (1, {"ENDED_BEFORE_START"})])
+def test_a_freezing_ends_after_it_began(before: int, found: set[str]) -> None:
+    """A time copied wrong is shown for what it is."""
+    story = Story().to_the_collection("a")
+    started = _freezes(story, "a")
+    body = harvest.CryopreservationCompleted(started=started.digest, rate_trace=TRACE, materials=[material("a")])
+    assert story.codes(story.tell(body, at=started.occurred_start - before)) == found
 
 
 def test_freezing_is_the_custodians_work() -> None:

@@ -386,6 +386,105 @@ def test_only_a_thawed_released_bag_free_of_holds_is_reconstituted_by_whom_it_is
     assert nothing.codes(_reconstitutes(nothing)) == {"NO_MATERIAL"}
 
 
+def test_what_is_left_in_the_bag_is_the_bag() -> None:
+    """Nothing left is a bag used up, and no volume that cannot be; some left can be drawn from again."""
+    for left, life in ((0, Life.USED), (30, Life.AVAILABLE)):
+        story = Story().to_the_bedside()
+        drawn = _reconstitutes(story, _syringe(millilitres=60 - left), left=volume(left))
+        assert story.codes(drawn) == set()
+        bag = story.case().state.materials[material("bag-1")]
+        assert bag.life is life
+        assert bag.quantity is not None
+        assert bag.quantity.value == (60 if life is Life.USED else left)
+
+
+def test_a_bag_diluted_to_a_stated_nothing_is_not_used_up() -> None:
+    """No syringe was drawn: the volume is what was said, the bag is there."""
+    story = Story().to_the_bedside()
+    _reconstitutes(story, kind=returned.RECONSTITUTION_KIND_DILUTED, left=volume(0))
+    bag = story.case().state.materials[material("bag-1")]
+    assert bag.quantity is not None
+    assert (bag.life, bag.quantity.value) == (Life.AVAILABLE, 0)
+
+
+def test_another_bag_may_be_drawn_from_while_one_runs() -> None:
+    """And this one once its own infusion has stopped."""
+    story = Story().to_the_bedside()
+    for bag in ("bag-2",):
+        story.issues(bag)
+        story.thaws(bag)
+    story.starts_infusion("bag-2", story.checks_bedside("bag-2"))
+    assert story.codes(_reconstitutes(story, _syringe(millilitres=60))) == set()
+
+    stopped = Story().to_the_bedside()
+    started = stopped.starts_infusion("bag-1", stopped.checks_bedside("bag-1"))
+    stopped.stops_infusion("bag-1", started, returned.INFUSION_OUTCOME_NOT_INFUSED)
+    assert "INFUSION_RUNNING" not in stopped.codes(_reconstitutes(stopped, _syringe(millilitres=60)))
+
+
+def test_a_diluted_bag_is_used_by_the_time_stated_with_it() -> None:
+    """Without one it keeps its own."""
+    told = []
+    for minutes in (None, 2):
+        story = Story().to_the_bedside()
+        until = None if minutes is None else story.now + minutes * MINUTE
+        _reconstitutes(story, kind=returned.RECONSTITUTION_KIND_DILUTED, left=volume(120), usable_until=until)
+        told.append(story.codes(story.checks_bedside("bag-1")))
+    assert told == [set(), {"EXPIRED"}]
+
+
+def test_a_sample_drawn_at_the_ward_is_released_for_nobody() -> None:
+    """Syringes go on under the bag's release, what is drawn to be tested does not."""
+    story = Story().to_the_bedside()
+    _reconstitutes(story, _syringe(millilitres=58), new("drawn", common.MATERIAL_KIND_SAMPLE, 2))
+    state = story.case().state
+    assert state.materials[material("syringe-1")].released_by
+    assert not state.materials[material("drawn")].released_by
+    assert not state.materials[material("drawn")].issued_by
+
+
+def test_a_recall_finds_what_a_bag_was_diluted_with() -> None:
+    """In the syringes if there are any, else in the bag itself."""
+    for outputs, went_into in ((["syringe-1"], ["syringe-1"]), ([], ["bag-1"])):
+        story = Story().to_the_bedside()
+        story.tell(
+            returned.MaterialReconstituted(
+                material=material("bag-1"),
+                reconstitution=returned.RECONSTITUTION_KIND_DILUTED,
+                unit=WARD,
+                outputs=[_syringe(one) for one in outputs],
+                lots=[common.LotUse(lot_number="SALINE-1", kind="diluent")],
+            )
+        )
+        (used,) = (one for one in story.case().state.lots if one.lot_number == "SALINE-1")
+        assert used.outputs == tuple(material(one) for one in went_into)
+
+
+@pytest.mark.parametrize("intact", [True, False])
+def test_a_bag_is_breached_if_its_thaw_says_so(intact: bool) -> None:
+    """And stays so."""
+    story = Story().to_the_ward()
+    story.issues("bag-1")
+    story.thaws("bag-1", intact=intact)
+    assert story.case().state.materials[material("bag-1")].breached is not intact
+    story.thaws("bag-1")
+    assert story.case().state.materials[material("bag-1")].breached is not intact
+
+
+def test_no_end_lies_before_its_beginning() -> None:
+    """Of a conditioning, of an infusion; the same moment is none before."""
+    for before, found in ((0, set()), (1, {"ENDED_BEFORE_START"})):
+        story = Story().to_the_bedside()
+        course = story.tell(returned.LymphodepletionStarted(unit=WARD, course=2))
+        body: Message = returned.LymphodepletionStopped(started=course.digest, completed=True)
+        assert story.codes(story.tell(body, at=course.occurred_start - before)) == found
+        started = story.starts_infusion("bag-1", story.checks_bedside("bag-1"))
+        body = returned.InfusionStopped(
+            material=material("bag-1"), started=started.digest, outcome=returned.INFUSION_OUTCOME_COMPLETE
+        )
+        assert story.codes(story.tell(body, at=started.occurred_start - before)) == found
+
+
 # Time out of the cold.
 
 

@@ -23,6 +23,7 @@ from .stories import (
     DAY,
     DRIVER,
     HOSPITAL,
+    MINUTE,
     NURSE,
     OPERATOR,
     PACK,
@@ -37,6 +38,7 @@ from .stories import (
 )
 
 KEPT_UNTIL = START + 30 * 365 * DAY
+CLOSURE = returned.TherapyClosed(kept_until_unix_micros=KEPT_UNTIL)
 DESTRUCTION = common.Document(sha256=bytes(32), kind="destruction")
 REASON = common.Circumstances(reason="a reason")
 
@@ -116,7 +118,7 @@ def test_a_therapy_of_which_nothing_is_open_is_closed() -> None:
     """Nothing stands against it, and nothing is listed."""
     story = ended()
     assert open_matters(story.case().state, PACK) == ()
-    assert stands_against(story, returned.TherapyClosed()) == set()
+    assert stands_against(story, CLOSURE) == set()
 
 
 def _a_bag(story: Story) -> None:
@@ -164,7 +166,7 @@ def test_whatever_is_open_is_told(leaves_open: Callable[[Story], None], codes: s
     """By its code, and each thing by its id."""
     story = ended()
     leaves_open(story)
-    assert stands_against(story, returned.TherapyClosed()) == codes
+    assert stands_against(story, CLOSURE) == codes
     assert {one.code for one in open_matters(story.case().state, PACK)} == codes
 
 
@@ -186,9 +188,9 @@ def test_a_late_result_that_was_acknowledged_keeps_nothing_open() -> None:
     story = ended()
     failed = story.reports("sterility", modification.RESULT_OUTCOME_FAIL)
     notified = story.tell(returned.ResultNotified(result=failed.digest, told=WARD), OPERATOR)
-    assert "RESULTS_OPEN" in stands_against(story, returned.TherapyClosed())
+    assert "RESULTS_OPEN" in stands_against(story, CLOSURE)
     story.tell(returned.ResultAcknowledged(notification=notified.digest, unit=WARD))
-    assert stands_against(story, returned.TherapyClosed()) == {"HOLD_OPEN"}
+    assert stands_against(story, CLOSURE) == {"HOLD_OPEN"}
 
 
 # Reopening.
@@ -204,12 +206,22 @@ def test_a_closed_therapy_is_reopened_with_a_reason() -> None:
     assert stands_against(story, other) == {"THERAPY_NOT_CLOSED"}
     body = returned.TherapyReopened(closed=closed.digest, circumstances=REASON)
     assert stands_against(story, body) == set()
-    story.tell(body)
+    reopened = story.tell(body)
     assert not story.case().state.closed
+    assert story.case().state.treatment.reopened_by == [reopened.digest]
     assert stands_against(story, body) == {"THERAPY_NOT_CLOSED"}
-    assert stands_against(story, returned.TherapyClosed()) == set()
-    story.tell(returned.TherapyClosed())
+    assert stands_against(story, CLOSURE) == set()
+    story.tell(CLOSURE)
     assert story.case().state.closed
+
+
+@pytest.mark.parametrize(("after", "found"), [(None, {"RETENTION_NOT_STATED"}), (0, {"KEPT_WITHOUT_DATE"}), (1, set())])
+def test_a_closed_therapys_record_is_kept_until_a_date(after: int | None, found: set[str]) -> None:
+    """In the future of the closure; no date is shown and holds nothing up."""
+    story = ended()
+    at = story.now + 10 * MINUTE
+    body = returned.TherapyClosed(kept_until_unix_micros=0 if after is None else at + after)
+    assert stands_against(story, body) == found
 
 
 # The record.
@@ -257,6 +269,15 @@ def test_the_record_passes_with_a_full_copy_to_another_site() -> None:
 def test_what_stands_against_passing_the_record(changed: dict[str, object], signer: bytes, found: set[str]) -> None:
     """A log larger than there is has no root to name."""
     assert stands_against(Story().to_the_ward(), _passes(**changed), signer) == found
+
+
+def test_the_record_is_kept_as_long_as_before_unless_it_says_otherwise() -> None:
+    """A shorter or longer time comes with the passing alone."""
+    for stated, kept in ((0, KEPT_UNTIL), (KEPT_UNTIL + DAY, KEPT_UNTIL + DAY)):
+        story = ended()
+        story.tell(CLOSURE)
+        story.tell(_passes(kept_until_unix_micros=stated))
+        assert story.case().state.kept_until == kept
 
 
 def test_the_treating_site_passes_the_record_of_a_site_that_is_gone() -> None:
