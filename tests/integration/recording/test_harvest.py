@@ -258,6 +258,26 @@ def test_a_kit_of_an_unreleased_lot_is_found_at_entry(world: World) -> None:
     assert codes(received) == {"LOT_NOT_USABLE"}
 
 
+def test_a_kit_of_a_lot_that_nobody_registered_is_shown_at_entry(world: World) -> None:
+    """It is recorded: the kit is here, whoever forgot the lot."""
+    course = world.course()
+    course.enrols()
+    lot = common.LotUse(lot=world.harness.new_stream(StreamKind.LOT), lot_number="K-3", kind="kit")
+    received = course.say(world.nurse, harvest.KitReceived(lot=lot, unit=world.apheresis, intact=True))
+    assert (codes(received), status(received)) == ({"LOT_UNKNOWN"}, Status.CONFORMING)
+
+
+def test_an_identifier_that_could_not_be_read_confirms_nothing(world: World) -> None:
+    """It breaks nothing either: the other two are compared."""
+    course = world.course()
+    course.enrols()
+    unreadable = read([("medical_record_number", "")], common.READ_METHOD_UNREADABLE)
+    checked = course.say(world.nurse, course.identity_check(identifiers=[*read(), *unreadable]))
+    assert "IDENTIFIER_UNREADABLE" in codes(checked)
+    assert checked.judgement.comparisons[-1].outcome is Outcome.UNREADABLE
+    assert not world.harness.therapy(course.stream).state.identity_broken
+
+
 def test_courses_are_linked_and_identity_is_not_merged(world: World) -> None:
     """The link leads to the other stream; its materials stay another patient's here."""
     first = world.course().to_the_collection()

@@ -21,6 +21,7 @@ from cellcustody.ledger.statements import StreamKind, parse_statement, single_st
 from cellcustody.v1 import common_pb2 as common
 from cellcustody.v1 import harvest_pb2 as harvest
 from cellcustody.v1 import modification_pb2 as modification
+from cellcustody.v1 import quality_pb2 as quality
 from cellcustody.v1 import registry_pb2 as registry
 from cellcustody.v1 import return_pb2 as returned
 
@@ -255,6 +256,20 @@ def test_a_batch_outside_its_specification_is_released_at_the_end_of_a_chain(wor
     assert not state.holds_on(bags[0])
     harness.check()
     harness.reopen()
+    harness.check()
+
+
+def test_no_batch_is_begun_at_a_site_on_hold(world: World) -> None:
+    """Another site's work goes on; once the hold is lifted, so does this one's."""
+    course = world.course().to_the_plant()
+    harness, site = world.harness, bytes([StreamKind.SITE]) + world.plant
+    held = harness.say(world.reviewer, site, quality.HoldPlaced(scope=quality.Scope(kind=quality.SCOPE_KIND_SITE)))
+    assert "SITE_ON_HOLD" in codes(course.accessions("apheresis"))
+    other = world.course().to_the_collection()
+    assert "SITE_ON_HOLD" not in codes(other.labels("apheresis"))
+    lifting = quality.HoldLifted(holds=held.holds_opened)
+    harness.say(world.reviewer, site, lifting, seen=harness.all_seen())
+    assert "SITE_ON_HOLD" not in codes(world.course().to_the_plant().accessions("apheresis"))
     harness.check()
 
 
