@@ -16,10 +16,12 @@ import random
 import sys
 import time
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
+from typing import TextIO
 
 from mutants.operators import mutations_of
-from mutants.selection import TestsFailedError, collected, tests_by_line
+from mutants.selection import Rehearsal, TestsFailedError, forkable, rehearse
 from mutants.trying import Mutant, Verdict, try_all
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -27,6 +29,7 @@ RULES = ROOT / "ledger" / "cellcustody" / "ledger" / "custody"
 TESTS = tuple(sorted((ROOT / "tests" / "unit").glob("custody*")))
 NO_RULES = ("__init__", "codes_", "findings", "policy", "act")
 SHARE_MIN = 0.9
+_NOTICED = (Verdict.NOTICED, Verdict.TOO_LONG)
 
 
 def modules_of_rules() -> list[Path]:
@@ -45,28 +48,55 @@ def main() -> int:
     arguments = parser.parse_args()
     sources = [path for path in modules_of_rules() if not arguments.module or path.stem in arguments.module]
     began = time.monotonic()
+    mutants: list[Mutant] = []
+    verdicts: list[Verdict] = []
+    out = sys.stdout  # The rehearsal is silent, and the campaign runs within it.
+
+    def campaign(rehearsal: Rehearsal) -> None:
+        if forkable():
+            mutants.extend(_chosen(sources, rehearsal, arguments.sample, arguments.seed))
+            verdicts.extend(
+                try_all(mutants, all_pass=rehearsal.all_pass, told=_teller(out), processes=arguments.processes)
+            )
+
     try:
-        lines = tests_by_line(sources, arguments.tests or TESTS)
+        rehearse(sources, arguments.tests or TESTS, campaign)
     except TestsFailedError as failure:
         print(failure, file=sys.stderr)
         return 2
-    if not collected():
+    if not forkable():
         print("the tests of the rules loaded gRPC, which cannot be forked", file=sys.stderr)
         return 2
+    print(f"{len(mutants)} mutants of {len(sources)} modules")
+    return _told(mutants, verdicts, time.monotonic() - began)
+
+
+def _chosen(sources: list[Path], rehearsal: Rehearsal, sample: int | None, seed: int) -> list[Mutant]:
+    """Returns the mutants to try, each with the tests that run its line, in the order of the sources."""
     mutants = [
-        Mutant(source, mutation, tuple(lines[source].get(mutation.line, ())))
+        Mutant(source, mutation, rehearsal.lines[source].get(mutation.line, ()))
         for source in sources
         for mutation in mutations_of(source.read_text(encoding="utf-8"))
     ]
-    if arguments.sample is not None and arguments.sample < len(mutants):
-        mutants = sorted(random.Random(arguments.seed).sample(mutants, arguments.sample), key=_place)
-    print(f"{len(mutants)} mutants of {len(sources)} modules; lines mapped in {time.monotonic() - began:.0f} s")
-    verdicts = try_all(mutants, processes=arguments.processes)
-    return _told(mutants, verdicts, time.monotonic() - began)
+    if sample is None or sample >= len(mutants):
+        return mutants
+    return sorted(random.Random(seed).sample(mutants, sample), key=_place)
 
 
 def _place(mutant: Mutant) -> tuple[str, int]:
     return str(mutant.source), mutant.mutation.line
+
+
+def _teller(out: TextIO) -> Callable[[Mutant, Verdict], None]:
+    """Returns what lists a mutant that lives as soon as that is known: a campaign may take an hour."""
+
+    def told(mutant: Mutant, verdict: Verdict) -> None:
+        if verdict not in _NOTICED and verdict is not Verdict.NO_PROGRAM:
+            place = f"{mutant.source.relative_to(ROOT)}:{mutant.mutation.line}"
+            line = f"  lives  {place} {mutant.mutation.function}: {mutant.mutation.change} ({verdict.value})"
+            print(line, file=out, flush=True)
+
+    return told
 
 
 def _told(mutants: list[Mutant], verdicts: list[Verdict], seconds: float) -> int:
@@ -76,11 +106,8 @@ def _told(mutants: list[Mutant], verdicts: list[Verdict], seconds: float) -> int
         if verdict is Verdict.NO_PROGRAM:
             continue
         tried[mutant.source.stem] += 1
-        if verdict in (Verdict.NOTICED, Verdict.TOO_LONG):
+        if verdict in _NOTICED:
             noticed[mutant.source.stem] += 1
-        else:
-            place = f"{mutant.source.relative_to(ROOT)}:{mutant.mutation.line}"
-            print(f"  lives  {place} {mutant.mutation.function}: {mutant.mutation.change} ({verdict.value})")
     for stem, count in sorted(tried.items()):
         print(f"{noticed[stem]:5} of {count:5}  {stem}")
     total = sum(tried.values())

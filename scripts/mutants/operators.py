@@ -15,6 +15,7 @@ import ast
 import copy
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import islice
 from typing import Final
 
 __all__ = ["Mutation", "mutations_of"]
@@ -37,23 +38,30 @@ _Change = Callable[[ast.AST], None]
 
 @dataclass(frozen=True, slots=True)
 class Mutation:
-    """One change: where it stands in the source, what it does, and the tree of the module with it."""
+    """One change: where it stands in the source and what it does. Its tree is made when asked for: there are many."""
 
     function: str
     line: int
     change: str
-    tree: ast.Module
+    module: ast.Module
+    place: int
+    apply: _Change
+
+    @property
+    def tree(self) -> ast.Module:
+        """The tree of the module with the change."""
+        mutated = copy.deepcopy(self.module)
+        _, target = next(islice(_places(mutated), self.place, None))
+        self.apply(target)
+        return ast.fix_missing_locations(mutated)
 
 
 def mutations_of(source: str) -> Iterator[Mutation]:
     """Yields every mutant of a module, in the order of its source."""
     tree = ast.parse(source)
-    for number, (function, node) in enumerate(_places(tree)):
+    for place, (function, node) in enumerate(_places(tree)):
         for change, apply in _changes(node):
-            mutated = copy.deepcopy(tree)
-            _, target = next(place for at, place in enumerate(_places(mutated)) if at == number)
-            apply(target)
-            yield Mutation(function, _line_of(node), change, ast.fix_missing_locations(mutated))
+            yield Mutation(function, _line_of(node), change, tree, place, apply)
 
 
 def _line_of(node: ast.AST) -> int:

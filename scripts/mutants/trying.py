@@ -2,7 +2,8 @@
 
 The rules:
 
-* The fork has everything loaded; exchanging the code of one function is all that a mutant costs before its tests run.
+* The fork has everything loaded and collected; exchanging the code of one function is all that a mutant costs before
+  its tests run.
 * A mutant whose code cannot take the place (another number of free variables) is no program and is not counted.
 * A fork that does not end in time is killed, and the mutant counts as noticed: a test would hang.
 """
@@ -15,14 +16,13 @@ import os
 import signal
 import time
 import types
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
 from typing import Final
 
 from mutants.operators import Mutation
-from mutants.selection import run
 
 __all__ = ["Mutant", "Verdict", "try_all"]
 
@@ -52,8 +52,17 @@ class Mutant:
     tests: tuple[str, ...]
 
 
-def try_all(mutants: Sequence[Mutant], *, processes: int) -> list[Verdict]:
-    """Returns what became of each mutant; `processes` are tried side by side."""
+def try_all(
+    mutants: Sequence[Mutant],
+    *,
+    all_pass: Callable[[Sequence[str]], bool],
+    told: Callable[[Mutant, Verdict], None],
+    processes: int,
+) -> list[Verdict]:
+    """Returns what became of each mutant; `processes` are tried side by side.
+
+    `all_pass` runs tests until one fails; `told` hears of each verdict as soon as it stands.
+    """
     verdicts: list[Verdict | None] = [None] * len(mutants)
     running: dict[int, tuple[int, float]] = {}
     waiting = iter(enumerate(mutants))
@@ -66,30 +75,35 @@ def try_all(mutants: Sequence[Mutant], *, processes: int) -> list[Verdict]:
                 break
             number, mutant = following
             if mutant.tests:
-                running[_fork(mutant)] = (number, time.monotonic())
+                running[_fork(mutant, all_pass)] = (number, time.monotonic())
             else:
                 verdicts[number] = Verdict.UNTESTED
-        _collect(running, verdicts)
+                told(mutant, Verdict.UNTESTED)
+        for number, verdict in _ended(running):
+            verdicts[number] = verdict
+            told(mutants[number], verdict)
         time.sleep(POLL_SECONDS)
     return [verdict for verdict in verdicts if verdict is not None]
 
 
-def _collect(running: dict[int, tuple[int, float]], verdicts: list[Verdict | None]) -> None:
+def _ended(running: dict[int, tuple[int, float]]) -> Iterator[tuple[int, Verdict]]:
+    """Yields the number and the verdict of each fork that has ended, or had its time."""
     for process, (number, began) in list(running.items()):
         ended, status = os.waitpid(process, os.WNOHANG)
         if ended:
             code = os.waitstatus_to_exitcode(status)
-            verdicts[number] = {_LIVED: Verdict.LIVED, _NO_PROGRAM: Verdict.NO_PROGRAM}.get(code, Verdict.NOTICED)
+            verdict = {_LIVED: Verdict.LIVED, _NO_PROGRAM: Verdict.NO_PROGRAM}.get(code, Verdict.NOTICED)
         elif time.monotonic() - began > SECONDS_MAX:
             os.kill(process, signal.SIGKILL)
             os.waitpid(process, 0)
-            verdicts[number] = Verdict.TOO_LONG
+            verdict = Verdict.TOO_LONG
         else:
             continue
         del running[process]
+        yield number, verdict
 
 
-def _fork(mutant: Mutant) -> int:
+def _fork(mutant: Mutant, all_pass: Callable[[Sequence[str]], bool]) -> int:
     process = os.fork()
     if process:
         return process
@@ -97,8 +111,8 @@ def _fork(mutant: Mutant) -> int:
     try:
         if not _exchange(mutant):
             code = _NO_PROGRAM
-        else:
-            code = _LIVED if run(["-x", *mutant.tests[:TESTS_MAX]]) == 0 else _NOTICED
+        elif all_pass(mutant.tests[:TESTS_MAX]):
+            code = _LIVED
     finally:
         os._exit(code)
 

@@ -70,7 +70,15 @@ def test_a_downtime_lasts_from_its_declaration_to_its_end() -> None:
     assert fold.judged[end.digest].findings == ()
     assert fold.state.downtimes == {
         start.digest: Downtime(
-            start.digest, "DT-1", "mes", 3, frozenset(("F-1", "F-2")), end.digest, 7, frozenset(("F-1",)), {"F-2"}
+            start.digest,
+            "DT-1",
+            "mes",
+            3,
+            frozenset(("F-1", "F-2")),
+            end.digest,
+            7,
+            frozenset(("F-1",)),
+            frozenset(("F-2",)),
         )
     }
     over = fold.state.downtimes[start.digest]
