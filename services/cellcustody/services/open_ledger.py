@@ -175,8 +175,11 @@ def open_served_ledger(
     service_device: bytes,
     environment: Mapping[str, str],
     now: Callable[[], int] = now_micros,
+    recording_now: Callable[[], int] = now_micros,
 ) -> Iterator[RemoteLedger]:
-    """Yields the ledger, open for reading here and recording in a process of its own, which is sent the clock too.
+    """Yields the ledger, open for reading here and recording in a process of its own.
+
+    `recording_now` is that process's clock; it is sent there, so it can be pickled.
 
     Raises:
         ConfigurationError: a folder, key or password is missing or wrong.
@@ -185,7 +188,7 @@ def open_served_ledger(
     """
     _check_folders(configuration)
     with ExitStack() as opened:
-        connection = opened.enter_context(recording_process(configuration, origin, environment, now))
+        connection = opened.enter_context(recording_process(configuration, origin, environment, recording_now))
         key_store = KeyStore(configuration.ledger.key_store, configuration.keys.master_key(environment))
         opened.callback(key_store.close)
         store = _open_store(configuration, environment)

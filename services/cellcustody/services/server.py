@@ -91,8 +91,11 @@ def serving(
     environment: Mapping[str, str],
     log: StructuredLog,
     now: Callable[[], int] = now_micros,
+    recording_now: Callable[[], int] = now_micros,
 ) -> Iterator[LedgerServer]:
     """Yields a server that answers, and drains it on leaving.
+
+    `now` tells the time of what is asked here, `recording_now` that of what the recording process records.
 
     Raises:
         ConfigurationError: a file, key or address is not what it should be.
@@ -110,6 +113,7 @@ def serving(
                 service_device=service_device,
                 environment=environment,
                 now=now,
+                recording_now=recording_now,
             )
         )
         _check_anchor(ledger, anchor.founding_digest)
@@ -153,7 +157,7 @@ def run_server(
     asked_to_end = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: asked_to_end.set())
-    with serving(configuration, environment=environment, log=used_log, now=now) as server:
+    with serving(configuration, environment=environment, log=used_log, now=now, recording_now=now) as server:
         ready: dict[str, str | int] = {
             "grpc": f"{configuration.grpc.listen.host}:{server.grpc_port}",
             "pid": os.getpid(),
