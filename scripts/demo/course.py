@@ -16,7 +16,7 @@ __all__ = ["WHOLE_COURSE", "WITHIN_PLANT", "tell_harvest", "tell_to_the_plant", 
 WHOLE_COURSE: Final = timedelta(days=140)
 """How long before now a whole therapy begins, so that it does not end in the future."""
 
-WITHIN_PLANT: Final = timedelta(days=9)
+WITHIN_PLANT: Final = timedelta(days=8, hours=16)
 """How long before now a therapy begins that is at the plant now."""
 
 

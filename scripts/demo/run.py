@@ -1,7 +1,7 @@
-"""The main job, for real: one therapy from harvest to infusion, then an offline verification of what came out.
+"""The main job, for real: one therapy vein to vein under the EU pack, then an offline verification of what came out.
 
 Run by `make demo`. A server of its own on the embedded store, real gRPC clients over mTLS, everything in a temporary
-folder that is removed at the end unless `--keep` names one.
+folder that is removed at the end unless `--keep` names one. The story's months pass in seconds, by a clock of its own.
 """
 
 from __future__ import annotations
@@ -12,13 +12,16 @@ import time
 from datetime import UTC, datetime
 from pathlib import Path
 
-from cellcustody.clients.regulator import Export, RegulatorClient
+from cellcustody.clients.regulator import RegulatorClient
 from cellcustody.ledger.errors import CellcustodyError
 from cellcustody.ledger.registry import Anchor, parse_anchor
 from cellcustody.ledger.verification import Report, verify_dossier
-from cellcustody.v1 import custody_query_service_pb2, entry_pb2
-from demo.story import Story
-from demo.world import REGULATE, World
+from demo.cast import enrol_cast
+from demo.chapters import harvest
+from demo.course import WHOLE_COURSE, tell_whole
+from demo.inspection import ask, check_judgements, enrol_inspector
+from demo.telling import Story
+from demo.world import World
 
 
 def main() -> None:
@@ -40,22 +43,24 @@ def run(folder: Path) -> None:
     """Runs the whole demonstration in a folder."""
     print("A ledger is founded: three registrars, two of whom it takes; SQLite; a server on loopback with mTLS.")
     (folder / "one").mkdir()
-    with World(folder / "one") as world:
+    with World(folder / "one", begin=_begin()) as world:
         world.start_server()
-        story = Story(world)
-        story.title("Enrolment")
-        story.enrol_everyone()
-        story.harvest()
-        story.store_and_correct()
-        story.to_the_plant()
-        story.manufacture()
-        story.test_and_release()
-        story.back_to_the_ward()
+        story = Story(world, enrol_cast(world))
+        _introduce(story)
+        tell_whole(story)
         counted = ", ".join(f"{count} {name}" for name, count in sorted(story.done.items()))
-        print(f"\n{sum(story.done.values())} statements recorded: {counted}.")
-        export = _export(world, story, folder / "therapy.dossier")
+        print(f"\n{sum(story.done.values())} statements of the therapy and its consignments: {counted}.")
+        regulator, inspector, profile = enrol_inspector(story)
+        inspector.client.note_position(story.position)
+        check_judgements(story, inspector.client.history(story.therapy))
+        print("Judged again by all that came later, every one stands as the story meant it.")
+        print("\nAn inspector asks")
+        ask(story, profile)
+        with RegulatorClient(world.connect(regulator.certificate)) as client:
+            purpose = "demonstration of an inspection"
+            export = client.export_therapy(story.coi, folder / "therapy.dossier", purpose=purpose)
         print(
-            f"Exported: {export.length_bytes:,} bytes, {export.statements} statements,"
+            f"\nExported: {export.length_bytes:,} bytes, {export.statements} statements,"
             f" digest {export.sha256.hex()[:16]}..."
         )
         anchor = parse_anchor(world.founded.anchor.read_bytes())
@@ -71,29 +76,22 @@ def run(folder: Path) -> None:
     print("Without an anchor the forged one is:", verify_dossier(forged, None).outcome)
 
 
-def _export(world: World, story: Story, path: Path) -> Export:
-    """Prints the custody timeline and has a regulator export the therapy."""
-    regulator = world.enrol_site(world.registrars(), "Regulator", [REGULATE], ["inspection"])
-    with RegulatorClient(world.connect(regulator.certificate)) as client:
-        history = client.history(story.therapy)
-        _timeline(history, world)
-        return client.export_therapy(story.coi, path, purpose="demonstration of an inspection")
+def _begin() -> datetime:
+    """Returns half past six of a morning long enough ago."""
+    return (datetime.now(UTC) - WHOLE_COURSE).replace(hour=6, minute=30, second=0, microsecond=0)
 
 
-def _timeline(history: custody_query_service_pb2.GetHistoryResponse, world: World) -> None:
-    """Prints who did what when, in order of occurrence, as a regulator reads it."""
-    print(f"\nThe custody timeline of the therapy and its consignments, as of position {history.position}")
-    for item in history.items:
-        when = datetime.fromtimestamp(item.occurred_unix_micros / 1_000_000, UTC).strftime("%H:%M:%S.%f")[:-3]
-        status = entry_pb2.JudgementStatus.Name(item.judgement.status).removeprefix("JUDGEMENT_STATUS_")
-        mark = {"NONCONFORMING": "!", "AWAITING": "?"}.get(status, " ")
-        superseded = "  (superseded)" if item.superseded_by else ""
-        who = world.names.get(item.signer, "the ledger")
-        print(f" {mark} {when}Z  {item.summary or item.body_type.rpartition('.')[2]:<76} {who}{superseded}")
-    for gap in history.gaps:
-        seconds = (gap.end_unix_micros - gap.start_unix_micros) / 1_000_000 if gap.HasField("end_unix_micros") else None
-        lasted = "still open" if seconds is None else f"{seconds:.1f} s"
-        print(f"   gap: {gap.subject}: {lasted}")
+def _introduce(story: Story) -> None:
+    cast, world = story.cast, story.world
+    people = len(world.names) - len(cast.sites)
+    print(
+        f"{len(cast.sites)} sites and {people} people are enrolled; {cast.statements} statements register and qualify"
+        " lots, equipment, courier and lanes.\n"
+        f"The pack is {cast.pack.product}, {cast.pack.jurisdiction}: an invented product with invented limits, fit for"
+        " no patient.\n"
+        "In what follows, ! is a rule that was broken (a hold opens), ~ is shown, ? waits; = says who answers for what"
+        ", * wants attention."
+    )
 
 
 def _show(report: Report) -> None:
@@ -123,12 +121,11 @@ def _tampered(dossier: bytes) -> bytes:
 def _forged(folder: Path) -> bytes:
     """Returns a dossier of another ledger under the same origin: all its signatures verify, by other keys."""
     (folder / "two").mkdir()
-    with World(folder / "two", tell=lambda _: None) as world:
+    with World(folder / "two", tell=lambda _: None, begin=_begin()) as world:
         world.start_server()
-        story = Story(world)
-        story.enrol_everyone()
-        story.harvest()
-        regulator = world.enrol_site(world.registrars(), "Regulator", [REGULATE], ["inspection"])
+        story = Story(world, enrol_cast(world))
+        harvest.enrol(story)
+        regulator, _, _ = enrol_inspector(story)
         with RegulatorClient(world.connect(regulator.certificate)) as client:
             client.export_therapy(story.therapy, folder / "forged.dossier", purpose="forgery")
     return (folder / "forged.dossier").read_bytes()

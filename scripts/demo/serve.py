@@ -8,11 +8,15 @@ from __future__ import annotations
 import argparse
 import shutil
 import signal
+from datetime import UTC, datetime
 from pathlib import Path
 
+from demo.cast import enrol_cast
+from demo.course import WITHIN_PLANT, tell_to_the_plant
+from demo.inspection import enrol_inspector
 from demo.profiles import write_profile
-from demo.story import Story
-from demo.world import PASSPHRASE, REGULATE, World
+from demo.telling import Story
+from demo.world import PASSPHRASE, World
 
 PROJECT = Path(__file__).resolve().parents[2]
 HTTP_LISTEN = "127.0.0.1:8480"  # The same every time, so that the README's addresses work.
@@ -28,7 +32,8 @@ def main() -> None:
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # However it is ended, the server is ended with it.
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
-    with World(folder, http_listen=arguments.http_listen) as world:
+    begin = datetime.now(UTC) - WITHIN_PLANT
+    with World(folder, http_listen=arguments.http_listen, begin=begin) as world:
         try:
             world.start_server()
             print(_what_to_try(world, _under_way(world)), flush=True)
@@ -38,17 +43,12 @@ def main() -> None:
 
 
 def _under_way(world: World) -> Story:
-    """Drives a therapy to the plant's door, writes two profiles, and returns it."""
-    story = Story(world)
-    story.title("Enrolment")
-    story.enrol_everyone()
-    story.harvest()
-    story.store_and_correct()
-    story.to_the_plant()
-    regulator = world.enrol_site(world.registrars(), "Regulator", [REGULATE], ["inspection"])
-    inspector = world.enrol(regulator, "inspector", "inspection")
-    write_profile(world, story.nurse, world.folder / "nurse.toml", site=story.sites["Hospital"])
-    write_profile(world, inspector, world.folder / "inspector.toml", site=regulator)
+    """Drives a therapy to the plant, up to now; writes two profiles, and serves by the real clock from then on."""
+    story = Story(world, enrol_cast(world))
+    tell_to_the_plant(story)
+    enrol_inspector(story)
+    world.clock.catch_up()
+    write_profile(world, story.cast.nurse, world.folder / "nurse.toml", site=story.cast.sites["Hospital"])
     return story
 
 

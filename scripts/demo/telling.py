@@ -61,6 +61,7 @@ class Story:
     coi: str = ""
     patient: list[common.PatientIdentifier] = field(default_factory=list)
     slot: bytes = b""
+    outward: bytes = b""
     collected: list[Bag] = field(default_factory=list)
     products: list[Bag] = field(default_factory=list)
     sample: Bag | None = None

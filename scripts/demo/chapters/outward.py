@@ -32,6 +32,7 @@ def bring_to_plant(story: Story) -> None:
     first, second = story.collected
     boxes = (Box("box-1", "COOLER-01", "LOGGER-01", (first,)), Box("box-2", "COOLER-02", "LOGGER-02", (second,)))
     leg = Leg(story, "C-1001", cast.technician, cast.operator, boxes, FRESH)
+    story.outward = leg.stream
     leg.pack()
     release = story.tell(
         cast.technician, leg.released(cast.technician, cast.driver), "both boxes to the courier", stream=leg.stream

@@ -7,11 +7,15 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 
+from demo.cast import enrol_cast
+from demo.course import WITHIN_PLANT, tell_to_the_plant
+from demo.inspection import enrol_inspector
 from demo.profiles import write_profile
-from demo.story import Story
-from demo.world import PASSPHRASE, REGULATE, Person, World
+from demo.telling import Story
+from demo.world import PASSPHRASE, Person, World
 
 PROGRAM = Path(sys.executable).with_name("cellcustody")
 SECRETS = {
@@ -66,12 +70,12 @@ class Desks:
     @property
     def bag(self) -> str:
         """The first collected bag in hexadecimal."""
-        return self.story.bags[0].hex()
+        return self.story.collected[0].material.hex()
 
     @property
     def hospital(self) -> str:
         """The hospital's id in hexadecimal."""
-        return self.story.sites["Hospital"].site.hex()
+        return self.story.cast.sites["Hospital"].site.hex()
 
     @property
     def anchor(self) -> str:
@@ -110,23 +114,20 @@ class Desks:
 @contextmanager
 def running_desks(folder: Path) -> Iterator[Desks]:
     """Founds a ledger, drives a therapy to the plant's door, and writes profiles."""
-    with World(folder, tell=lambda _: None) as world:
+    with World(folder, tell=lambda _: None, begin=datetime.now(UTC) - WITHIN_PLANT) as world:
         world.start_server()
-        story = Story(world)
-        story.enrol_everyone()
-        story.harvest()
-        story.store_and_correct()
-        story.to_the_plant()
-        regulator = world.enrol_site(world.registrars(), "Regulator", [REGULATE], ["inspection"])
-        desks = Desks(world, story)
+        story = Story(world, enrol_cast(world))
+        tell_to_the_plant(story)
+        _, _, inspecting = enrol_inspector(story)
+        world.clock.catch_up()
+        cast = story.cast
+        desks = Desks(world, story, {"inspector": inspecting})
         people: dict[str, tuple[Person, str]] = {
-            "nurse": (story.nurse, "Hospital"),
-            "second-nurse": (story.second_nurse, "Hospital"),
-            "administrator": (story.sites["Hospital"].administrators[0], "Hospital"),
-            "driver": (story.driver, "Courier"),
+            "nurse": (cast.nurse, "Hospital"),
+            "second-nurse": (cast.second_nurse, "Hospital"),
+            "administrator": (cast.sites["Hospital"].administrators[0], "Hospital"),
+            "driver": (cast.driver, "Courier"),
         }
         for name, (person, site) in people.items():
-            desks.profiles[name] = write_profile(world, person, folder / f"{name}.toml", site=story.sites[site])
-        inspector = world.enrol(regulator, "inspector", "inspection")
-        desks.profiles["inspector"] = write_profile(world, inspector, folder / "inspector.toml", site=regulator)
+            desks.profiles[name] = write_profile(world, person, folder / f"{name}.toml", site=cast.sites[site])
         yield desks

@@ -44,7 +44,7 @@ def test_a_certificate_is_shown_without_a_server(desks: Desks, tmp_path: Path) -
     certificate = ReadinessCertificate(
         ledger_id=desks.world.founded.ledger_id,
         therapy=desks.story.therapy,
-        material=desks.story.bags[0],
+        material=desks.story.collected[0].material,
         position=40,
         last_statement_digest=bytes(32),
         issued_at=now,

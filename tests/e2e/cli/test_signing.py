@@ -167,5 +167,5 @@ def test_the_servers_log_tells_of_nobody(desks: Desks) -> None:
     log = (desks.world.folder / "server.log").read_text()
 
     assert "/PlaceHold" in log
-    for private in ("nurse", "MRN-", "WB-", "label is loose", desks.story.nurse.person.hex(), desks.story.coi):
+    for private in ("nurse", "MRN-", "WB-", "label is loose", desks.story.cast.nurse.person.hex(), desks.story.coi):
         assert private not in log

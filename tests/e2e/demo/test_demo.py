@@ -5,34 +5,73 @@ import re
 import signal
 import subprocess
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+
+from cellcustody.v1.labels_pb2 import LabelsReconciled, LabelsReturned
+from demo.cast import enrol_cast, unit_of
+from demo.chapters import harvest
+from demo.course import WHOLE_COURSE
+from demo.telling import Story
+from demo.world import World
 
 ROOT = Path(__file__).resolve().parents[3]
 ENVIRONMENT = {**os.environ, "PYTHONPATH": str(ROOT / "scripts"), "PYTHONUNBUFFERED": "1", "COLUMNS": "200"}
 
 
 def test_the_demonstration_ends_as_it_says() -> None:
-    """One therapy from harvest to infusion; the dossier verifies, the tampered and the forged one do not."""
+    """One therapy vein to vein with what went wrong; the dossier verifies, the tampered and the forged one do not."""
     done = subprocess.run(
-        [sys.executable, "-m", "demo.run"], env=ENVIRONMENT, capture_output=True, text=True, timeout=120
+        [sys.executable, "-m", "demo.run"], env=ENVIRONMENT, capture_output=True, text=True, timeout=300
     )
 
     assert done.returncode == 0, done.stderr
     for line in (
-        "CONTAINER_NOT_PRESENT",
+        "cellcustody-sample-product, EU",
+        "! SCAN_MISMATCH: ",
+        "Identity restored",
         "3 acts delivered from the outbox, in order",
-        "rack 9 corrected to rack 6",
-        "REFUSED [",
-        "readiness: yes",
+        "! CONTAINER_NOT_PRESENT: ",
+        "= bag of day 2: Courier/road answers for it; nobody has it",
+        "! EXCURSION: ",
+        "* alert, excursion: ",
+        "accepted on stability study STAB-0007",
+        "shelf 9 corrected to shelf 6",
+        "~ GATE_OVERRIDDEN: ",
+        "! TEST_NOT_PASSED: ",
         "verified without a network",
+        "product bag B, number 2 of 2",
+        "cytokine release syndrome, grade 1",
+        "* alert, late_result: ",
+        "! SAMPLES_NOT_ENDED: ",
+        "every one stands as the story meant it",
+        "$ cellcustody inspect gaps ",
+        "$ cellcustody alerts ",
         "Offline verification: VERIFIED",
         "All as intended",
     ):
-        assert line in done.stdout
+        assert line in done.stdout, line
     assert done.stdout.count(": refused.\n") == 2
+    assert done.stdout.count("refused; nothing of it is in the log") == 2
+    assert done.stdout.count("readiness: yes") == 2
     assert done.stdout.count("CONSISTENT, ISSUER UNPROVEN") == 2
+
+
+def test_a_statement_that_the_story_did_not_intend_ends_it(tmp_path: Path) -> None:
+    """A label that nobody printed comes back, and a count is found right that was to be wrong."""
+    with World(tmp_path, tell=lambda _: None, begin=datetime.now(UTC) - WHOLE_COURSE) as world:
+        world.start_server()
+        story = Story(world, enrol_cast(world))
+        harvest.enrol(story)
+        nurse = story.cast.nurse
+        label = LabelsReturned(serials=["nobody's"], unit=unit_of(nurse))
+        with pytest.raises(SystemExit, match=r"LabelsReturned by .* found .*, intended set"):
+            story.tell(nurse, label)
+        counted = LabelsReconciled(unit=unit_of(nurse), printed=0)
+        with pytest.raises(SystemExit, match="intended"):
+            story.tell(nurse, counted, intends={"EXCURSION"})
 
 
 def test_the_three_commands_to_try_work_as_printed(tmp_path: Path) -> None:

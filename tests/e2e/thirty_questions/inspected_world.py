@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Unpack
 
 from google.protobuf.message import Message
+from tests.e2e.thirty_questions.small_story import Story
 
 from cellcustody.clients.answers import Recorded
 from cellcustody.clients.cli.main import run
@@ -33,7 +34,6 @@ from cellcustody.v1 import quality_pb2 as quality
 from cellcustody.v1 import return_pb2 as returned
 from cellcustody.v1 import transport_pb2 as transport
 from demo.profiles import write_profile
-from demo.story import Story
 from demo.world import PASSPHRASE, REGULATE, Person, World
 
 PROGRAM = Path(sys.executable).with_name("cellcustody")
