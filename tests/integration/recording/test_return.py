@@ -284,7 +284,8 @@ def test_a_closed_therapy_is_reopened_and_closed_again(world: World) -> None:
     reopening = returned.TherapyReopened(closed=closed.statement_digest, circumstances=REASON)
     assert status(course.say(world.nurse, reopening)) is Status.IN_EFFECT
     assert not world.harness.therapy(course.stream).state.closed
-    assert status(course.say(world.nurse, returned.TherapyClosed())) is Status.IN_EFFECT
+    again = course.say(world.nurse, returned.TherapyClosed())
+    assert (status(again), codes(again)) == (Status.IN_EFFECT, {"RETENTION_NOT_STATED"})
     state = world.harness.therapy(course.stream).state
     assert state.closed
     assert all(one.life is not Life.AVAILABLE for one in state.materials.values())

@@ -494,6 +494,7 @@ def test_priming_names_antigen_and_presenting_cells(details: dict[str, object], 
     story.compares("apheresis")
     body = modification.ActivationPerformed(
         batch=material("batch"),
+        process_area="isolator-1",
         inputs=[material("apheresis")],
         outputs=[new("a", INTERMEDIATE, 90)],
         unit=SUITE,
@@ -506,6 +507,7 @@ def _pulses(story: Story, cells: str) -> Act:
     return story.tell(
         modification.ActivationPerformed(
             batch=material("batch"),
+            process_area="isolator-1",
             inputs=[material("apheresis")],
             outputs=[new("a", INTERMEDIATE, 90)],
             unit=SUITE,
@@ -542,7 +544,11 @@ def test_a_modification_names_its_vector() -> None:
     story.accessions("apheresis")
     story.compares("apheresis")
     body = modification.ModificationPerformed(
-        batch=material("batch"), inputs=[material("apheresis")], outputs=[new("m", INTERMEDIATE, 90)], unit=SUITE
+        batch=material("batch"),
+        process_area="isolator-1",
+        inputs=[material("apheresis")],
+        outputs=[new("m", INTERMEDIATE, 90)],
+        unit=SUITE,
     )
     assert story.codes(story.tell(body, OPERATOR)) == {"VECTOR_NOT_NAMED"}
 

@@ -23,7 +23,7 @@ from cellcustody.ledger.custody.therapy_state import Amount
 from cellcustody.v1 import common_pb2 as common
 from cellcustody.v1 import modification_pb2 as modification
 
-__all__ = ["check_balance", "check_containers", "check_yield", "total"]
+__all__ = ["check_balance", "check_containers", "check_no_more", "check_yield", "total"]
 
 _COUNTED = (
     modification.SelectionPerformed
@@ -78,6 +78,18 @@ def check_balance(
         judging.find("QUANTITY_UNKNOWN", whole_field, output_field)
     elif abs(missed) > judging.pack.volume_tolerance:
         judging.find("VOLUME_IMBALANCE", output_field, *stated_fields)
+
+
+def check_no_more(judging: Judging, part: Amount, whole: Amount, field: int) -> None:
+    """Finds a part that is more than there was of the whole, beyond the pack's tolerance, or in another unit."""
+    if part.unit != whole.unit:
+        judging.find("UNIT_MISMATCH", field)
+    elif (
+        (there := whole.value) is not None
+        and (left := part.value) is not None
+        and left > there * (1 + judging.pack.volume_tolerance)
+    ):
+        judging.find("VOLUME_IMBALANCE", field)
 
 
 def check_containers(judging: Judging, count: modification.ContainerCount, made: int, field: int) -> None:

@@ -3,7 +3,8 @@
 The rules, beside those that hold for every authorisation:
 
 * A release is of a batch that was not rejected or given up, reviewed where the pack asks for it, with a certificate;
-  its bags are products of that batch that have not ended and are in date; nothing is held; identity is whole.
+  its bags are products of that batch that have not ended, are in date and have been through every step that the pack
+  wants before a release; nothing is held; identity is whole.
 * Every test that the pack requires has passed finally by its latest result that counts. A conditional release lets an
   interim result do where the pack lets it, names each such test among its open items, and opens at least one.
 * A release outside specification needs a pack that allows it. It names the request, the evaluation of the risk, the
@@ -24,6 +25,7 @@ from cellcustody.ledger.custody.findings import Findings
 from cellcustody.ledger.custody.holds import Hold
 from cellcustody.ledger.custody.leg_conditions import use_findings
 from cellcustody.ledger.custody.policy import PolicyPack
+from cellcustody.ledger.custody.step_order import left_out_before
 from cellcustody.ledger.custody.therapy_rules_release import SPECIFICATION_CODES
 from cellcustody.ledger.custody.therapy_rules_return import expires_at
 from cellcustody.ledger.custody.therapy_state import MaterialKind, TherapyState
@@ -197,6 +199,9 @@ def _check_bags(
             found.add("NOT_A_PRODUCT", leaf)
         if material.batch != body.batch:
             found.add("NOT_IN_BATCH", leaf)
+        made_by = frozenset(member.made_by_step for member in state.line_of(one) if member.made_by_step)
+        if left_out_before(pack, _RELEASED, made_by):
+            found.add("STEP_OUT_OF_ORDER", leaf)
         if material.life.has_ended:
             found.add("AFTER_TERMINAL_ACT", leaf)
         if any(stands(hold) for hold in state.holds_on(one)):

@@ -4,7 +4,8 @@ The rules:
 
 * A therapy is closed when nothing of it is open: every bag and sample has ended, every infusion has stopped, nothing
   is under way or unanswered, no hold stands, no label is unaccounted for, no result is open, every destruction was
-  witnessed. A refusal names all that is open, by kind and id (`open_matters`).
+  witnessed. A refusal names all that is open, by kind and id (`open_matters`). It says until when the record is kept,
+  which lies ahead.
 * A closed therapy is reopened with a reason, naming the closure.
 * The record passes from the site that keeps it, or from the treating site where that is gone, to another, whose person
   co-signs. A full copy goes with it, named by digest, with the size and root of the log that it reaches to.
@@ -115,10 +116,16 @@ def _unwitnessed(state: TherapyState, pack: PolicyPack) -> Iterator[OpenMatter]:
 # Closing and reopening.
 
 
-def check_closed(state: TherapyState, pack: PolicyPack, found: Findings) -> None:
+def check_closed(
+    state: TherapyState, act: Act, body: returned.TherapyClosed, pack: PolicyPack, found: Findings
+) -> None:
     """Adds what stands against closing the therapy."""
     if state.closed:
         found.add("ALREADY_CLOSED")
+    if not body.kept_until_unix_micros:
+        found.add("RETENTION_NOT_STATED")
+    elif body.kept_until_unix_micros <= act.occurred_start:
+        found.add("KEPT_WITHOUT_DATE", act.leaves_of(1))
     for matter in open_matters(state, pack):
         found.add(matter.code)
 

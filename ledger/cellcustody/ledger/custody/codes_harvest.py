@@ -180,6 +180,12 @@ RULES: tuple[FindingRule, ...] = (
         "Let a second person scan it and sign a LabelReadBack.",
     ),
     _rule(
+        "LABEL_MISSING",
+        _GATE,
+        "Where the policy asks for labels to be read back, what is collected or given bears one when it leaves.",
+        "Put a label on the bag, and let a second person scan it.",
+    ),
+    _rule(
         "READ_BACK_BY_SAME_PERSON",
         _HARD,
         "Who reads a label back is not who applied it.",

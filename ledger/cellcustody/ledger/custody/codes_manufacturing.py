@@ -25,8 +25,14 @@ RULES: tuple[FindingRule, ...] = (
     _rule(
         "AREA_NOT_NAMED",
         _GATE,
-        "A line clearance names the suite or device that was cleared.",
+        "A line clearance, and whatever is done while cells are open, names the suite or device it is done in.",
         "Correct the statement so that it names the area.",
+    ),
+    _rule(
+        "RECEIPT_CHECK_MISSING",
+        _GATE,
+        "Where the policy pack asks for it, two persons compare each material on receipt before it enters a batch.",
+        "Check identity at the point receipt, naming the material.",
     ),
     _rule(
         "LINE_NOT_CLEAR",

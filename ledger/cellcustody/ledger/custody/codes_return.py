@@ -204,7 +204,7 @@ RULES: tuple[FindingRule, ...] = (
     _fold(
         "KEPT_WITHOUT_DATE",
         _GATE,
-        "What is archived or kept for a study is kept until a date in the future.",
+        "What is archived or kept for a study, and the record of a closed therapy, is kept until a date in the future.",
         "Correct the statement with the date.",
     ),
     _fold(
@@ -284,6 +284,12 @@ RULES: tuple[FindingRule, ...] = (
         _GATE,
         "A breached bag is used only with a deviation raised about it.",
         "Raise the deviation, and name it.",
+    ),
+    _fold(
+        "RETENTION_NOT_STATED",
+        _ADVISORY,
+        "Who closes a therapy says until when its record is kept.",
+        "Nothing: reopen and close it again with the date, or pass the record on with it.",
     ),
     _fold(
         "BREACH_UNDECIDED",

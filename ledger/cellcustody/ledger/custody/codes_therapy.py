@@ -296,7 +296,7 @@ RULES: tuple[FindingRule, ...] = (
         _GATE,
         _FOLD,
         "A collection makes collections, samples and retains; a step makes intermediates, formulation and filling "
-        "also product; a pool is of the kind of what went in.",
+        "also product; a pool is of the kind of what went in; samples and retains stay what they are.",
         "Correct the statement so that each new material is of the kind it is.",
     ),
     FindingRule(
@@ -352,7 +352,7 @@ RULES: tuple[FindingRule, ...] = (
         "STEP_OUT_OF_ORDER",
         _GATE,
         _FOLD,
-        "Steps come in the policy pack's order along the line of each material.",
+        "Steps come in the policy pack's order: in manufacturing along the line of each material, else in the therapy.",
         "Enter the missing step, or correct times and inputs.",
     ),
     FindingRule(
@@ -368,6 +368,13 @@ RULES: tuple[FindingRule, ...] = (
         _FOLD,
         "Time from collection to manufacture, from thaw to infusion and of the infusion stays within the policy pack.",
         "Let quality decide; a gate the pack lets be overridden is overridden beforehand.",
+    ),
+    FindingRule(
+        "ENDED_BEFORE_START",
+        _GATE,
+        _FOLD,
+        "What has a beginning and an end ends after it began.",
+        "Correct the time of the beginning or of the end.",
     ),
     FindingRule(
         "QUANTITY_NEGATIVE",
@@ -439,6 +446,13 @@ RULES: tuple[FindingRule, ...] = (
         _FOLD,
         "A bag is thawed once.",
         "Correct the statement that names the wrong bag.",
+    ),
+    FindingRule(
+        "NOT_ISSUED",
+        _GATE,
+        _FOLD,
+        "Where the policy pack wants it, a bag is issued before it is thawed.",
+        "Enter the issue, or issue the bag first.",
     ),
     FindingRule(
         "NOT_THAWED",

@@ -8,7 +8,9 @@ The rules of this module:
   has been through those that concern it as a whole (line clearance, start, review).
 * Nothing goes back: a step is not performed on what has been through a step that stands behind it.
 * A step that the pack does not let repeat is performed once along a line.
-* A pack without an order asks for none.
+* What is released has been through every step that the pack wants before a release: a bag that was divided off on the
+  way has not.
+* A pack without an order asks for none. Steps other than those of manufacturing: `therapy_steps`.
 """
 
 from __future__ import annotations
@@ -20,7 +22,7 @@ from cellcustody.ledger.custody.manufacturing_acts import STEP_OF
 from cellcustody.ledger.custody.policy import PolicyPack
 from cellcustody.v1 import modification_pb2 as modification
 
-__all__ = ["LINE_CLEARED", "MANUFACTURING_STARTED", "asks_for", "has_place", "is_out_of_order"]
+__all__ = ["LINE_CLEARED", "MANUFACTURING_STARTED", "asks_for", "has_place", "is_out_of_order", "left_out_before"]
 
 LINE_CLEARED: Final = modification.LineCleared.DESCRIPTOR.name
 MANUFACTURING_STARTED: Final = modification.ManufacturingStarted.DESCRIPTOR.name
@@ -53,6 +55,17 @@ def is_out_of_order(pack: PolicyPack, body_type: str, done: frozenset[str]) -> b
     if step in done and not rule.is_repeatable:
         return True
     return not _behind_of(pack).get(step, frozenset()).isdisjoint(done)
+
+
+def left_out_before(pack: PolicyPack, body_type: str, done: frozenset[str]) -> frozenset[str]:
+    """Returns the steps that the pack wants to stand before a body, at any distance, and that are not among `done`."""
+    left, met = list(pack.steps_before(body_type)), set[str]()
+    while left:
+        name = left.pop()
+        if name not in met:
+            met.add(name)
+            left.extend(pack.steps_before(name))
+    return frozenset(_SHORT_NAMES[name] for name in met if name in _SHORT_NAMES) - done
 
 
 def _behind_of(pack: PolicyPack) -> Mapping[str, frozenset[str]]:

@@ -210,8 +210,8 @@ def judge_authorisation(
             check_disposed(state, act, body, pack, found)
         case policy.TherapyRepinned() as body:
             check_repinned(state, act, body, None if pack_of is None else pack_of(body.to_policy_digest), found)
-        case returned.TherapyClosed():
-            closing.check_closed(state, pack, found)
+        case returned.TherapyClosed() as body:
+            closing.check_closed(state, act, body, pack, found)
             check_labels_at_closure(state, pack, found)
         case harvest.TrialEnrolled() as body:
             check_trial_enrolled(state, act, body, found)

@@ -210,6 +210,12 @@ class Judging:
         if material.packed is not None:
             self.find("MATERIAL_PACKED", field)
 
+    def not_before(self, began: int, *fields: int) -> None:
+        """Finds an end that lies before the beginning that it names, both in microseconds."""
+        end = self.act.occurred_start if self.act.occurred_end is None else self.act.occurred_end
+        if end < began:
+            self.find("ENDED_BEFORE_START", *fields)
+
     # What stands in the way.
 
     def not_held(self, material: MaterialState, field: int) -> None:
@@ -232,8 +238,12 @@ class Judging:
 
     def second_person(self, relied_on: Act, *fields: int) -> None:
         """Finds unless as many persons as needed had joined `relied_on` in time, before the act that relies on it."""
+        if not self.is_joined(relied_on):
+            self.find("SECOND_PERSON_MISSING", *fields)
+
+    def is_joined(self, relied_on: Act) -> bool:
+        """Tells whether as many persons as needed had joined `relied_on` in time, before the act judged here."""
         least = co_signers_min(relied_on.body_type)
         needed = co_signing_of(self.pack, relied_on.body_type, relied_on.body, least)
         joined = self.state.others_who_signed(relied_on, within=needed.window_seconds * MICROS_PER_SECOND)
-        if len({one.person for one in joined if not needed.roles or one.role in needed.roles}) < needed.number:
-            self.find("SECOND_PERSON_MISSING", *fields)
+        return len({one.person for one in joined if not needed.roles or one.role in needed.roles}) >= needed.number

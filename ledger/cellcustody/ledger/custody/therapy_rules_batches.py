@@ -3,7 +3,8 @@
 The rules, in the order of the process:
 
 * Materials enter a batch where they are, at a site that takes part in the therapy and answers for them, with the
-  patient's consent to manufacture, within the pack's time from collection. A batch belongs to one therapy.
+  patient's consent to manufacture, within the pack's time from collection; where the pack asks for it, two persons
+  compared each on its receipt. A batch belongs to one therapy.
 * A further attempt follows quality's word on every batch of an earlier one. What was collected and not worked on may
   leave a batch that failed for another; nothing else changes its batch.
 * A line is cleared for one batch: nothing of another was found, and no other patient's cells were in the area.
@@ -18,6 +19,7 @@ from __future__ import annotations
 
 from cellcustody.ledger.custody.act import Act, Judged, Status
 from cellcustody.ledger.custody.batch_state import BatchState, BatchStatus, Clearance
+from cellcustody.ledger.custody.compared import check_compared
 from cellcustody.ledger.custody.process_areas import area_name
 from cellcustody.ledger.custody.references import creates_key
 from cellcustody.ledger.custody.step_order import LINE_CLEARED, asks_for
@@ -65,6 +67,7 @@ def _check_accession(judging: Judging, body: modification.MaterialAccessioned) -
         if material.batch and material.batch != body.batch and not _may_leave(state, material):
             judging.find("IN_ANOTHER_BATCH", 3)
         _check_fresh(judging, material)
+        check_compared(judging, material, 3, harvest.IDENTITY_POINT_RECEIPT)
     if not body.materials:
         judging.find("NO_MATERIAL")
 

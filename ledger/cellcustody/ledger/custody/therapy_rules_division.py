@@ -4,7 +4,8 @@ The rules:
 
 * Both conserve: outputs, what is left and what was lost, none of them negative, add up to what was there, in one
   unit, within the pack's tolerance; containers, where they were counted, are accounted for (`balances`).
-* Samples and retains may be taken under a hold; anything else may not.
+* Samples and retains may be taken under a hold, and while identity is broken; anything else may not. What was taken for
+  testing stays that: it becomes nothing to work on or to give.
 * A pool is made of at least two materials of one kind and of one batch or none, and is of that kind. They are one
   patient's: a material of another therapy is another patient's, whatever anybody says. Cells are open while they are
   pooled, so that areas are not shared and each material is compared, as for a step.
@@ -17,11 +18,12 @@ from __future__ import annotations
 
 from cellcustody.ledger.custody.act import Act, Judged
 from cellcustody.ledger.custody.balances import check_balance, check_containers
+from cellcustody.ledger.custody.compared import check_compared
 from cellcustody.ledger.custody.therapy_evolution import use_up
 from cellcustody.ledger.custody.therapy_judging import Judging, amount_of, unit_of
 from cellcustody.ledger.custody.therapy_rows import TherapyAct, fact
 from cellcustody.ledger.custody.therapy_rules_harvest import check_new_materials
-from cellcustody.ledger.custody.therapy_rules_manufacturing import check_compared, make_from
+from cellcustody.ledger.custody.therapy_rules_manufacturing import check_area, make_from
 from cellcustody.ledger.custody.therapy_state import Life, TherapyState
 from cellcustody.v1 import common_pb2 as common
 from cellcustody.v1 import modification_pb2 as modification
@@ -45,7 +47,10 @@ def _check_division(judging: Judging, body: modification.MaterialDivided) -> Non
     judging.unpacked(material, 1)
     judging.answered_by(material, unit, 1, 5)
     if any(output.kind not in _FOR_TESTING for output in body.outputs):
+        judging.identity_intact()
         judging.not_held(material, 1)
+        if material.kind in _FOR_TESTING:
+            judging.find("OUTPUT_KIND_WRONG", 1, 2)
     check_balance(
         judging,
         [material.quantity],
@@ -87,8 +92,7 @@ def _check_pool(judging: Judging, body: modification.MaterialPooled) -> None:
     judging.identity_intact()
     if len(set(body.inputs)) < _POOLED_MIN:
         judging.find("POOL_OF_ONE", 1)
-    if judging.references.shares_area(judging.act):
-        judging.find("PROCESS_AREA_SHARED", 4)
+    check_area(judging, body.process_area, 4)
     if body.HasField("containers"):
         check_containers(judging, body.containers, 1, 6)
     inputs = [found for one in body.inputs if (found := judging.material(one, 1)) is not None]

@@ -27,8 +27,8 @@ from cellcustody.ledger.custody import (
     therapy_rules_harvest_labels,
 )
 from cellcustody.ledger.custody.act import Act, Judged, Outcome, Status
+from cellcustody.ledger.custody.compared import names_course
 from cellcustody.ledger.custody.references import creates_key, din_key, din_number
-from cellcustody.ledger.custody.scan_comparison import ScanKind
 from cellcustody.ledger.custody.therapy_evolution import (
     BREAKS_IDENTITY,
     MATERIAL_ID_BYTES,
@@ -49,7 +49,6 @@ from cellcustody.ledger.custody.therapy_rows import TherapyAct, authorisation, f
 from cellcustody.ledger.custody.therapy_rules_harvest_before import check_before_collection
 from cellcustody.ledger.custody.therapy_rules_harvest_cold import note_lot
 from cellcustody.ledger.custody.therapy_rules_harvest_labels import check_labels_before_collection
-from cellcustody.ledger.custody.therapy_scans import kinds_scanned
 from cellcustody.ledger.custody.therapy_state import (
     Collection,
     ConsentChange,
@@ -228,18 +227,11 @@ def _check_chairside(judging: Judging) -> None:
     checked = state.placed[last.digest]
     if act.occurred_start - last.at > judging.pack.chairside_validity_seconds * MICROS_PER_SECOND:
         judging.find("IDENTITY_CHECK_STALE")
-    if not _names_course(state, checked):
+    if not names_course(state, checked):
         judging.find("IDENTITY_NOT_CHECKED")
     if not last.is_sound or not compared_well(checked.comparisons, judging.pack.patient_identifiers_min):
         judging.find("IDENTITY_NOT_CHECKED")
     judging.second_person(checked)
-
-
-def _names_course(state: TherapyState, checked: Act) -> bool:
-    """Tells whether the chain of identity identifier was read or scanned at a check, and is the therapy's."""
-    if isinstance(checked.body, harvest.IdentityChecked) and same_coi(checked.body.coi_read, state.coi):
-        return True
-    return ScanKind.COI in kinds_scanned(state, checked, ())
 
 
 def _evolve_collection_started(state: TherapyState, act: Act, body: harvest.CollectionStarted, judged: Judged) -> None:
@@ -293,6 +285,7 @@ def _check_collection_completed(judging: Judging, body: harvest.CollectionComple
         judging.find("NOT_CUSTODIAN", 3)
     if collection.completed_by:
         judging.find("ALREADY_COMPLETED", 1)
+    judging.not_before(collection.started_at, 1)
 
 
 def _evolve_collection_completed(

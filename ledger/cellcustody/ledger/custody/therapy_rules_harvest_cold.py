@@ -122,6 +122,7 @@ def _check_frozen(judging: Judging, body: harvest.CryopreservationCompleted) -> 
         return
     if freezing.completed_by:
         judging.find("ALREADY_COMPLETED", 1)
+    judging.not_before(freezing.started_at, 1)
     if freezing.unit.site != judging.act.site:
         judging.find("NOT_CUSTODIAN", 1)
     if set(told) != freezing.materials or len(told) != len(set(told)):

@@ -6,10 +6,10 @@ The rules:
   kit are counted like printed ones.
 * A label put on a material bears the therapy's identifier, a donation number that the material's cells come from, and
   the donation number it was printed with, if any. One that does not, breaks the chain of identity.
-* Where the donor is reactive or was not wholly evaluated, the label says so.
+* Where the donor is reactive, was not wholly evaluated, or nobody says which, the label says so.
 * Where the policy asks for labels to be reconciled, a label put on has a serial that was printed or came with a kit.
-* Where the policy asks for it (`LABEL` among its identity checks), a second person scans the label on its bag before
-  the bag leaves; both identifiers match.
+* Where the policy asks for it (`LABEL` among its identity checks), what is collected or made to be given bears a label
+  when it leaves, and a second person has scanned it; both identifiers match.
 * A unit's count balances (printed = applied + voided + returned) and agrees with what the ledger knows.
 * Where the policy asks for labels to be reconciled, a site has a sound count behind an earlier collection, and nothing
   left over of it, before it collects again; at closure, every site that had labels.
@@ -33,14 +33,14 @@ from cellcustody.ledger.custody.therapy_harvest_state import LabelFate, LabelSer
 from cellcustody.ledger.custody.therapy_judging import Judging, same_coi, same_din, unit_of
 from cellcustody.ledger.custody.therapy_rows import TherapyAct, fact
 from cellcustody.ledger.custody.therapy_scans import expectation_of
-from cellcustody.ledger.custody.therapy_state import Label, MaterialState, TherapyState
+from cellcustody.ledger.custody.therapy_state import Label, MaterialKind, MaterialState, TherapyState
 from cellcustody.v1 import harvest_pb2 as harvest
 from cellcustody.v1 import labels_pb2 as labels
 
 __all__ = ["ACTS", "check_labels_at_closure", "check_labels_before_collection", "check_read_back", "label_difference"]
 
 _LABEL_APPLIED = harvest.LabelApplied.DESCRIPTOR.full_name
-_SAID_ON_LABELS = frozenset({harvest.BIOHAZARD_REACTIVE, harvest.BIOHAZARD_NOT_EVALUATED})
+_LABELLED = (MaterialKind.COLLECTION, MaterialKind.PRODUCT)
 _LABEL = "LABEL"  # Among the pack's required identity checks: labels are read back.
 _COUNTED_FIELDS = {"printed": 2, "applied": 3, "voided": 4, "returned": 5}
 
@@ -90,9 +90,9 @@ def _check_applied(judging: Judging, body: harvest.LabelApplied) -> None:
 
 
 def _needs_text(state: TherapyState) -> bool:
-    """Tells whether the last sample screened was reactive or not wholly evaluated."""
+    """Tells whether the last sample screened was reactive, or not wholly evaluated, or nobody says what it was."""
     last = max(state.harvest.screenings, key=lambda one: (one.sample_at, one.digest), default=None)
-    return last is not None and last.biohazard in _SAID_ON_LABELS
+    return last is not None and (last.biohazard != harvest.BIOHAZARD_NEGATIVE or bool(last.left_out))
 
 
 def _check_serial(judging: Judging, body: harvest.LabelApplied) -> None:
@@ -217,12 +217,16 @@ def _evolve_read_back(state: TherapyState, act: Act, body: labels.LabelReadBack,
 
 
 def check_read_back(judging: Judging, material: MaterialState, field: int) -> None:
-    """Finds a label that nobody else has read back, on a material that leaves, where the policy asks for it."""
-    if (
-        _LABEL in judging.pack.required_identity_checks
-        and material.label is not None
-        and material.label.applied_by not in judging.state.harvest.read_back
-    ):
+    """Finds, where the policy asks for labels to be read back, a bag that leaves without, and one without a label.
+
+    Samples and retains may go under the laboratory's own labels; what is collected or given may not.
+    """
+    if _LABEL not in judging.pack.required_identity_checks:
+        return
+    if material.label is None:
+        if material.kind in _LABELLED:
+            judging.find("LABEL_MISSING", field)
+    elif material.label.applied_by not in judging.state.harvest.read_back:
         judging.find("LABEL_NOT_READ_BACK", field)
 
 

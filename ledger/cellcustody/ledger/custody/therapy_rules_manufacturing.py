@@ -11,7 +11,8 @@ The rules:
 * A modification names its vector; priming with an antigen names the antigen and its lot, pulsed cells also the cells
   that present it. Presenting cells of the patient's own are the patient's, and are used up.
 * A filling gives each bag its dose where the pack limits the dose.
-* While cells were open in a process area, no other patient's cells were in it: found in both therapies.
+* The area in which cells are open is named; while they were, no other patient's cells were in it: found in both
+  therapies.
 
 What nonconforming facts do: cells that were worked on are where the act says, whatever it broke; new materials stay
 with the custodian of what they were made of if the maker was not.
@@ -25,7 +26,9 @@ from typing import TypeVar
 from cellcustody.ledger.custody.act import Act, Judged, UnitRef
 from cellcustody.ledger.custody.balances import check_balance, check_containers, check_yield
 from cellcustody.ledger.custody.batch_state import BatchState, BatchStatus, Step
+from cellcustody.ledger.custody.compared import check_compared
 from cellcustody.ledger.custody.manufacturing_acts import STEP_OF, StepBody, WorkBody, inputs_of, lots_of
+from cellcustody.ledger.custody.process_areas import area_name
 from cellcustody.ledger.custody.step_order import MANUFACTURING_STARTED, asks_for, has_place, is_out_of_order
 from cellcustody.ledger.custody.therapy_evolution import has_code, make_materials, use_up
 from cellcustody.ledger.custody.therapy_judging import Judging, amount_of, unit_of
@@ -44,7 +47,7 @@ from cellcustody.v1 import common_pb2 as common
 from cellcustody.v1 import harvest_pb2 as harvest
 from cellcustody.v1 import modification_pb2 as modification
 
-__all__ = ["ACTS", "check_compared", "make_from"]
+__all__ = ["ACTS", "check_area", "make_from"]
 
 TRANSFER = "transfer"
 
@@ -82,21 +85,16 @@ def _check_work(judging: Judging, body: WorkBody) -> tuple[BatchState | None, li
             known.append(material)
     if not body.inputs:
         judging.find("NO_MATERIAL")
-    if judging.references.shares_area(judging.act):
-        judging.find("PROCESS_AREA_SHARED", 5)
+    check_area(judging, body.process_area, 5)
     return batch, known
 
 
-def check_compared(judging: Judging, material: MaterialState, field: int) -> None:
-    """Finds, where the pack asks for it, that nobody compared the material before the cells were opened."""
-    if "PROCESS" in judging.pack.required_identity_checks and not any(
-        check.point == harvest.IDENTITY_POINT_PROCESS
-        and check.is_sound
-        and check.site == judging.act.site
-        and material.material in check.materials
-        for check in judging.state.identity_checks.values()
-    ):
-        judging.find("PROCESS_CHECK_MISSING", field)
+def check_area(judging: Judging, process_area: str, field: int) -> None:
+    """Finds an area with another patient's cells in it, and one that is not named, of which nobody knows that."""
+    if not area_name(process_area):
+        judging.find("AREA_NOT_NAMED")
+    elif judging.references.shares_area(judging.act):
+        judging.find("PROCESS_AREA_SHARED", field)
 
 
 # Steps.

@@ -53,8 +53,8 @@ def within(limit: ResultLimit, value: Amount) -> bool | None:
     if value.unit != limit.unit:
         return None
     number = Amount(value.mantissa, value.exponent, value.unit).value
-    if number is None:
-        return None
+    if number is None or (number < 0 and (limit.least is None or limit.least >= 0)):
+        return None  # Nothing is counted below nothing, unless the pack itself looks for it there.
     if value.comparator in _UPPER:
         return _bounded(number, least=limit.least, most=limit.most)
     if value.comparator in _LOWER:

@@ -75,8 +75,10 @@ def _check_label(judging: Judging, body: returned.BedsideChecked, material: Mate
     asked = judging.pack.bedside.must_read
     if body.HasField("expires_read_unix_micros"):
         stated = None if material.label is None else material.label.expires_at
-        if stated is not None and body.expires_read_unix_micros != stated:
+        if body.expires_read_unix_micros != stated:
             judging.find("EXPIRY_MISMATCH", 7)
+        if body.expires_read_unix_micros < judging.act.occurred_start:
+            judging.find("EXPIRED", 7)
     elif "expiry" in asked:
         judging.find("BAG_NOT_IDENTIFIED")
     if body.mpho_ui_read:

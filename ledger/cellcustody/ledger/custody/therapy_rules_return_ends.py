@@ -39,6 +39,8 @@ def _check_ending(judging: Judging, one: bytes, unit: UnitRef) -> MaterialState 
 
 def _check_destroyed(judging: Judging, body: returned.MaterialDestroyed) -> None:
     material = _check_ending(judging, body.material, judging.own_unit(body.unit, 2))
+    if body.quantity.mantissa < 0:
+        judging.find("QUANTITY_NEGATIVE", 4)
     if material is not None and material.kind == MaterialKind.PRODUCT and not body.certificate.sha256:
         judging.find("DESTRUCTION_NOT_CERTIFIED")
 
@@ -61,6 +63,8 @@ def _check_retained(judging: Judging, body: returned.RemainderRetained) -> None:
     _check_ending(judging, body.material, judging.own_unit(body.position.unit, 2))
     _check_kept_until(judging, body.kept_until_unix_micros)
     judging.consented(harvest.CONSENT_SCOPE_BIOBANK)
+    if body.quantity.mantissa < 0:
+        judging.find("QUANTITY_NEGATIVE", 5)
     if not body.study:
         judging.find("STUDY_NOT_NAMED")
 

@@ -8,9 +8,9 @@ The rules, in the order of the process:
   rule and that a second person had joined; the bag is released, thawed, within its time from the thaw and out of the
   cold, and free of holds; premedication was given where the pack asks for it; the patient consents; the chain of
   identity is whole. No other bag is running, and bags come in the order stated.
-* An infusion stops once, within the pack's times for a bag, from its start, from the thaw and out of the cold. A
-  complete one ends the bag; what is left of a partial one is stated, destroyed or kept, not infused; a bag not infused
-  stays where it is.
+* An infusion stops once, after it started, within the pack's times for a bag, from its start, from the thaw and out of
+  the cold. A complete one ends the bag; what is left of a partial one is stated, no more than there was, destroyed or
+  kept, not infused; a bag not infused stays where it is.
 
 What nonconforming facts do: everything, for it was done. A wrong bag infused is infused: it has ended, and another
 patient's bag is noted as such.
@@ -19,6 +19,7 @@ patient's bag is noted as such.
 from __future__ import annotations
 
 from cellcustody.ledger.custody.act import Act, Judged
+from cellcustody.ledger.custody.balances import check_no_more
 from cellcustody.ledger.custody.dose_plans import is_in_turn
 from cellcustody.ledger.custody.return_checks import check_lymphodepletion, check_out_of_cryo, in_date, released
 from cellcustody.ledger.custody.therapy_evolution import end_of, move_custody, use_up
@@ -69,6 +70,7 @@ def _check_lymphodepletion_stopped(judging: Judging, body: returned.Lymphodeplet
         judging.find("SIGNED_FOR_ANOTHER_SITE", 1)
     if course.stopped_at is not None:
         judging.find("LYMPHODEPLETION_ALREADY_STOPPED", 1)
+    judging.not_before(course.started_at, 1)
 
 
 def _evolve_lymphodepletion_stopped(
@@ -187,6 +189,8 @@ def _check_infusion_stopped(judging: Judging, body: returned.InfusionStopped) ->
         judging.find("REMAINDER_NOT_STATED")
     if body.remainder.mantissa < 0:
         judging.find("QUANTITY_NEGATIVE", 4)
+    if body.HasField("remainder") and material is not None and material.quantity is not None:
+        check_no_more(judging, amount_of(body.remainder), material.quantity, 4)
     if not body.started:
         if body.outcome != returned.INFUSION_OUTCOME_NOT_INFUSED:
             judging.find("INFUSION_NOT_STARTED")
@@ -204,6 +208,7 @@ def _check_infusion_stopped(judging: Judging, body: returned.InfusionStopped) ->
         judging.find("NOT_CUSTODIAN", 2)
     if infusion.stopped_at is not None:
         judging.find("INFUSION_ALREADY_STOPPED", 2)
+    judging.not_before(infusion.started_at, 2)
     until = end_of(act)
     _within(judging, infusion.started_at, until, judging.pack.infusion_seconds)
     if material is not None:

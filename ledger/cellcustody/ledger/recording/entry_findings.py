@@ -11,7 +11,7 @@ The rules:
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from google.protobuf.message import Message
 
@@ -123,7 +123,7 @@ class EntryBench:
             case _:
                 pass
         if StreamKind(prepared.statement.stream[0]) is StreamKind.THERAPY:
-            result.update(self._lot_findings(body, numbers, at))
+            result.update(self._lot_findings((*lots_used(body), *_lots_of_kit(case.state, body)), numbers, at))
             if isinstance(case.state, TherapyState) and not found.is_authorisation:
                 result.update(lot_findings(self._cases, case.state, body, numbers))
             if found.capabilities and modification_body(body) and self._site_is_on_hold(admission.site):
@@ -190,10 +190,9 @@ class EntryBench:
             return False
         return treating is None or site != treating.site
 
-    def _lot_findings(self, body: Message, numbers: tuple[int, ...], at: int) -> list[Finding]:
-        lots = lots_used(body)
-        if not lots:
-            return []
+    def _lot_findings(
+        self, lots: Iterable[tuple[int, common_pb2.LotUse]], numbers: tuple[int, ...], at: int
+    ) -> list[Finding]:
         unknown: set[int] = set()
         unusable: set[int] = set()
         for number, lot in lots:
@@ -246,6 +245,14 @@ class EntryBench:
             return False
         state = self._cases.case(bytes([StreamKind.SITE]) + site).state
         return isinstance(state, SiteState) and state.on_hold
+
+
+def _lots_of_kit(state: object, body: Message) -> tuple[tuple[int, common_pb2.LotUse], ...]:
+    """Returns the lot of the kit that a collection opens, which may have been stopped since the kit was received."""
+    if not isinstance(body, harvest_pb2.CollectionStarted) or not body.kit or not isinstance(state, TherapyState):
+        return ()
+    kit = state.harvest.kits.get(state.current(body.kit))
+    return () if kit is None or not kit.lot else ((9, common_pb2.LotUse(lot=kit.lot, lot_number=kit.lot_number)),)
 
 
 def modification_body(body: Message) -> bool:
