@@ -21,6 +21,7 @@ from cellcustody.ledger.errors import ConfigurationError
 from cellcustody.ledger.statements.key_files import COST_LIGHT
 from cellcustody.services.founding import FoundingWishes, found_ledger
 
+SEED = 11
 PASSPHRASE = "for this test only"
 READY_SECONDS_MAX = 60
 
@@ -56,10 +57,16 @@ def ledger(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LedgerFolder]:
         server.wait(timeout=60)
 
 
-def test_only_what_was_meant_is_found(ledger: LedgerFolder, tmp_path: Path) -> None:
+@pytest.fixture(scope="module")
+def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of the one world that the ledger takes."""
+    return tmp_path_factory.mktemp("world")
+
+
+def test_only_what_was_meant_is_found(ledger: LedgerFolder, world: Path) -> None:
     """Excursions, failed batches and broken handoffs in plenty: each found as meant; the rest conforms and closes."""
     rates = Rates(excursions=0.3, corrections=0.05, handoffs=0.2, late=0.08, batches_failed=0.4)
-    with open_ground(ledger, tmp_path, seed=11, begin=BEGIN, tell=lambda _: None) as ground:
+    with open_ground(ledger, world, seed=SEED, begin=BEGIN, tell=lambda _: None) as ground:
         summary = simulate(ground, Wishes(6, threads=3, rates=rates))
 
     assert [str(one) for one in (*summary.refusals, *summary.unintended, *summary.missed)] == []
@@ -70,18 +77,10 @@ def test_only_what_was_meant_is_found(ledger: LedgerFolder, tmp_path: Path) -> N
         assert summary.counts[counted] > 0
 
 
-def test_the_command_goes_on_in_the_world_it_made(ledger: LedgerFolder, tmp_path: Path) -> None:
-    """A second run enrols nothing, tells other therapies, and says what it did as JSON."""
-    command = [sys.executable, "-m", "cellcustody.clients.cli.main", "simulate", "--therapies", "1", "--seed", "12"]
-    command += [
-        "--ledger",
-        str(ledger.folder),
-        "--folder",
-        str(tmp_path / "world"),
-        "--server",
-        ledger.target,
-        "--json",
-    ]
+def test_the_command_goes_on_in_the_world_it_made(ledger: LedgerFolder, world: Path) -> None:
+    """A later run enrols nothing, tells other therapies, and says what it did as JSON."""
+    command = [sys.executable, "-m", "cellcustody.clients.cli.main", "simulate", "--therapies", "1", "--json"]
+    command += ["--seed", str(SEED), "--ledger", str(ledger.folder), "--folder", str(world), "--server", ledger.target]
     environment = {**os.environ, "CELLCUSTODY_PASSPHRASE": PASSPHRASE}
     told = []
     for _ in range(2):
@@ -91,9 +90,15 @@ def test_the_command_goes_on_in_the_world_it_made(ledger: LedgerFolder, tmp_path
         told.append(json.loads(done.stdout))
 
     assert [one["therapies"] for one in told] == [1, 1]
-    assert told[0]["statements_enrolling"] > 100
     assert told[1]["statements_enrolling"] == 0
     assert [one["deviations"] for one in told] == [[], []]
+
+
+def test_a_second_world_is_refused(ledger: LedgerFolder, world: Path, tmp_path: Path) -> None:
+    """It would give out the identifiers of the first."""
+    open_ground(ledger, world, seed=SEED, begin=BEGIN, tell=lambda _: None)
+    with pytest.raises(ConfigurationError, match="one simulated world"):
+        open_ground(ledger, tmp_path, seed=SEED + 1, begin=BEGIN, tell=lambda _: None)
 
 
 def test_a_world_of_another_seed_is_not_gone_on_in(ledger: LedgerFolder, tmp_path: Path) -> None:

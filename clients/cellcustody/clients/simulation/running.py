@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Final
 
+from cellcustody.clients.errors import NotFound
 from cellcustody.clients.local_store import LocalStore
 from cellcustody.clients.queries import Questions
 from cellcustody.clients.session import unix_micros
@@ -101,6 +102,9 @@ def _check(desks: Desks, course: Course) -> None:
         questions = Questions(connection, store)
         questions.note_position(telling.position)
         history = questions.history(telling.stream)
+    except NotFound as error:
+        telling.summary.unintended.append(Deviation(telling.number, "history", error.message))
+        return
     finally:
         store.close()
     summary, left = telling.summary, dict(telling.intended)

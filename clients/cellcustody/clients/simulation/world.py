@@ -4,8 +4,9 @@ The rules:
 
 * The ledger is one that `cellcustody init` founded, with its registrars' key files, its operator's TLS key and its
   private authority still in its folder: a ledger to try out. A real one has none of these there.
-* The world is enrolled once. What is needed to find it again stands in `simulation.json` in the simulation's folder,
-  with the TLS keys of its sites; private signing keys follow from the seed and are nowhere on disk.
+* The world is enrolled once, and a ledger takes one: two would give out the same identifiers. What is needed to find
+  it again stands in `simulation.json` in the simulation's folder, with the TLS keys of its sites; private signing keys
+  follow from the seed and are nowhere on disk.
 * Registrars enrol sites and publish the packs by their quorum; each site's administrator enrols its people; owners
   register equipment, and the plant qualifies courier and ways.
 * All of it is signed as of the day before the first therapy, so that the same seed signs the same.
@@ -276,8 +277,12 @@ class _Enrolment:
         try:
             quorum.publish_policy(product, jurisdiction, version, pack)
         except StatementRefused as refusal:
-            if refusal.refusal_reason != "ID_TAKEN":  # Another simulation published it.
+            if refusal.refusal_reason != "ID_TAKEN":
                 raise
+            raise ConfigurationError(
+                "the sample packs are published already: a ledger takes one simulated world, go on in its folder",
+                jurisdiction=jurisdiction,
+            ) from refusal
         self._count(2)
 
     def _enrol_site(self, quorum: Quorum, site: Site, tls_key_id: bytes) -> None:
