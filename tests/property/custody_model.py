@@ -101,7 +101,6 @@ class Teller:
         self.started: set[bytes] = set()
         self.enrolled = False
         self.placed: set[bytes] = set()
-        self.made_by: dict[bytes, bytes] = {}
         self.speaker = b""  # Site of who signed the act that is being told.
         self.joined_by: dict[bytes, list[Act]] = {}
         for act in acts:
@@ -305,23 +304,22 @@ class Teller:
                 begun_by = body.unit
                 if isinstance(started, harvest.CollectionStarted) and started.unit.site != body.unit.site:
                     begun_by = started.unit  # Who began it answers for what another site says to have finished.
+                taken = set(self.told.bags)
                 self.make(body.outputs, (), body.unit)
                 for new in body.outputs:
-                    if self.made_by.setdefault(new.material, act.digest) == act.digest:
+                    if new.material not in taken:
                         self.told.bags[new.material].answers = unit_of(begun_by)
             case modification.MaterialDivided() | returned.MaterialReconstituted():
-                self.make(body.outputs, (body.material,), body.unit)
+                own = self.make(body.outputs, (body.material,), body.unit)
                 if body.left.mantissa <= 0:
-                    self.end((body.material,))
+                    self.end(own)
             case modification.MaterialPooled():
-                self.make((body.output,), tuple(body.inputs), body.unit)
-                self.end(body.inputs)
+                self.end(self.make((body.output,), tuple(body.inputs), body.unit))
             case modification.MaterialAccessioned():
                 self.batches.add(body.batch)
                 self.has(body.materials, body.unit)
             case body if isinstance(body, STEPS):
-                self.make(body.outputs, tuple(body.inputs), body.unit)
-                self.end(body.inputs)
+                self.end(self.make(body.outputs, tuple(body.inputs), body.unit))
             case harvest.MaterialStored() | harvest.MaterialMoved():
                 self.has((body.material,), body.position.unit)
             case harvest.UnitTransferred():
@@ -366,17 +364,23 @@ class Teller:
             case _:
                 pass
 
-    def make(self, outputs: Iterable[common.NewMaterial], parents: tuple[bytes, ...], unit: common.Unit) -> None:
-        """Makes new materials: the maker answers if it answered for what they are made of; else who did."""
+    def make(
+        self, outputs: Iterable[common.NewMaterial], parents: tuple[bytes, ...], unit: common.Unit
+    ) -> tuple[bytes, ...]:
+        """Makes new materials: the maker answers if it answered for what they are made of; else who did.
+
+        Returns what of the therapy's own they are made of.
+        """
         maker = unit_of(unit)
-        before = [self.where(name)[0] for name in parents if name in self.told.bags]
+        own = tuple(name for name in parents if name in self.told.bags)
+        before = [self.where(name)[0] for name in own]
         is_all_theirs = self.speaker == maker[0] and all(speaks_for(maker, one) for one in before)
         # Of another patient's cells alone: whoever made them answers for what came of it.
         answers = maker if not before or is_all_theirs else before[0]
         for new in outputs:
             if new.material not in self.told.bags:
-                own = tuple(name for name in parents if name in self.told.bags)
                 self.told.bags[new.material] = Bag(answers, maker, own)
+        return own
 
     def has(self, names: Iterable[bytes], unit: common.Unit) -> None:
         """Says who has materials, whatever became of them."""
