@@ -178,6 +178,7 @@ def test_a_certificate_is_of_that_very_bag() -> None:
 def test_a_certificate_holds_at_the_time_of_the_check(after: int, found: set[str]) -> None:
     """By the check's own time, both ends included; delivery may come whenever it will."""
     story = Story().to_the_bedside()
+    story.now += HOUR  # The bag was thawed before.
     held = certified(story, expires_at=story.now + 10 * MINUTE)
     assert story.codes(checks(story, readiness_certificate=held, at=story.now + after)) == found
 

@@ -23,11 +23,15 @@ from cellcustody.ledger.custody.policy import PolicyPack
 from cellcustody.ledger.custody.return_checks import expires_at, lymphodepletion_codes
 from cellcustody.ledger.custody.therapy_judging import MICROS_PER_SECOND
 from cellcustody.ledger.custody.therapy_state import Life, MaterialKind, TherapyState, custody_of
+from cellcustody.ledger.custody.therapy_steps import breaks_order
 from cellcustody.ledger.custody.time_out_of_cryo import out_of_cryo_micros
 from cellcustody.v1 import harvest_pb2 as harvest
+from cellcustody.v1 import return_pb2 as returned
 
 __all__ = ["STILL_TO_COME", "reasons"]
 
+_INFUSION_STARTED: Final = returned.InfusionStarted.DESCRIPTOR.full_name
+_AT_THE_BEDSIDE: Final = frozenset({"MaterialThawed", "BedsideChecked"})  # Steps that follow the question.
 STILL_TO_COME: Final = frozenset({"LYMPHODEPLETION_TOO_RECENT", "NOT_THAWED"})
 
 
@@ -42,6 +46,8 @@ def reasons(state: TherapyState, material: bytes, now_micros: int, pack: PolicyP
         found.add("CONSENT_MISSING")
     for code in lymphodepletion_codes(state, pack, now_micros, is_infusion=True):
         found.add(code)
+    if breaks_order(pack, _INFUSION_STARTED, state.steps_done | _AT_THE_BEDSIDE):
+        found.add("STEP_OUT_OF_ORDER")
     bag = state.materials.get(material)
     if bag is None:
         found.add("MATERIAL_UNKNOWN")

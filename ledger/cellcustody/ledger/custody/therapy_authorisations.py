@@ -42,6 +42,7 @@ from cellcustody.ledger.custody.therapy_state import (
     TherapyState,
     custody_of,
 )
+from cellcustody.ledger.custody.therapy_steps import breaks_order
 from cellcustody.ledger.identifiers.chain_of_identity import ChainOfIdentity
 from cellcustody.ledger.identifiers.errors import IdentifierMalformedError
 from cellcustody.v1 import facilities_pb2 as facilities
@@ -184,6 +185,8 @@ def judge_authorisation(
     if pack is None:
         return (Finding("POLICY_UNKNOWN"),)
     check_common(state, act, pack, news, found)
+    if breaks_order(pack, act.body_type, state.steps_done):
+        found.add("STEP_OUT_OF_ORDER")
     match act.body:
         case modification.BatchReleased() as body:
             batch_release.check_released(state, act, body, pack, found)

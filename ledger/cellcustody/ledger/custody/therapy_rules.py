@@ -6,6 +6,7 @@ The rules of this module:
   their own rules of evolution; they are never judged here. A therapy's acts are judged against the consignments as
   they stand in front of them.
 * A body type has one row; a type without a row (the ledger's own re-judgements) changes nothing.
+* An act follows the steps that the pack puts before it (`therapy_steps`).
 * The scans of every act are compared with what its labels are expected to say (`therapy_scans`).
 * A gate that an override in effect names, for all that the act touches, becomes the advisory GATE_OVERRIDDEN.
 * An act is judged under the pack that its place in the order has: the enrolment's, or one the therapy was moved to.
@@ -45,6 +46,7 @@ from cellcustody.ledger.custody.therapy_judging import Judging
 from cellcustody.ledger.custody.therapy_rows import TherapyAct
 from cellcustody.ledger.custody.therapy_scans import therapy_scan_findings
 from cellcustody.ledger.custody.therapy_state import TherapyState
+from cellcustody.ledger.custody.therapy_steps import breaks_order
 from cellcustody.ledger.custody.time_out_of_cryo import note_handling
 from cellcustody.v1 import harvest_pb2 as harvest
 
@@ -122,6 +124,10 @@ class TherapyRules:
             return ()
         judging = Judging(state, act, self.pack_in(state), self.references)
         row.check(judging)
+        # An authorisation is judged at its arrival; before the enrolment all waits for it.
+        is_judged_here = state.is_enrolled and not act.is_authorisation
+        if is_judged_here and breaks_order(judging.pack, act.body_type, state.steps_done):
+            judging.find("STEP_OUT_OF_ORDER")
         found = judging.findings()
         if judging.waits:
             return found
@@ -144,6 +150,7 @@ class TherapyRules:
         if state.pins:
             state.pins.note(act.digest, state.policy_digest)
         row.evolve(state, act, judged)
+        state.steps_done.add(act.body_type.rpartition(".")[2])
         note_handling(state, act)
         if judged.findings:
             note_findings(state, act, judged, *row.touches(act))

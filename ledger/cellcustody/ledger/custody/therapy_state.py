@@ -338,6 +338,7 @@ class TherapyState(FoldState):
     settled_dins: dict[str, bytes] = field(default_factory=dict)
     consignments: dict[bytes, ConsignmentState] = field(default_factory=dict)
     treatment: Treatment = field(default_factory=Treatment)
+    steps_done: set[str] = field(default_factory=set)  # Short names of the bodies that took place.
     closed_by: bytes = b""
     kept_until: int | None = None
 
