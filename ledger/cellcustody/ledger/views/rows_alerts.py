@@ -83,7 +83,7 @@ def write_consignment_alerts(writer: RowWriter, state: ConsignmentState, told: S
         )
         _write(writer, alert, (release.releaser, release.receiver))
     for hold in state.holds.values():
-        if hold.code not in EXCURSIONS:
+        if hold.code not in EXCURSIONS or state.closed:  # What was taken out is held, and told of, by its therapy.
             continue
         labels = hold.containers or frozenset(state.containers)
         units = [one.custodian for label in labels if (one := state.containers.get(label)) and one.custodian]
