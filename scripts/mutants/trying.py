@@ -4,12 +4,15 @@ The rules:
 
 * The fork has everything loaded and collected; exchanging the code of one function is all that a mutant costs before
   its tests run.
+* Caches are emptied first: an answer from before the change is no answer of the mutant.
 * A mutant whose code cannot take the place (another number of free variables) is no program and is not counted.
 * A fork that does not end in time is killed, and the mutant counts as noticed: a test would hang.
 """
 
 from __future__ import annotations
 
+import functools
+import gc
 import importlib
 import inspect
 import os
@@ -129,6 +132,10 @@ def _exchange(mutant: Mutant) -> bool:
         function.__code__ = changed
     except ValueError:
         return False
+    # What was worked out before the change would hide it.
+    for one in gc.get_objects():
+        if isinstance(one, functools._lru_cache_wrapper):
+            one.cache_clear()
     return True
 
 
