@@ -47,7 +47,7 @@ from cellcustody.v1 import inspection_service_pb2 as pb
 __all__ = ["Inspection"]
 
 WAIT_SECONDS_MAX: Final = 2.0
-STREAMS_SHOWN: Final = 2  # Of one page unless more are asked for: to fold one anew takes some ten milliseconds.
+STREAMS_SHOWN: Final = 1  # Of one page unless more are asked for: to fold one anew takes some forty milliseconds.
 STREAMS_MAX: Final = 50  # Of one page that asks for as many.
 REMARKS_SHOWN: Final = 40  # Of one page unless more are asked for: each is read from the log by its leaf.
 REMARKS_MAX: Final = 500  # Of one page that asks for as many.
