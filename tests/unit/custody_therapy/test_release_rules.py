@@ -29,6 +29,7 @@ from .stories import (
     SECOND_OPERATOR,
     SECOND_REVIEWER,
     START,
+    WARD,
     Story,
     case_of,
     material,
@@ -515,6 +516,20 @@ def test_bags_are_given_in_their_turn_until_the_dose_is_complete() -> None:
     assert bags_to_give(state) == (material("bag-2"),)
     story.tell(returned.MaterialDestroyed(material=material("bag-2"), unit=CELL_LAB))
     assert not is_complete(story.case().state)
+
+
+def test_a_bag_whose_remainder_was_destroyed_was_given_in_its_turn() -> None:
+    """The next is in turn after a part was given, and not after none of it was."""
+    for given, lets in ((returned.INFUSION_OUTCOME_PARTIAL, True), (returned.INFUSION_OUTCOME_NOT_INFUSED, False)):
+        story = Story().to_the_bedside()
+        bags = [modification.PlannedBag(material=material(f"bag-{n}"), order=n) for n in (1, 2)]
+        story.tell(modification.DosePlanned(bags=bags), REVIEWER, role="quality_reviewer", seen=story.acts[-1:])
+        started = story.starts_infusion("bag-1", story.checks_bedside("bag-1"))
+        story.stops_infusion("bag-1", started, given)
+        story.tell(returned.MaterialDestroyed(material=material("bag-1"), unit=WARD))
+        state = story.case().state
+        assert is_in_turn(state, material("bag-2")) is lets
+        assert bags_to_give(state) == (material("bag-1"), material("bag-2"))
 
 
 def test_a_bag_out_of_its_turn_is_found_at_the_infusion_and_before() -> None:

@@ -26,6 +26,7 @@ from cellcustody.ledger.custody.policy_members import Dose
 from cellcustody.ledger.custody.therapy_judging import amount_of
 from cellcustody.ledger.custody.therapy_state import DosePlan, Life, MaterialKind, MaterialState, TherapyState
 from cellcustody.v1 import modification_pb2 as modification
+from cellcustody.v1 import return_pb2 as returned
 
 __all__ = ["bags_to_give", "check_planned", "evolve_planned", "is_complete", "is_in_turn"]
 
@@ -139,8 +140,18 @@ def is_in_turn(state: TherapyState, material: bytes) -> bool:
     if planned is None:
         return False
     return all(
-        order >= orders[planned] or any(one is not None and one.life in _GIVEN for one in _given_as(state, bag))
+        order >= orders[planned] or any(_was_begun(state, one) for one in _given_as(state, bag))
         for bag, order in state.dose_plan.bags
+    )
+
+
+def _was_begun(state: TherapyState, one: MaterialState | None) -> bool:
+    """Tells whether some of a bag was given, whatever became of the rest."""
+    if one is None or one.life in _GIVEN:
+        return one is not None
+    return any(
+        infusion.material == one.material and infusion.outcome == returned.INFUSION_OUTCOME_PARTIAL
+        for infusion in state.infusions.values()
     )
 
 
