@@ -255,3 +255,12 @@ def test_times_are_printed_local_and_in_utc(moment: datetime, zone: str) -> None
     assert f"{local:%H:%M} {local.tzname()} (" in text
     assert text.endswith(f"{moment:%H:%M} UTC)")
     assert (moment.date() != local.date()) == (f"({moment:%d} " in text)
+
+
+@pytest.mark.parametrize("name", ["width_mm", "height_mm", "module_mm"])
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_a_length_that_is_no_number_is_refused(name: str, value: float) -> None:
+    """It would be neither too small nor too large, and the paper would be empty."""
+    sizes = {"width_mm": 100.0, "height_mm": 80.0, "module_mm": 0.5} | {name: value}
+    with pytest.raises(LabelRefused):
+        draw_label(_label(), **sizes)

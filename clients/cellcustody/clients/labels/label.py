@@ -24,6 +24,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from math import isfinite
 from typing import Final
 
 from cellcustody.clients.labels.drawing import (
@@ -155,9 +156,12 @@ def draw_label(
 
     Raises:
         LabelTooSmall: something does not fit; `height_mm_needed` or `width_mm_needed` say what would.
-        LabelRefused: a module is smaller than scanners read.
+        LabelRefused: a module is smaller than scanners read, or a length is no number.
         LabelsNotInstalled: the extra `labels` is missing.
     """
+    for name, length_mm in (("width_mm", width_mm), ("height_mm", height_mm), ("module_mm", module_mm)):
+        if not isfinite(length_mm):  # Not a number compares as neither too small nor too large.
+            raise LabelRefused("a length is a number of millimetres", length=name, value=length_mm)
     if module_mm < MODULE_MM_MIN:
         raise LabelRefused("modules are at least a quarter of a millimetre", module_mm=module_mm)
     symbol = data_matrix(label.message.wire())
