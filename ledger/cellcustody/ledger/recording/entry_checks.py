@@ -23,6 +23,7 @@ from cellcustody.ledger.custody.policy import PolicyPack
 from cellcustody.ledger.custody.scan_comparison import FIELD_SCANS, read_scan
 from cellcustody.ledger.errors import MalformedError
 from cellcustody.ledger.identifiers import ChainOfIdentity, Din
+from cellcustody.ledger.recording.identity import normalised
 from cellcustody.ledger.recording.return_entry import treatment_findings
 from cellcustody.v1 import common_pb2, harvest_pb2, statement_pb2
 
@@ -83,7 +84,7 @@ def body_findings(body: Message, field_numbers: tuple[int, ...]) -> list[Finding
         case harvest_pb2.TherapyEnrolled():
             if any(alias.scheme == COI_SCHEME and not is_coi(alias.value) for alias in body.aliases):
                 wrong.append(body.DESCRIPTOR.fields_by_name["aliases"].number)
-            if len({one.kind for one in body.patient_identifiers if one.value}) < PATIENT_IDENTIFIERS_MIN:
+            if len({one.kind for one in body.patient_identifiers if normalised(one.value)}) < PATIENT_IDENTIFIERS_MIN:
                 found.append(Finding("PATIENT_IDENTIFIERS_TOO_FEW"))
         case _:
             pass

@@ -5,6 +5,7 @@ The rules:
 * Enrolment leaves one MAC for each identifier, keyed by the therapy's own IDENTITY key; shredding that key ends it.
 * Values are normalised before they are compared: compatibility form, case folded, letters and digits alone.
 * What could not be read is UNREADABLE; a kind that was not enrolled is NOT_COMPARED; otherwise MATCH or MISMATCH.
+* Each kind confirms once: a wristband read twice is one identifier, and its second match is NOT_COMPARED.
 * Outcomes name leaves; no value, kind or MAC leaves this module.
 """
 
@@ -69,6 +70,7 @@ def compare(
     for one in enrolled:
         by_kind.setdefault(one.kind, set()).add(one.mac)
     outcomes: list[Comparison] = []
+    matched: set[str] = set()
     for identifier, leaf in zip(identifiers, leaves, strict=True):
         value = normalised(identifier.value)
         if identifier.method == common_pb2.READ_METHOD_UNREADABLE or not value:
@@ -82,5 +84,9 @@ def compare(
                 outcome = Outcome.NOT_COMPARED
             else:
                 outcome = Outcome.MATCH if mac in by_kind[identifier.kind] else Outcome.MISMATCH
+        if outcome is Outcome.MATCH:
+            if identifier.kind in matched:
+                outcome = Outcome.NOT_COMPARED
+            matched.add(identifier.kind)
         outcomes.append(Comparison(leaf, outcome))
     return tuple(outcomes)
