@@ -92,7 +92,8 @@ def _is_decisive(act: Act, judged: Judged) -> bool:
     return judged.status is Status.NONCONFORMING or isinstance(act.body, quality.HoldPlaced)
 
 
-_SCOPES_OF_IDS = (quality.SCOPE_KIND_MATERIAL, quality.SCOPE_KIND_BATCH)
+# An override with no ids covers the whole stream: it must say that it means that.
+_SCOPES_OF_IDS = (quality.SCOPE_KIND_UNSPECIFIED, quality.SCOPE_KIND_MATERIAL, quality.SCOPE_KIND_BATCH)
 
 
 def check_common(state: FoldState, act: Act, pack: PolicyPack, news: Collection[News], found: Findings) -> None:

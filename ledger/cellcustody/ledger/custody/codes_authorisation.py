@@ -103,7 +103,7 @@ RULES = (
     _rule(
         "SCOPE_EMPTY",
         Strength.GATE,
-        "An override for materials or batches names them.",
+        "An override says what it covers; one for materials or batches names them.",
         "Name what it is to cover.",
     ),
     _rule(
