@@ -8,13 +8,15 @@ import pytest
 from google.protobuf.message import Message
 
 from cellcustody.ledger.custody.act import Act
-from cellcustody.ledger.custody.after_infusion import DueState, late_results, monitoring_days
+from cellcustody.ledger.custody.after_infusion import DueState, late_results, monitoring_days, visits
 from cellcustody.ledger.custody.closing import open_matters
 from cellcustody.ledger.custody.holds import hold_id
+from cellcustody.ledger.custody.policy_members import LymphodepletionWindow
 from cellcustody.ledger.custody.process_areas import AreaUse
 from cellcustody.ledger.custody.readiness import reasons
 from cellcustody.ledger.custody.return_checks import bags_issued, lymphodepletion_codes
 from cellcustody.ledger.custody.time_out_of_cryo import out_of_cryo_micros
+from cellcustody.v1 import common_pb2 as common
 from cellcustody.v1 import harvest_pb2 as harvest
 from cellcustody.v1 import modification_pb2 as modification
 from cellcustody.v1 import quality_pb2 as quality
@@ -23,6 +25,7 @@ from cellcustody.v1 import transport_pb2 as transport
 
 from .stories import (
     CELL_LAB,
+    CERTIFICATE,
     DAY,
     HOUR,
     MINUTE,
@@ -30,6 +33,7 @@ from .stories import (
     OTHER_COI,
     OTHER_THERAPY,
     PACK,
+    RELEASE_FOR_INFUSION,
     REVIEWER,
     SECOND_MICROS,
     START,
@@ -38,12 +42,14 @@ from .stories import (
     WARD,
     Story,
     material,
+    new,
 )
 
 FAIL = modification.RESULT_OUTCOME_FAIL
-WINDOW = PACK.lymphodepletion_to_infusion
-assert WINDOW is not None
+DEPLETION = PACK.lymphodepletion_to_infusion
+assert DEPLETION is not None
 assert PACK.monitoring is not None
+WINDOW: LymphodepletionWindow = DEPLETION
 
 
 def _infused(outcome: returned.InfusionOutcome.ValueType = returned.INFUSION_OUTCOME_COMPLETE) -> tuple[Story, int]:
@@ -73,6 +79,24 @@ def test_the_day_that_begins_as_the_patient_dies_falls_away(before: int, state: 
     deceased = returned.FollowUpRecorded(visit="unplanned", outcome=returned.FOLLOW_UP_OUTCOME_DECEASED)
     story.tell(deceased, at=start + 2 * DAY - before)
     assert monitoring_days(story.case().state, PACK, start + 30 * DAY)[2].state is state
+
+
+@pytest.mark.parametrize(("later", "state"), [(0, DueState.FALLEN_AWAY), (1, DueState.OVERDUE)])
+def test_a_visit_falls_away_if_the_patient_died_before_it_closed(later: int, state: DueState) -> None:
+    """At its very end too."""
+    story, start = _infused()
+    deceased = returned.FollowUpRecorded(visit="unplanned", outcome=returned.FOLLOW_UP_OUTCOME_DECEASED)
+    story.tell(deceased, at=start + 105 * DAY + later)
+    (month,) = (one for one in visits(story.case().state, PACK, start + 200 * DAY) if one.visit == "month 3")
+    assert (month.closes_at, month.state) == (start + 105 * DAY, state)
+
+
+def test_monitoring_counts_from_the_first_infusion_itself() -> None:
+    """A look at that very moment is of day 0; one before it is of none."""
+    story, start = _infused()
+    looked = story.tell(returned.PatientMonitored(unit=WARD, day=0), at=start)
+    story.tell(returned.PatientMonitored(unit=WARD), at=start - 1)
+    assert monitoring_days(story.case().state, PACK, start)[0].digests == (looked.digest,)
 
 
 @pytest.mark.parametrize(("before", "count"), [(0, 1), (1, 0)])
@@ -223,6 +247,65 @@ def test_uses_of_an_area_that_touch_share_nothing() -> None:
     assert not first.shares_with(replace(overlapping, stream=THERAPY))
 
 
+# Releases and overrides.
+
+
+def _release(*names: str) -> modification.BatchReleased:
+    return modification.BatchReleased(
+        batch=material("batch"),
+        materials=[material(name) for name in names],
+        certificate=CERTIFICATE,
+        release_for_infusion=RELEASE_FOR_INFUSION,
+    )
+
+
+def _tested() -> Story:
+    story = Story().to_the_product()
+    for test in ("identity", "sterility", "viability"):
+        story.reports(test)
+    return story
+
+
+def _refused(story: Story, body: Message, *, now: int | None = None) -> set[str]:
+    told = Story(acts=list(story.acts), now=story.now)
+    latest = {act.stream: act for act in story.acts}
+    act = told.tell(body, REVIEWER, at=now, role="quality_reviewer", is_in_effect=False, seen=latest.values())
+    return {one.code for one in story.case().judge_authorisation(act)[0]}
+
+
+@pytest.mark.parametrize(("late", "codes"), [(0, set()), (1, {"EXPIRED"})])
+def test_a_bag_is_released_until_its_last_moment(late: int, codes: set[str]) -> None:
+    """The label's."""
+    assert _refused(_tested(), _release("bag-1"), now=START + 300 * DAY + late) == codes
+
+
+@pytest.mark.parametrize(("later", "codes"), [(0, {"OVERRIDE_RUN_OUT"}), (1, set())])
+def test_an_override_is_signed_before_it_runs_out(later: int, codes: set[str]) -> None:
+    """At its end is too late."""
+    story = Story().to_the_plant()
+    assert _refused(story, _override(story.now + later), now=story.now) == codes
+
+
+def _override(until: int) -> quality.GateOverridden:
+    return quality.GateOverridden(
+        gate="VOLUME_IMBALANCE",
+        scope=quality.Scope(kind=quality.SCOPE_KIND_THERAPY),
+        valid_until_unix_micros=until,
+        circumstances=common.Circumstances(reason="study S-1"),
+    )
+
+
+@pytest.mark.parametrize(("late", "codes"), [(0, {"GATE_OVERRIDDEN"}), (1, {"VOLUME_IMBALANCE"})])
+def test_an_override_lets_pass_until_its_end(late: int, codes: set[str]) -> None:
+    """At its end it still does."""
+    story = Story().to_the_plant()
+    until = story.now + HOUR
+    story.tell(_override(until), REVIEWER, role="quality_reviewer")
+    story.now = until + late - 10 * MINUTE
+    divided = story.divides("apheresis", [new("part", common.MATERIAL_KIND_INTERMEDIATE, 50)])
+    assert story.codes(divided) == codes
+
+
 # On which line.
 
 
@@ -259,6 +342,13 @@ def test_each_material_of_which_nothing_is_known_is_named_by_its_line() -> None:
     story = Story().to_the_collection()
     body = transport.CustodyEstablished(custodian=CELL_LAB, materials=[material("apheresis"), material("nowhere")])
     assert _leaves(story, body, "MATERIAL_UNKNOWN", 3) == (1,)
+
+
+def test_each_bag_that_is_not_released_is_named_by_its_line() -> None:
+    """The first could be."""
+    story = _tested()
+    for name, code in (("sample", "NOT_A_PRODUCT"), ("nowhere", "MATERIAL_UNKNOWN")):
+        assert _leaves(story, _release("bag-1", name), code, 2) == (1,)
 
 
 # What keeps a therapy open.
