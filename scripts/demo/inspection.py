@@ -16,7 +16,7 @@ from demo.world import REGULATE, Person, Site
 
 __all__ = ["ask", "check_judgements", "enrol_inspector"]
 
-QUESTIONS: Final = ("gaps", "corrections", "exceptions", "deviations", "infusions", "follow-up")
+QUESTIONS: Final = ("gaps", "corrections", "exceptions", "conditions", "infusions", "follow-up")
 COLUMNS: Final = "140"
 WELL: Final = frozenset({Status.CONFORMING, Status.IN_EFFECT, Status.RECORDED})
 
