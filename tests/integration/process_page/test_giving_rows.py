@@ -127,6 +127,11 @@ def test_row_27_a_bedside_check_is_of_two_and_nobody_overrides_it(course: EuCour
         assert "HARD_GATE_NO_OVERRIDE" in refusal(course, eu.qualified_person, override)
     assert codes(course.say(eu.ward_nurse, course.infusion("bag-1", alone))) == {"SECOND_PERSON_MISSING"}
 
+    with pytest.raises(Exception, match="rules stand against the co-signature"):
+        course.join(eu.stranger, alone)  # Of a hospital that takes no part in the therapy.
+    with pytest.raises(Exception, match="rules stand against the co-signature"):
+        course.join(eu.driver, alone)
+
     late = eu.new_course().to_the_bedside()
     check = late.checks_bedside("bag-1")
     checked_at = late.state.bedside_checks[check.statement_digest].at

@@ -194,17 +194,18 @@ def test_row_18_an_expansion_has_a_yield_that_cultures_have(
 
 
 @pytest.mark.parametrize(
-    ("lost", "filled", "found"),
+    ("lost", "filled", "dose", "found"),
     [
-        (3, 4, set()),
-        (10, 4, set()),  # 7 mL too many of 140 mL: the pack's 5 parts in a hundred, and no more.
-        (11, 4, {"VOLUME_IMBALANCE"}),
-        (-1, 4, {"QUANTITY_NEGATIVE"}),
-        (3, 5, {"CONTAINER_IMBALANCE"}),
+        (3, 4, 1, set()),
+        (10, 4, 1, set()),  # 7 mL too many of 140 mL: the pack's 5 parts in a hundred, and no more.
+        (11, 4, 1, {"VOLUME_IMBALANCE"}),
+        (-1, 4, 1, {"QUANTITY_NEGATIVE"}),
+        (3, 4, -1, {"QUANTITY_NEGATIVE"}),
+        (3, 5, 1, {"CONTAINER_IMBALANCE"}),
     ],
 )
 def test_row_19_a_filling_adds_up_in_volume_and_containers(
-    course: EuCourse, eu: EuWorld, lost: int, filled: int, found: set[str]
+    course: EuCourse, eu: EuWorld, lost: int, filled: int, dose: int, found: set[str]
 ) -> None:
     """At the limit it is let pass."""
     course.to_the_steps()
@@ -212,6 +213,7 @@ def test_row_19_a_filling_adds_up_in_volume_and_containers(
     body = course.filling()
     body.lost.CopyFrom(exact(lost, "mL"))
     body.containers.filled = filled
+    body.outputs[0].dose.mantissa = dose
     assert codes(course.say(eu.operator, body)) == found
 
 

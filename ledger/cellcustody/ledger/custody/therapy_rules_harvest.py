@@ -260,7 +260,7 @@ def check_new_materials(
         taken = output.material in judging.state.materials or output.material in met
         if taken or judging.references.others(creates_key(output.material), judging.act.stream):
             judging.find("MATERIAL_CLAIMED_TWICE", field)
-        if output.quantity.mantissa < 0:
+        if output.quantity.mantissa < 0 or output.dose.mantissa < 0:
             judging.find("QUANTITY_NEGATIVE", field)
         if kinds is not None and output.kind not in kinds:
             judging.find("OUTPUT_KIND_WRONG", field)

@@ -422,6 +422,14 @@ class CustodyJudge:
         findings = self._entry_bench.co_signer_findings(
             prepared, found, pack, admission, leaf_index=leaf_index, now=now
         )
+        # Who takes no part in the therapy is no second person of those who do.
+        if (
+            expected_site is None
+            and joined.body is not None
+            and admission.site != joined.site
+            and self._entry_bench.is_out_of_scope(case, admission.site, joined.body)
+        ):
+            findings = (*findings, Finding("OUT_OF_SCOPE"))
         refuse_if_blocking(findings)
         window = asked.window_seconds * 1_000_000
         is_late = abs(statement.header.signed_at.unix_micros - joined.signed_at) > window

@@ -111,7 +111,7 @@ class EntryBench:
             result.add(Finding("DEPENDS_ON_REFUSED"))
         occurred = header.occurred_at.start_unix_micros
         result.update(back_entry_findings(self._cases, body, numbers, site=admission.site, occurred_at=occurred))
-        if self._is_out_of_scope(case, admission.site, body):
+        if self.is_out_of_scope(case, admission.site, body):
             result.add(Finding("OUT_OF_SCOPE"))
         at = header.occurred_at.start_unix_micros
         result.update(qualification_findings(self._cases, case.state, body, numbers, at, pack))
@@ -179,7 +179,8 @@ class EntryBench:
         held = () if person is None else person.units
         return next((unit for unit in named if unit in held), named[0])
 
-    def _is_out_of_scope(self, case: Case, site: bytes, body: Message) -> bool:
+    def is_out_of_scope(self, case: Case, site: bytes, body: Message) -> bool:
+        """Tells whether a site that takes no part in a therapy speaks in it."""
         state = case.state
         if not isinstance(state, TherapyState) or not state.is_enrolled:
             return False
