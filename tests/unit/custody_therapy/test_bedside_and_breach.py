@@ -27,6 +27,7 @@ from .stories import (
     HOUR,
     MATCHING,
     MINUTE,
+    OPERATOR,
     PACK,
     RELEASE_FOR_INFUSION,
     REVIEWER,
@@ -104,6 +105,33 @@ def test_the_unique_identifier_of_the_product_is_the_labels() -> None:
     wrong = checks(story, mpho_ui_read=_mpho("A999925000009"))
     assert "IDENTITY_MISMATCH" in codes(story, wrong)
     assert case_under(story, PACK).state.identity_broken
+
+
+@pytest.mark.parametrize(("code", "found"), [("S1234", set()), ("S9999", {"IDENTITY_MISMATCH"})])
+def test_the_unique_identifier_tells_the_labels_product(code: str, found: set[str]) -> None:
+    """Another product's description code is another bag's."""
+    story = Story().to_the_product()
+    story.tell(
+        harvest.LabelApplied(
+            material=material("bag-1"),
+            din=DIN,
+            coi=COI,
+            product_code="S1234V00",
+            expires_at_unix_micros=LABEL_EXPIRY,
+        ),
+        OPERATOR,
+    )
+    checked = checks(story, mpho_ui_read=_mpho(code=code))
+    assert codes(story, checked) & {"IDENTITY_MISMATCH"} == found
+
+
+def test_a_bag_without_a_label_is_told_by_the_donations_that_went_into_it() -> None:
+    """Any of them; no other."""
+    story = Story().to_the_product()
+    story.acts[:] = [act for act in story.acts if not act.body_type.endswith("LabelApplied")]
+    for din, found in ((DIN, set()), ("A999925000009", {"IDENTITY_MISMATCH"})):
+        checked = checks(story, mpho_ui_read=_mpho(din))
+        assert codes(story, checked) & {"IDENTITY_MISMATCH"} == found
 
 
 def test_the_certificate_for_infusion_is_the_one_quality_released_with() -> None:

@@ -101,3 +101,32 @@ def test_a_step_taken_back_used_no_area() -> None:
     pending = Story().tell(taken_back, OPERATOR, is_in_effect=False)
     assert area_uses((step, pending)) == (area_use(step),)
     assert area_uses((step, Story().tell(taken_back, OPERATOR))) == ()
+
+
+def test_a_step_that_was_corrected_used_the_area_that_the_correction_names() -> None:
+    """And no longer its own."""
+    step, right = _step(THERAPY, START, START + HOUR), _step(THERAPY, START, START + HOUR, area="isolator-2")
+    corrected = quality.StatementCorrected(corrected=step.digest, replacement=right.digest)
+    assert area_uses((step, right)) == (area_use(step), area_use(right))
+    assert area_uses((step, right, Story().tell(corrected, OPERATOR))) == (area_use(right),)
+
+
+def test_a_use_of_months_meets_one_of_an_hour_in_it() -> None:
+    """Under few keys on either side; one of years before meets neither."""
+    months, hour = _use(THERAPY, START, START + 200 * DAY), _use(OTHER_THERAPY, START + 90 * DAY, None)
+    assert not meeting_keys(hour).isdisjoint(area_keys(months))
+    assert not meeting_keys(months).isdisjoint(area_keys(hour))
+    before = _use(OTHER_THERAPY, START - 900 * DAY, START - 600 * DAY)
+    for one in (months, hour):
+        assert meeting_keys(before).isdisjoint(area_keys(one))
+        assert meeting_keys(one).isdisjoint(area_keys(before))
+
+
+def test_two_hours_of_two_days_in_one_month_do_not_meet() -> None:
+    """They are told apart by their days; one that ends at midnight is of one day."""
+    midnight = START - START % DAY
+    one, other = _use(THERAPY, midnight, midnight + DAY), _use(OTHER_THERAPY, midnight + DAY, midnight + DAY + HOUR)
+    assert meeting_keys(one).isdisjoint(area_keys(other))
+    assert meeting_keys(other).isdisjoint(area_keys(one))
+    same = _use(OTHER_THERAPY, midnight + HOUR, midnight + 2 * HOUR)
+    assert not meeting_keys(one).isdisjoint(area_keys(same))

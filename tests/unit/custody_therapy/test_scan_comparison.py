@@ -117,6 +117,24 @@ def test_each_label_has_an_expectation_of_its_own() -> None:
     assert [one.outcome for one in compare_scans(swapped, expected.__getitem__)] == [Outcome.MISMATCH] * 2
 
 
+def test_a_label_is_matched_by_the_scans_on_it() -> None:
+    """The other label's do not count for it, nor against it; together they must all agree."""
+    expected = Expectation.of(cois=["CHA999925000001G"], dins=["A999925000001"])
+    compared = compare_scans([_scan("=A99992500000100", "a"), _scan("=A99992500000200", "b")], expected)
+    assert has_matched(compared, ScanKind.DIN, on="a")
+    assert not has_matched(compared, ScanKind.DIN, on="b")
+    assert not has_matched(compared, ScanKind.DIN)
+    assert not has_matched(compared, ScanKind.COI, ScanKind.DIN, on="a")
+    assert not has_matched((), ScanKind.DIN)
+
+
+def test_what_was_not_compared_is_a_finding_of_nothing() -> None:
+    """Of several scans those alone that say otherwise are named."""
+    compared = compare_scans([_scan("=A99992500000100"), _scan("BOX-8")], Expectation.of(dins=["A999925000001"]))
+    assert [one.outcome for one in compared] == [Outcome.MATCH, Outcome.NOT_COMPARED]
+    assert [one.index for one in compared] == [0, 1]
+
+
 def test_a_scan_of_a_person_is_told_and_not_compared() -> None:
     """Patients are compared by the vault alone; a symbol cut short may name one too."""
     reading = read_scan("&#0104A123")
