@@ -89,7 +89,7 @@ def test_a_check_in_process_reads_something_and_is_joined() -> None:
     ):
         story = Story().to_the_plant()
         story.accessions("apheresis")
-        _compares(story, harvest.IDENTITY_POINT_PROCESS, "apheresis", **details)  # type: ignore[arg-type]  # By name.
+        _compares(story, harvest.IDENTITY_POINT_PROCESS, "apheresis", **details)
         outputs = [new("selected", INTERMEDIATE, 90)]
         act = story.performs(modification.SelectionPerformed, ["apheresis"], outputs, is_compared=False)
         assert story.codes(act) == found
