@@ -170,3 +170,23 @@ def test_what_touches_a_lifted_hold_or_a_corrected_act_is_what_that_touched(stor
     for digest, touched in ((placed.digest, {"a"}), (whole.digest, set()), (bytes(32), set())):
         assert touches(quality.StatementRetracted(retracted=digest)) == touched
         assert touches(quality.StatementCorrected(corrected=digest)) == touched
+
+
+def test_a_consignment_takes_what_is_said_of_consignments(story: ConsignmentStory) -> None:
+    """A form for a downtime has no place here."""
+    story.opens()
+    stray = story.says(story.cell_lab, transport.DowntimeDeclared(reference="DT-1"))
+    assert story.codes(stray) == {"BODY_NOT_OF_CONSIGNMENT"}
+
+
+def test_an_excursion_is_not_lifted_in_the_consignment(story: ConsignmentStory) -> None:
+    """Each therapy decides for its own materials; the hold beside it may be lifted."""
+    story.opens("a", "b")
+    placed = story.says(story.cell_lab, quality.HoldPlaced(scope=quality.Scope(containers=["a"]), grounds="wait"))
+    warm = common.LoggerSummary(logger="logger-b", condition=common.CONDITION_OUT_OF_RANGE)
+    inspection = transport.ReceiptInspected(unit=story.cell_lab.stated, containers=["b"], loggers=[warm])
+    inspected = story.says(story.cell_lab, inspection)
+    holds = [hold_id(placed.digest, "HOLD_PLACED"), hold_id(inspected.digest, "EXCURSION")]
+    assert set(holds) <= set(story.state.holds)
+    lifting = quality.HoldLifted(holds=holds)
+    assert refused_about(story, story.quality, lifting, "DISPOSITION_NEEDED") == (1,)

@@ -150,9 +150,15 @@ def _a_release(story: Story) -> None:
     story.releases(RETURN, CELL_LAB, VAN, NURSE)
 
 
+def _a_back_entry(story: Story) -> None:
+    paper = common.Circumstances(mode=common.ENTRY_MODE_FROM_PAPER, form="F-1")
+    story.tell(quality.ComplaintRecorded(reference="B-1", circumstances=paper))
+
+
 @pytest.mark.parametrize(
     ("leaves_open", "codes"),
     [
+        (_a_back_entry, {"BACK_ENTRY_UNWITNESSED"}),
         (_a_bag, {"MATERIALS_NOT_ENDED"}),
         (_a_sample, {"SAMPLES_NOT_ENDED"}),
         (_a_hold, {"HOLD_OPEN"}),
