@@ -306,6 +306,22 @@ def test_an_override_lets_pass_until_its_end(late: int, codes: set[str]) -> None
     assert story.codes(divided) == codes
 
 
+@pytest.mark.parametrize(("later", "codes"), [(0, {"OVERRIDDEN_AFTERWARDS"}), (1, set())])
+def test_an_override_with_an_earlier_time_heals_nothing_that_is_recorded(later: int, codes: set[str]) -> None:
+    """Signed, as it says, when the fact occurred or before; one that says it came after is for what follows."""
+    story = Story().to_the_plant()
+    divided = story.divides("apheresis", [new("part", common.MATERIAL_KIND_INTERMEDIATE, 50)])
+    assert story.codes(divided) == {"VOLUME_IMBALANCE"}
+    override = _override(divided.occurred_start + HOUR)
+    assert _refused(story, override, now=divided.occurred_start + later) - {"UNSEEN_DECISION"} == codes
+    override.scope.CopyFrom(quality.Scope(kind=quality.SCOPE_KIND_MATERIAL, ids=[material("another")]))
+    assert "OVERRIDDEN_AFTERWARDS" not in _refused(story, override, now=divided.occurred_start)
+    override.scope.ids[:] = [material("apheresis")]
+    assert "OVERRIDDEN_AFTERWARDS" in _refused(story, override, now=divided.occurred_start)
+    override.valid_until_unix_micros = divided.occurred_start - 1
+    assert "OVERRIDDEN_AFTERWARDS" not in _refused(story, override, now=divided.occurred_start - HOUR)
+
+
 # On which line.
 
 

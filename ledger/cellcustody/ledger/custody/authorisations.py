@@ -111,6 +111,7 @@ def check_common(state: FoldState, act: Act, pack: PolicyPack, news: Collection[
             _check_target(state, act, body.retracted, found)
         case quality.GateOverridden() as body:
             _check_overridden(act, body, pack, found)
+            _check_beforehand(state, act, body, found)
         case quality.DeviationClosed() as body:
             _check_deviation_closed(state, act, body, found)
         case _:
@@ -173,6 +174,26 @@ def _check_overridden(act: Act, body: quality.GateOverridden, pack: PolicyPack, 
         found.add("SCOPE_EMPTY", act.leaves_of(2))
     if body.valid_until_unix_micros <= act.signed_at:
         found.add("OVERRIDE_RUN_OUT", act.leaves_of(3))
+
+
+def _check_beforehand(state: FoldState, act: Act, body: quality.GateOverridden, found: Findings) -> None:
+    """Finds that a recorded fact was stopped already at the gate that this override would let it pass.
+
+    The order of facts trusts the time of a signature; what stood in the log before the override arrived was not
+    permitted beforehand, whatever that time says.
+    """
+    covered = frozenset(body.scope.ids)
+    containers = frozenset(body.scope.containers)
+    for hold in state.holds.values():
+        stopped = state.placed.get(hold.statement_digest)
+        if hold.code != body.gate or stopped is None:
+            continue
+        if not act.signed_at <= stopped.occurred_start <= body.valid_until_unix_micros:
+            continue
+        is_anywhere = not covered and not containers
+        if is_anywhere or covered & (hold.materials | hold.batches) or containers & hold.containers:
+            found.add("OVERRIDDEN_AFTERWARDS", act.leaves_of(1))
+            return
 
 
 def _check_deviation_closed(state: FoldState, act: Act, body: quality.DeviationClosed, found: Findings) -> None:

@@ -101,6 +101,12 @@ RULES = (
         "State a time until which it is valid.",
     ),
     _rule(
+        "OVERRIDDEN_AFTERWARDS",
+        Strength.GATE,
+        "A gate is overridden beforehand: no recorded fact was stopped there that the override would let pass.",
+        "Raise a deviation about the fact, and let quality lift its hold.",
+    ),
+    _rule(
         "SCOPE_EMPTY",
         Strength.GATE,
         "An override says what it covers; one for materials or batches names them.",
