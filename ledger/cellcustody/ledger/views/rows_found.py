@@ -21,6 +21,7 @@ from google.protobuf.message import Message
 
 from cellcustody.ledger.custody.act import Act, Status
 from cellcustody.ledger.custody.fold_state import FoldState
+from cellcustody.ledger.custody.holds import hold_id
 from cellcustody.ledger.entries import JudgedEntry, write_judgement
 from cellcustody.ledger.views import tables
 from cellcustody.ledger.views.reading import Told
@@ -85,7 +86,7 @@ def write_found(
         named.add(("signer", act.signer.hex()))
         if act.body is not None:
             named.update(_names_in(act.body))
-        for kind, stands, answer in _remarks(one, latest[act.digest], by_digest, state, opened_by):
+        for kind, stands, answer in _remarks(one, latest, by_digest, state, opened_by):
             writer.write(
                 tables.REMARK,
                 kind,
@@ -158,12 +159,13 @@ def equipment_in(body: Message) -> Iterable[str]:
 
 def _remarks(
     one: Told,
-    judgement: JudgedEntry,
+    latest: Mapping[bytes, JudgedEntry],
     by_digest: Mapping[bytes, Told],
     state: FoldState,
     opened_by: set[bytes],
 ) -> Iterator[tuple[str, bool, Message]]:
     act, body = one.act, one.act.body
+    judgement = latest[act.digest]
     codes = {finding.code for finding in judgement.judged.findings}
     if judgement.judged.status is Status.NONCONFORMING:
         stands = act.digest in opened_by
@@ -196,11 +198,11 @@ def _remarks(
         case quality.StatementCorrected() | quality.StatementRetracted():
             yield Remark.CORRECTION, act.in_effect_at is not None, _correction(one, by_digest, state)
         case quality.DeviationRaised() | quality.ComplaintRecorded() | transport.ExcursionAlarmed():
-            yield Remark.DEVIATION, act.digest in opened_by, _deviation(one, state, by_digest)
+            yield Remark.DEVIATION, act.digest in opened_by, _deviation(one, state, by_digest, latest)
         case transport.ReceiptInspected() if any(
             summary.condition == common_pb2.CONDITION_OUT_OF_RANGE for summary in body.loggers
         ):
-            yield Remark.DEVIATION, act.digest in opened_by, _deviation(one, state, by_digest)
+            yield Remark.DEVIATION, act.digest in opened_by, _deviation(one, state, by_digest, latest)
         case facilities.EmergencyUseReviewed():
             yield Remark.EMERGENCY_REVIEWED, True, bare(one)
         case transport.DowntimeDeclared() | transport.DowntimeEnded():
@@ -252,7 +254,9 @@ def _correction(
     return answer
 
 
-def _deviation(one: Told, state: FoldState, by_digest: Mapping[bytes, Told]) -> inspection_service_pb2.DeviationRecord:
+def _deviation(
+    one: Told, state: FoldState, by_digest: Mapping[bytes, Told], latest: Mapping[bytes, JudgedEntry]
+) -> inspection_service_pb2.DeviationRecord:
     match one.act.body:
         case quality.DeviationRaised():
             kind = "deviation"
@@ -282,7 +286,9 @@ def _deviation(one: Told, state: FoldState, by_digest: Mapping[bytes, Told]) -> 
     lifted = {digest for digest in state.lifted.values() if digest in by_digest}
     for digest in sorted(lifted, key=lambda each: by_digest[each].act.sort_key):
         lifting = by_digest[digest].act
-        if lifting.occurred_start >= one.act.occurred_start and isinstance(lifting.body, quality.HoldLifted):
+        if lifting.occurred_start < one.act.occurred_start or not isinstance(lifting.body, quality.HoldLifted):
+            continue
+        if any(_is_about(hold, one.act, concerned, by_digest, latest) for hold in lifting.body.holds):
             answer.dispositions.add(statement=bare(by_digest[digest]), holds=lifting.body.holds)
     for closing in by_digest.values():
         body = closing.act.body
@@ -291,9 +297,27 @@ def _deviation(one: Told, state: FoldState, by_digest: Mapping[bytes, Told]) -> 
     return answer
 
 
+def _is_about(
+    hold: bytes,
+    deviation: Act,
+    concerned: set[bytes | str],
+    by_digest: Mapping[bytes, Told],
+    latest: Mapping[bytes, JudgedEntry],
+) -> bool:
+    """Tells whether a hold that was lifted is this deviation's, or stood on what it concerns.
+
+    A lifted hold is known by its id alone, which anyone can compute from the statement that opened it.
+    """
+    for told in by_digest.values():
+        codes = {finding.code for finding in latest[told.act.digest].judged.findings} | {"HOLD_PLACED"}
+        if hold in {hold_id(told.act.digest, code) for code in codes}:
+            return told.act.digest == deviation.digest or not concerned or bool(concerned & _concerned(told.act))
+    return False
+
+
 def _concerned(act: Act) -> set[bytes | str]:
     match act.body:
-        case quality.DeviationRaised() | quality.ComplaintRecorded():
+        case quality.DeviationRaised() | quality.ComplaintRecorded() | quality.HoldPlaced():
             return {*act.body.scope.ids, *act.body.scope.containers}
         case transport.ExcursionAlarmed():
             return {act.body.container}
