@@ -20,8 +20,11 @@ from typing import Final
 from google.protobuf.message import Message
 
 from cellcustody.ledger.custody.act import Act, Status
+from cellcustody.ledger.custody.consignment_state import ConsignmentState
+from cellcustody.ledger.custody.consignment_touch import containers_touched
 from cellcustody.ledger.custody.fold_state import FoldState
 from cellcustody.ledger.custody.holds import hold_id
+from cellcustody.ledger.custody.therapy_rules import ROWS
 from cellcustody.ledger.entries import JudgedEntry, write_judgement
 from cellcustody.ledger.views import tables
 from cellcustody.ledger.views.reading import Told
@@ -265,7 +268,7 @@ def _deviation(
         case _:
             kind = "excursion"
     answer = inspection_service_pb2.DeviationRecord(kind=kind, statement=bare(one))
-    concerned = _concerned(one.act)
+    concerned = _concerned(one.act, state)
     for hold in state.holds.values():
         is_about = hold.statement_digest == one.act.digest or (
             concerned & {*hold.materials, *hold.batches, *hold.containers}
@@ -288,7 +291,7 @@ def _deviation(
         lifting = by_digest[digest].act
         if lifting.occurred_start < one.act.occurred_start or not isinstance(lifting.body, quality.HoldLifted):
             continue
-        if any(_is_about(hold, one.act, concerned, by_digest, latest) for hold in lifting.body.holds):
+        if any(_is_about(hold, one.act, concerned, state, by_digest, latest) for hold in lifting.body.holds):
             answer.dispositions.add(statement=bare(by_digest[digest]), holds=lifting.body.holds)
     for closing in by_digest.values():
         body = closing.act.body
@@ -301,6 +304,7 @@ def _is_about(
     hold: bytes,
     deviation: Act,
     concerned: set[bytes | str],
+    state: FoldState,
     by_digest: Mapping[bytes, Told],
     latest: Mapping[bytes, JudgedEntry],
 ) -> bool:
@@ -311,20 +315,20 @@ def _is_about(
     for told in by_digest.values():
         codes = {finding.code for finding in latest[told.act.digest].judged.findings} | {"HOLD_PLACED"}
         if hold in {hold_id(told.act.digest, code) for code in codes}:
-            return told.act.digest == deviation.digest or not concerned or bool(concerned & _concerned(told.act))
+            return told.act.digest == deviation.digest or not concerned or bool(concerned & _concerned(told.act, state))
     return False
 
 
-def _concerned(act: Act) -> set[bytes | str]:
+def _concerned(act: Act, state: FoldState) -> set[bytes | str]:
+    """Returns the materials, batches and containers that a statement concerns; empty: all of its stream."""
     match act.body:
         case quality.DeviationRaised() | quality.ComplaintRecorded() | quality.HoldPlaced():
             return {*act.body.scope.ids, *act.body.scope.containers}
-        case transport.ExcursionAlarmed():
-            return {act.body.container}
-        case transport.ReceiptInspected():
-            return set(act.body.containers)
+        case _ if isinstance(state, ConsignmentState):
+            return set(containers_touched(state, act))
         case _:
-            return set()
+            row = ROWS.get(act.body_type)
+            return set() if row is None or act.body is None else {one for ids in row.touches(act) for one in ids}
 
 
 _QUALIFICATIONS: Final = {
