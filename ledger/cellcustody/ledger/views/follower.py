@@ -43,9 +43,9 @@ BATCH_ENTRIES_MAX: Final = 2_048
 KEPT_STATEMENTS_MAX: Final = 6_000  # About 15 MiB of acts and folds; fifty therapies of ordinary length.
 IDLE_SECONDS: Final = 0.02  # Between two looks at the checkpoint; a reader who wants a position wakes the thread.
 PAUSE_FACTOR: Final = 9  # Under load, views take a tenth of the interpreter at most; nobody waits for the pause.
-# With more streams written to than are kept, a batch folds most of them anew, seconds of work: at a limit of two seconds
-# views took two thirds of an interpreter under load. Who names a position, as every client that has written does, and
-# who asks when nothing is being written, waits for no pause.
+# With more streams written to than are kept, a batch folds most of them anew, seconds of work: at a limit of two
+# seconds views took two thirds of an interpreter under load. Who names a position, as every client that has written
+# does, and who asks when nothing is being written, waits for no pause.
 PAUSE_SECONDS_MAX: Final = 20.0
 RETRY_SECONDS: Final = 1.0  # After the ledger's store or the file did not answer.
 PACKS_KEPT_MAX: Final = 64
