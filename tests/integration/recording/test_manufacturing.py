@@ -10,6 +10,7 @@ from courses import Course, World, codes, document, status, volume
 from ledger_harness import MICROS
 
 from cellcustody.ledger.custody.act import Status
+from cellcustody.ledger.custody.after_infusion import late_results
 from cellcustody.ledger.custody.batch_state import BatchStatus
 from cellcustody.ledger.custody.dose_plans import bags_to_give
 from cellcustody.ledger.custody.genealogy import Orphaned, orphans
@@ -402,8 +403,8 @@ def test_a_failing_result_after_the_infusion_names_what_was_given(world: World) 
     course.stops_infusion("bag-1", started, returned.INFUSION_OUTCOME_COMPLETE)
     late = _reports(course, "sterility", fails=True)
     assert {"RESULT_FAILED", "RESULT_FAILED_LATE"} <= codes(late)
-    (failure,) = world.harness.therapy(course.stream).state.late_failures
-    assert failure.digest == late.statement_digest
-    assert failure.materials == (course.material("bag-1"),)
-    assert failure.sites == frozenset((world.hospital,))
+    (failure,) = late_results(world.harness.therapy(course.stream).state)
+    assert failure.result == late.statement_digest
+    assert failure.infused == (course.material("bag-1"),)
+    assert failure.site == world.hospital
     world.harness.check()

@@ -7,6 +7,7 @@ import itertools
 import pytest
 
 from cellcustody.ledger.custody.act import Act, Status
+from cellcustody.ledger.custody.after_infusion import late_results
 from cellcustody.ledger.custody.batch_state import ResultVerdict
 from cellcustody.ledger.custody.holds import ScopeOfHold
 from cellcustody.ledger.custody.policy import ResultPhase
@@ -262,19 +263,19 @@ def test_a_failing_result_after_the_infusion_is_late() -> None:
     story = _infused()
     late = _reports(story, "sterility", FAIL)
     assert "RESULT_FAILED_LATE" in story.codes(late)
-    (failure,) = story.case().state.late_failures
-    assert (failure.digest, failure.test, failure.materials) == (late.digest, "sterility", (material("bag-1"),))
-    assert failure.sites == frozenset((HOSPITAL,))
+    (failure,) = late_results(story.case().state)
+    assert (failure.result, failure.test, failure.infused) == (late.digest, "sterility", (material("bag-1"),))
+    assert failure.site == HOSPITAL
 
 
 def test_a_failing_result_before_any_infusion_is_not_late() -> None:
     """Nor a passing one after it."""
     before = Story().to_the_bedside()
     assert "RESULT_FAILED_LATE" not in before.codes(_reports(before, "sterility", FAIL))
-    assert before.case().state.late_failures == []
+    assert late_results(before.case().state) == ()
     after = _infused()
     _reports(after, "sterility")
-    assert after.case().state.late_failures == []
+    assert late_results(after.case().state) == ()
 
 
 def test_a_bag_that_was_not_given_after_all_makes_no_result_late() -> None:
@@ -283,7 +284,7 @@ def test_a_bag_that_was_not_given_after_all_makes_no_result_late() -> None:
     started = story.starts_infusion("bag-1", story.checks_bedside("bag-1"))
     story.stops_infusion("bag-1", started, returned.INFUSION_OUTCOME_NOT_INFUSED)
     assert "RESULT_FAILED_LATE" not in story.codes(_reports(story, "sterility", FAIL))
-    assert story.case().state.late_failures == []
+    assert late_results(story.case().state) == ()
 
 
 def test_out_of_specification_is_late_too() -> None:

@@ -23,7 +23,6 @@ __all__ = [
     "BatchState",
     "BatchStatus",
     "Clearance",
-    "LateFailure",
     "OutOfSpecificationRequest",
     "OutOfSpecificationSupport",
     "ResultRecord",
@@ -135,18 +134,6 @@ class BatchState:
             if one.counts:
                 return one
         return None
-
-
-@dataclass(frozen=True, slots=True)
-class LateFailure:
-    """A failing result of a batch from which `materials` had been infused already, at `sites`."""
-
-    digest: bytes
-    batch: bytes
-    test: str
-    at: int
-    materials: tuple[bytes, ...]
-    sites: frozenset[bytes]
 
 
 @dataclass(frozen=True, slots=True)

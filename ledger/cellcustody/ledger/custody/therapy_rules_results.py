@@ -22,7 +22,6 @@ from fractions import Fraction
 from cellcustody.ledger.custody.act import Act, Judged, Status
 from cellcustody.ledger.custody.batch_state import (
     BatchState,
-    LateFailure,
     ResultRecord,
     ResultVerdict,
     Review,
@@ -182,12 +181,6 @@ def _evolve_result(state: TherapyState, act: Act, body: modification.ResultRepor
     batch.results.setdefault(body.test, []).append(record)
     if verdict is ResultVerdict.PASS and record.counts and not is_interim:
         batch.open_items.pop(body.test, None)
-    if verdict is ResultVerdict.FAIL and (given := _infused(state, batch, end_of(act))):
-        state.late_failures.append(
-            LateFailure(
-                act.digest, batch.batch, body.test, end_of(act), tuple(sorted(given)), frozenset(given.values())
-            )
-        )
 
 
 # Review.

@@ -24,7 +24,6 @@ from cellcustody.ledger.custody.act import UnitRef
 from cellcustody.ledger.custody.batch_state import (
     BatchState,
     BatchStatus,
-    LateFailure,
     OutOfSpecificationRequest,
     OutOfSpecificationSupport,
     ResultRecord,
@@ -325,7 +324,6 @@ class TherapyState(FoldState):
     deviations: list[Deviation] = field(default_factory=list)
     lots: list[LotUsed] = field(default_factory=list)
     dose_plan: DosePlan | None = None
-    late_failures: list[LateFailure] = field(default_factory=list)
     specification_requests: dict[bytes, OutOfSpecificationRequest] = field(default_factory=dict)
     specification_supports: dict[bytes, OutOfSpecificationSupport] = field(default_factory=dict)
     reactions: list[bytes] = field(default_factory=list)

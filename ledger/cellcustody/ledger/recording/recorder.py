@@ -14,12 +14,12 @@ from __future__ import annotations
 import pickle
 import threading
 from collections.abc import Callable
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, ExitStack, suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from typing import Final, TypeAlias
 
-from cellcustody.ledger.errors import CellcustodyError, RefusedError
+from cellcustody.ledger.errors import CellcustodyError
 from cellcustody.ledger.recording.answers import Recorded
 from cellcustody.ledger.recording.batches import Refusals
 from cellcustody.ledger.recording.ledger import Ledger
@@ -81,18 +81,17 @@ class Recorder:
         self._gathered: list[tuple[int, int, Recorded | CellcustodyError]] = []
         self._has_registry_moved = False
         self._refusals: dict[int, Refusals] = {}
-        self._publisher_thread: int | None = None
         self._ledger: Ledger | None = None
 
     def run(self, opened: Callable[[Callable[[], None]], AbstractContextManager[Ledger]]) -> None:
         """Records until the pipe ends; `opened` opens the ledger, given what to call when a round was answered."""
-        try:
-            ledger_context = opened(self._send_gathered)
-            ledger = ledger_context.__enter__()
-        except CellcustodyError as failure:
-            self._connection.send_bytes(packed(failure))
-            return
-        with _Entered(ledger_context):
+        with ExitStack() as stack:
+            try:
+                ledger = stack.enter_context(opened(self._send_gathered))
+            except CellcustodyError as failure:
+                with suppress(OSError):  # The other process may have given up meanwhile.
+                    self._connection.send_bytes(packed(failure))
+                return
             self._ledger = ledger
             self._send_gathered()
             while True:
@@ -114,7 +113,7 @@ class Recorder:
         for index, envelope, openings, site in message.statements:
             try:
                 prepared = prepared_elsewhere(envelope, tuple(Opening(*one) for one in openings))
-            except RefusedError as refusal:
+            except CellcustodyError as refusal:
                 self._send_now(message.call, index, refusal)
                 continue
             moves_registry = prepared.statement.stream[0] in _REGISTRY_KINDS
@@ -160,16 +159,3 @@ class Recorder:
                 self._connection.send_bytes(message)
             except OSError:
                 return  # Nobody is left to be told; what was recorded stands.
-
-
-class _Entered:
-    """A context that was entered already."""
-
-    def __init__(self, context: AbstractContextManager[Ledger]) -> None:
-        self._context = context
-
-    def __enter__(self) -> None:
-        return None
-
-    def __exit__(self, *raised: object) -> None:
-        self._context.__exit__(None, None, None)

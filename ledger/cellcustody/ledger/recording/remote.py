@@ -4,7 +4,9 @@ The rules:
 
 * This process answers callers, verifies what they send, and reads the store; the other judges, commits and signs.
 * The registry here follows the recorded entries, and has caught up before anyone is told that an entry moved it.
-* When the other process ends, whoever waits is told that the outcome is unknown; nothing more is taken; reads go on.
+* When the other process ends, or what it says cannot be followed, whoever waits is told that the outcome is unknown;
+  nothing more is taken; reads go on.
+* The last checkpoint never goes back, in whatever order messages of the other process's threads arrive.
 """
 
 from __future__ import annotations
@@ -17,7 +19,7 @@ from multiprocessing.connection import Connection
 from types import TracebackType
 from typing import Final, Self
 
-from cellcustody.ledger.errors import CellcustodyError
+from cellcustody.ledger.errors import CellcustodyError, StoreError
 from cellcustody.ledger.recording.answers import OutcomeUnknownError, Submission
 from cellcustody.ledger.recording.face import Call, LedgerFace, Waiting
 from cellcustody.ledger.recording.ledger_statements import LedgerVoice
@@ -31,6 +33,7 @@ from cellcustody.ledger.store import LedgerStore, Vault
 __all__ = ["RemoteLedger"]
 
 _NOTHING_MORE: Final = None
+CLOSE_SECONDS: Final = 60.0  # What was taken is recorded by then; after it, whoever started the process ends it.
 
 
 class RemoteLedger(LedgerFace):
@@ -94,7 +97,7 @@ class RemoteLedger(LedgerFace):
             self._closing = True
             with contextlib.suppress(OSError):  # It may have ended already.
                 self._connection.send_bytes(packed(_NOTHING_MORE))
-        self._thread.join()
+        self._thread.join(CLOSE_SECONDS)
         self._connection.close()
         super().close()
 
@@ -135,6 +138,7 @@ class RemoteLedger(LedgerFace):
             try:
                 self._connection.send_bytes(travelling)
             except OSError as failure:
+                self._calls.pop(message.call, None)
                 raise LedgerStoppedError("the process that records has ended") from failure
 
     def _stopped_error(self) -> LedgerStoppedError:
@@ -150,7 +154,12 @@ class RemoteLedger(LedgerFace):
             except (EOFError, OSError):
                 break
             if isinstance(message, AnswersMessage):
-                self._tell(message)
+                try:
+                    self._tell(message)
+                except Exception as failure:
+                    # The registry could not be followed: who may sign is not known here any more.
+                    self._stopped = failure if isinstance(failure, CellcustodyError) else StoreError(repr(failure))
+                    break
         if not self._closing:
             self._stopped = self._stopped or LedgerStoppedError("the process that records has ended")
         ended = OutcomeUnknownError("the process that records has ended: send the same statement again")
@@ -165,7 +174,7 @@ class RemoteLedger(LedgerFace):
             self._replica.catch_up(_size_of(message.published))
         if message.stopped is not None:
             self._stopped = message.stopped
-        if message.published is not self._published:
+        if _size_of(message.published) > _size_of(self._published):
             with self._has_published:
                 self._published = message.published
                 self._has_published.notify_all()
