@@ -20,7 +20,7 @@ from forge import (
 from cellcustody.ledger.contract import DisclosureClass
 from cellcustody.ledger.custody.act import Finding, Judged, Status
 from cellcustody.ledger.dossier import encode_entries
-from cellcustody.ledger.dossier.layout import BODIES, CHECKPOINT, ENTRIES, MANIFEST, PROOF, README
+from cellcustody.ledger.dossier.layout import BODIES, CHECKPOINT, ENTRIES, MANIFEST, PAGE, PROOF, README, SCRIPT
 from cellcustody.ledger.entries import JudgedEntry, encode_entry, read_entry
 from cellcustody.ledger.statements import Opening
 from cellcustody.ledger.verification import (
@@ -232,6 +232,20 @@ def without_body(raw: bytes, leaf_index: int) -> bytes:
     bodies = dossier_pb2.DossierBodies.FromString(raw)
     kept = [body for body in bodies.bodies if body.leaf_index != leaf_index]
     return dossier_pb2.DossierBodies(bodies=kept).SerializeToString(deterministic=True)
+
+
+def test_a_verifier_that_is_not_the_published_one_is_told_and_breaks_nothing(lawful: Forge) -> None:
+    """Nothing rests on the verifiers inside, so that others are named by their digest and no more."""
+    files = open_files(lawful.dossier().data)
+    bent = {**files, SCRIPT: b"print('OK')\n"}
+
+    report = verify_dossier(sealed_again(bent, lawful), lawful.anchor)
+
+    line = report.line(Check.EMBEDDED_VERIFIERS)
+    assert report.outcome is Outcome.VERIFIED
+    assert line.result is Result.UNVERIFIED
+    assert hashlib.sha256(bent[SCRIPT]).hexdigest() in line.note
+    assert PAGE not in line.note
 
 
 def test_swapped_and_repeated_entries_are_found(lawful: Forge) -> None:

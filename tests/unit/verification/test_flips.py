@@ -14,10 +14,10 @@ import random
 import pytest
 from forge import Forge, open_files, sealed_again
 
-from cellcustody.ledger.dossier import FILE_NAMES
+from cellcustody.ledger.dossier import EMBEDDED_NAMES, FILE_NAMES
 from cellcustody.ledger.dossier.layout import MANIFEST
 from cellcustody.ledger.errors import CellcustodyError
-from cellcustody.ledger.verification import DossierError, Outcome, verify_dossier
+from cellcustody.ledger.verification import Check, DossierError, Outcome, Result, verify_dossier
 
 SEED = 20261122
 SAMPLED_RAW = 1_500
@@ -67,10 +67,12 @@ def undetected_sealed(forge: Forge, data: bytes, places: list[int], draw: random
         name, at = table[place % len(table)]
         bent = {**files, name: flipped(files[name], at, draw.randrange(8))}
         try:
-            verify_dossier(sealed_again(bent, forge), anchor)
+            report = verify_dossier(sealed_again(bent, forge), anchor)
         except DossierError:
             continue
-        missed.append((name, at))
+        # A verifier that an operator bent is told by its digest, and fails nothing: no check rests on it.
+        if name not in EMBEDDED_NAMES or report.line(Check.EMBEDDED_VERIFIERS).result is not Result.UNVERIFIED:
+            missed.append((name, at))
     return missed
 
 

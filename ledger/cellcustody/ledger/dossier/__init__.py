@@ -12,6 +12,7 @@ from cellcustody.ledger.dossier.building import (
     build_dossier,
     streams_given,
 )
+from cellcustody.ledger.dossier.embedded import EMBEDDED_NAMES, embedded_digests, embedded_verifiers
 from cellcustody.ledger.dossier.layout import (
     FILE_NAMES,
     FORMAT_VERSION,
@@ -21,6 +22,7 @@ from cellcustody.ledger.dossier.layout import (
 )
 
 __all__ = [
+    "EMBEDDED_NAMES",
     "FILE_NAMES",
     "FORMAT_VERSION",
     "README_TEXT",
@@ -30,6 +32,8 @@ __all__ = [
     "TherapyUnknownError",
     "build_dossier",
     "canonical_zip",
+    "embedded_digests",
+    "embedded_verifiers",
     "encode_entries",
     "streams_given",
 ]

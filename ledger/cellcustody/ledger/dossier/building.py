@@ -19,6 +19,7 @@ from typing import Final, NamedTuple, Protocol
 
 from cellcustody.ledger.contract import BODIES, DisclosureClass
 from cellcustody.ledger.dossier.citations import cited_in
+from cellcustody.ledger.dossier.embedded import embedded_verifiers
 from cellcustody.ledger.dossier.layout import (
     BODIES as BODIES_FILE,
 )
@@ -27,10 +28,12 @@ from cellcustody.ledger.dossier.layout import (
     ENTRIES,
     FILE_NAMES,
     FORMAT_VERSION,
+    HEADS,
     MANIFEST,
     PROOF,
     README,
     README_TEXT,
+    TIMESTAMPS,
     canonical_zip,
     encode_entries,
 )
@@ -113,8 +116,12 @@ def build_dossier(
     ledger_id: bytes,
     service_signer: Signer,
     open_classes: Collection[DisclosureClass] = (),
+    timestamps: bytes = b"",
+    heads: bytes = b"",
 ) -> BuiltDossier:
     """Returns the dossier of a therapy (stream id, 17 bytes) under a signed checkpoint of the log.
+
+    `timestamps` and `heads` are the content of the files of those names, empty where the ledger has none to give.
 
     Raises:
         TherapyUnknownError: the therapy has no entry under the checkpoint.
@@ -137,10 +144,13 @@ def build_dossier(
     nodes = shared_proof(leaves, size, lambda height, index: source.node(height, index, size))
     files = {
         README: README_TEXT,
+        **embedded_verifiers(),
         CHECKPOINT: checkpoint,
+        TIMESTAMPS: timestamps,
         ENTRIES: encode_entries((given.leaf_index, given.entry) for given in given_entries),
         BODIES_FILE: dossier_pb2.DossierBodies(bodies=shown).SerializeToString(deterministic=True),
         PROOF: b"".join(nodes),
+        HEADS: heads,
     }
 
     # (3): The manifest, signed by the ledger.

@@ -2,8 +2,9 @@
 
 The rules:
 
-* A dossier is a ZIP of exactly these files in this order, stored, each once: README.txt, manifest.binpb, checkpoint,
-  entries.bin, bodies.binpb, proof.bin.
+* A dossier is a ZIP of exactly these files in this order, stored, each once: README.txt, index.html, verify.py,
+  manifest.binpb, checkpoint, timestamps.binpb, entries.bin, bodies.binpb, proof.bin, heads.binpb. What a reader opens
+  comes first. timestamps.binpb and heads.binpb are empty where the ledger had none to give.
 * Every header field is fixed but the name, the CRC and the length, so that whoever has the contents can build the file
   again and compare every byte: version 2.0, no flags, method 0, 1980-01-01 00:00:00, no extra field, no comment, no
   attributes, no 64-bit records.
@@ -26,11 +27,15 @@ __all__ = [
     "ENTRIES",
     "FILE_NAMES",
     "FORMAT_VERSION",
+    "HEADS",
     "LOCAL_HEADER",
     "MANIFEST",
+    "PAGE",
     "PROOF",
     "README",
     "README_TEXT",
+    "SCRIPT",
+    "TIMESTAMPS",
     "canonical_zip",
     "encode_entries",
 ]
@@ -38,12 +43,16 @@ __all__ = [
 FORMAT_VERSION: Final = 1
 
 README: Final = "README.txt"
+PAGE: Final = "index.html"
+SCRIPT: Final = "verify.py"
 MANIFEST: Final = "manifest.binpb"
 CHECKPOINT: Final = "checkpoint"
+TIMESTAMPS: Final = "timestamps.binpb"
 ENTRIES: Final = "entries.bin"
 BODIES: Final = "bodies.binpb"
 PROOF: Final = "proof.bin"
-FILE_NAMES: Final = (README, MANIFEST, CHECKPOINT, ENTRIES, BODIES, PROOF)
+HEADS: Final = "heads.binpb"
+FILE_NAMES: Final = (README, PAGE, SCRIPT, MANIFEST, CHECKPOINT, TIMESTAMPS, ENTRIES, BODIES, PROOF, HEADS)
 
 DOSSIER_BYTES_MAX: Final = 0xFFFF_FFFF  # A ZIP without 64-bit records ends here; a therapy's dossier is a megabyte.
 
@@ -52,8 +61,14 @@ This file is a dossier of the ledger cellcustody, format 1: the signed statement
 openings of what they say, the keys, the proofs that the log holds them, and the log's signed checkpoint.
 
 To verify it you need the ledger's anchor, a small file that you got by another way than from whoever gave
-you this one. With the program:  cellcustody verify FILE --anchor ANCHOR
-The format is specified so that you can write a verifier of your own: docs/formats/dossier.md.
+you this one. Any of these will do:
+
+    index.html   open it in a browser, no network needed, and pick the two files
+    verify.py    python verify.py FILE ANCHOR   (Python 3.11 and the package cryptography)
+    the program  cellcustody verify FILE --anchor ANCHOR
+
+Whoever made this file could have put other verifiers into it. Compare their SHA-256 with those published for
+the release, or fetch them elsewhere; or write your own: the format is specified in docs/formats/dossier.md.
 
 Without an anchor nobody can tell you more than that the file is consistent within itself.
 """

@@ -20,6 +20,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final, NamedTuple
 
+from cellcustody.ledger.dossier.embedded import EMBEDDED_NAMES
 from cellcustody.ledger.entries import leaf_hash_of
 from cellcustody.ledger.errors import CellcustodyError
 from cellcustody.ledger.registry import Anchor, RegistryState
@@ -39,7 +40,12 @@ from cellcustody.ledger.verification.errors import (
     NothingCheckedError,
 )
 from cellcustody.ledger.verification.inclusion import verify_shared_proof
-from cellcustody.ledger.verification.manifests import check_open_classes, check_scope, verify_manifest
+from cellcustody.ledger.verification.manifests import (
+    check_open_classes,
+    check_scope,
+    unpublished_verifiers,
+    verify_manifest,
+)
 from cellcustody.ledger.verification.registry_replay import ReplayedRegistry, is_registry_entry, replay_registry
 from cellcustody.ledger.verification.report import (
     Check,
@@ -128,6 +134,7 @@ def _verify(data: bytes, anchor: Anchor | None, progress: _Progress) -> Report:
     statements, crossing, heads = _verify_entries(dossier, registry, checkpoint, progress)
     manifest = verify_manifest(dossier.files, registry.state, checkpoint.size)
     progress.passed(Check.MANIFEST, len(manifest.files))
+    _tell_embedded(dossier, progress)
     withheld = check_open_classes(manifest, dossier.entries)
     note = f"{withheld} records of open classes are not shown: erased, or withheld" if withheld else ""
     progress.passed(Check.SCOPE, check_scope(manifest, heads, statements), note)
@@ -178,6 +185,15 @@ def verify_log_checkpoint(raw: bytes, registry: RegistryState, anchor: Anchor | 
         raise
     except CellcustodyError as defect:
         raise CheckpointInvalidError("the checkpoint is not what the log signed", defect=str(defect)) from defect
+
+
+def _tell_embedded(dossier: OpenedDossier, progress: _Progress) -> None:
+    unknown = unpublished_verifiers(dossier.files)
+    if unknown:
+        told = ", ".join(f"{name} {digest}" for name, digest in unknown.items())
+        progress.unverified(Check.EMBEDDED_VERIFIERS, f"not published with this release: {told}")
+    else:
+        progress.passed(Check.EMBEDDED_VERIFIERS, len(EMBEDDED_NAMES))
 
 
 def _verify_witnesses(checkpoint: bytes, anchor: Anchor | None, progress: _Progress) -> None:

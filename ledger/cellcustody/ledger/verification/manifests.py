@@ -18,6 +18,7 @@ from typing import Final
 
 from cellcustody.ledger.contract import BODIES, DisclosureClass
 from cellcustody.ledger.dossier.citations import cited_in
+from cellcustody.ledger.dossier.embedded import embedded_digests
 from cellcustody.ledger.dossier.layout import FILE_NAMES, FORMAT_VERSION, MANIFEST
 from cellcustody.ledger.errors import CellcustodyError
 from cellcustody.ledger.registry import RegistryState
@@ -35,7 +36,7 @@ from cellcustody.ledger.verification.errors import ManifestInvalidError, ScopeIn
 from cellcustody.ledger.verification.statements import CheckedStatement, read_given_entry
 from cellcustody.v1 import dossier_pb2, options_pb2
 
-__all__ = ["check_open_classes", "check_scope", "verify_manifest"]
+__all__ = ["check_open_classes", "check_scope", "unpublished_verifiers", "verify_manifest"]
 
 _GIVEN_KINDS: Final = frozenset({StreamKind.CONSIGNMENT, StreamKind.LOT})
 _REGISTRY_KINDS: Final = frozenset({StreamKind.REGISTRY, StreamKind.POLICY, StreamKind.SCHEMA})
@@ -85,6 +86,13 @@ def verify_manifest(files: Mapping[str, bytes], registry: RegistryState, size: i
     if classes != sorted(set(classes)) or options_pb2.DISCLOSURE_CLASS_PUBLIC not in classes:
         raise ManifestInvalidError("open classes ascend, PUBLIC among them")
     return manifest
+
+
+def unpublished_verifiers(files: Mapping[str, bytes]) -> dict[str, str]:
+    """Returns SHA-256 in hexadecimal of each embedded verifier that is not the one of this release, by its name."""
+    published = embedded_digests()
+    found = {name: hashlib.sha256(files[name]).hexdigest() for name in published}
+    return {name: digest for name, digest in found.items() if digest != published[name]}
 
 
 def check_scope(

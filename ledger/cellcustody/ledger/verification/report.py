@@ -52,6 +52,7 @@ class Check(Enum):
     JUDGEMENTS = "every entry carries a judgement that can stand, revised by the ledger alone"
     CO_SIGNATURES = "every authorisation in effect has the persons that it needs"
     REFERENCES = "schemas, policies and statements relied on were there before"
+    EMBEDDED_VERIFIERS = "the verifiers in the file are the published ones of this release"
     WITNESSES = "other organisations saw the same log"
     COMPLETENESS = "nothing was recorded after the last entry of each stream"
     TIME = "times are as claimed"
