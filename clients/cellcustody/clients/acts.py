@@ -501,6 +501,15 @@ class Acts(ABC, Generic[ResultT]):
         """
         return self.act(stream, body, **options)
 
+    def accept_material(
+        self, stream: bytes, body: modification_pb2.MaterialAccepted, **options: Unpack[ActOptions]
+    ) -> ResultT:
+        """Signs a statement that is quality's acceptance of what came in to be worked on.
+
+        Until then it lies in quarantine.
+        """
+        return self.act(stream, body, **options)
+
     def register_lot(
         self, stream: bytes, body: modification_pb2.LotRegistered, **options: Unpack[ActOptions]
     ) -> ResultT:
@@ -801,6 +810,13 @@ class Acts(ABC, Generic[ResultT]):
         """Signs a statement that revokes a key for good."""
         return self.act(_REGISTRY, body, **options)
 
+    def affirm_statements(self, body: registry_pb2.StatementsAffirmed, **options: Unpack[ActOptions]) -> ResultT:
+        """Signs a statement that says of statements signed with a key since it was compromised that they are the
+        holder's own: by the holder with another key, by two administrators of the holder's site, or by a quorum
+        of registrars.
+        """
+        return self.act(_REGISTRY, body, **options)
+
     def grant_emergency_credential(
         self, body: registry_pb2.EmergencyCredentialGranted, **options: Unpack[ActOptions]
     ) -> ResultT:
@@ -813,7 +829,8 @@ class Acts(ABC, Generic[ResultT]):
     def rotate_log_keys(self, body: registry_pb2.LogKeysRotated, **options: Unpack[ActOptions]) -> ResultT:
         """Signs a statement that replaces the log's keys.
 
-        A quorum of registrars. Checkpoints are doubly signed during the overlap.
+        A quorum of registrars. Checkpoints are doubly signed during the overlap. A key that is lost is replaced
+        without its own signature.
         """
         return self.act(_REGISTRY, body, **options)
 

@@ -24,6 +24,7 @@ from cellcustody.ledger.statements import PayloadType
 from cellcustody.v1 import (
     facilities_pb2,
     harvest_pb2,
+    heads_pb2,
     labels_pb2,
     modification_pb2,
     options_pb2,
@@ -95,11 +96,13 @@ _MODULES: Final[tuple[ModuleType, ...]] = (
     policy_pb2,
     facilities_pb2,
     registry_pb2,
+    heads_pb2,
 )
 _PAYLOAD_TYPES: Final = {
     "PolicyPublished": PayloadType.POLICY,
     "SchemaPublished": PayloadType.SCHEMA,
     "ExportMade": PayloadType.EXPORT,
+    "HeadsMapped": PayloadType.HEAD_MAP,
     "JudgementsRevised": PayloadType.JUDGEMENT,
 }
 

@@ -191,3 +191,184 @@ class ClosedRecord(google.protobuf.message.Message):
     def ClearField(self, field_name: typing.Literal["index", b"index", "leaf_hash", b"leaf_hash"]) -> None: ...
 
 Global___ClosedRecord: typing_extensions.TypeAlias = ClosedRecord
+
+@typing.final
+class DossierHeads(google.protobuf.message.Message):
+    """DossierHeads is the file heads.binpb: a logged map of stream heads, and what it says of the streams given."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    LEAF_INDEX_FIELD_NUMBER: builtins.int
+    ENTRY_FIELD_NUMBER: builtins.int
+    OPENINGS_FIELD_NUMBER: builtins.int
+    INCLUSION_FIELD_NUMBER: builtins.int
+    STREAMS_FIELD_NUMBER: builtins.int
+    ALIASES_FIELD_NUMBER: builtins.int
+    leaf_index: builtins.int
+    """Leaf index of the map's entry."""
+    entry: builtins.bytes
+    """That entry, as recorded; its statement's body is a HeadsMapped."""
+    @property
+    def openings(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[cellcustody.v1.entry_pb2.Opening]:
+        """The whole of that body, in order."""
+
+    @property
+    def inclusion(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.bytes]:
+        """RFC 6962 inclusion proof of the entry under the checkpoint, from the leaf's sibling up; 32 bytes each."""
+
+    @property
+    def streams(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[Global___StreamProof]:
+        """What the map of heads says, strictly ascending by stream."""
+
+    @property
+    def aliases(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[Global___AliasProof]:
+        """What the map of aliases says, strictly ascending by key."""
+
+    def __init__(
+        self,
+        *,
+        leaf_index: builtins.int = ...,
+        entry: builtins.bytes = ...,
+        openings: collections.abc.Iterable[cellcustody.v1.entry_pb2.Opening] | None = ...,
+        inclusion: collections.abc.Iterable[builtins.bytes] | None = ...,
+        streams: collections.abc.Iterable[Global___StreamProof] | None = ...,
+        aliases: collections.abc.Iterable[Global___AliasProof] | None = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["aliases", b"aliases", "entry", b"entry", "inclusion", b"inclusion", "leaf_index", b"leaf_index", "openings", b"openings", "streams", b"streams"]) -> None: ...
+
+Global___DossierHeads: typing_extensions.TypeAlias = DossierHeads
+
+@typing.final
+class StreamProof(google.protobuf.message.Message):
+    """StreamProof shows where a stream ends, or that it does not exist."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    STREAM_FIELD_NUMBER: builtins.int
+    ENTRIES_FIELD_NUMBER: builtins.int
+    LAST_LEAF_HASH_FIELD_NUMBER: builtins.int
+    PATH_FIELD_NUMBER: builtins.int
+    stream: builtins.bytes
+    """The stream, 17 bytes."""
+    entries: builtins.int
+    """Count of its entries, which is the sequence of the last; 0: it does not exist."""
+    last_leaf_hash: builtins.bytes
+    """Leaf hash of the last of them, 32 bytes; absent where there is none."""
+    @property
+    def path(self) -> Global___MapPath:
+        """The way to the root of the map of heads."""
+
+    def __init__(
+        self,
+        *,
+        stream: builtins.bytes = ...,
+        entries: builtins.int = ...,
+        last_leaf_hash: builtins.bytes = ...,
+        path: Global___MapPath | None = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["path", b"path"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["entries", b"entries", "last_leaf_hash", b"last_leaf_hash", "path", b"path", "stream", b"stream"]) -> None: ...
+
+Global___StreamProof: typing_extensions.TypeAlias = StreamProof
+
+@typing.final
+class AliasProof(google.protobuf.message.Message):
+    """AliasProof shows which therapies an alias names, or that it names none."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    KEY_FIELD_NUMBER: builtins.int
+    THERAPIES_FIELD_NUMBER: builtins.int
+    PATH_FIELD_NUMBER: builtins.int
+    key: builtins.bytes
+    """The blinded alias, 32 bytes."""
+    @property
+    def therapies(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.bytes]:
+        """The streams of the therapies that it names, strictly ascending, 17 bytes each; none: it is no alias here."""
+
+    @property
+    def path(self) -> Global___MapPath:
+        """The way to the root of the map of aliases."""
+
+    def __init__(
+        self,
+        *,
+        key: builtins.bytes = ...,
+        therapies: collections.abc.Iterable[builtins.bytes] | None = ...,
+        path: Global___MapPath | None = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["path", b"path"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["key", b"key", "path", b"path", "therapies", b"therapies"]) -> None: ...
+
+Global___AliasProof: typing_extensions.TypeAlias = AliasProof
+
+@typing.final
+class MapPath(google.protobuf.message.Message):
+    """MapPath is the way from where a key's path ends up to the root of a map."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    SIBLINGS_FIELD_NUMBER: builtins.int
+    OTHER_KEY_FIELD_NUMBER: builtins.int
+    OTHER_VALUE_DIGEST_FIELD_NUMBER: builtins.int
+    other_key: builtins.bytes
+    """In a proof of absence: the one other key below the end of the path, 32 bytes; absent where nothing is below it."""
+    other_value_digest: builtins.bytes
+    """SHA-256 of that key's value, 32 bytes."""
+    @property
+    def siblings(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.bytes]:
+        """The subtree beside each node of the path, from its end up: 32 bytes, or none for an empty subtree."""
+
+    def __init__(
+        self,
+        *,
+        siblings: collections.abc.Iterable[builtins.bytes] | None = ...,
+        other_key: builtins.bytes = ...,
+        other_value_digest: builtins.bytes = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["other_key", b"other_key", "other_value_digest", b"other_value_digest", "siblings", b"siblings"]) -> None: ...
+
+Global___MapPath: typing_extensions.TypeAlias = MapPath
+
+@typing.final
+class HeadsProof(google.protobuf.message.Message):
+    """HeadsProof is a file of its own that shows offline where streams end, or that streams or aliases are not here."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    FORMAT_VERSION_FIELD_NUMBER: builtins.int
+    CHECKPOINT_FIELD_NUMBER: builtins.int
+    ENTRIES_FIELD_NUMBER: builtins.int
+    BODIES_FIELD_NUMBER: builtins.int
+    PROOF_FIELD_NUMBER: builtins.int
+    HEADS_FIELD_NUMBER: builtins.int
+    format_version: builtins.int
+    """1."""
+    checkpoint: builtins.bytes
+    """The log's signed checkpoint."""
+    entries: builtins.bytes
+    """The streams of registry, policies and schemas up to the checkpoint's size, laid out as entries.bin."""
+    proof: builtins.bytes
+    """The shared inclusion proof of these entries, laid out as proof.bin."""
+    @property
+    def bodies(self) -> Global___DossierBodies:
+        """Their bodies, every PUBLIC record open and every other closed."""
+
+    @property
+    def heads(self) -> Global___DossierHeads:
+        """The map and what it says."""
+
+    def __init__(
+        self,
+        *,
+        format_version: builtins.int = ...,
+        checkpoint: builtins.bytes = ...,
+        entries: builtins.bytes = ...,
+        bodies: Global___DossierBodies | None = ...,
+        proof: builtins.bytes = ...,
+        heads: Global___DossierHeads | None = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["bodies", b"bodies", "heads", b"heads"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["bodies", b"bodies", "checkpoint", b"checkpoint", "entries", b"entries", "format_version", b"format_version", "heads", b"heads", "proof", b"proof"]) -> None: ...
+
+Global___HeadsProof: typing_extensions.TypeAlias = HeadsProof

@@ -238,6 +238,53 @@ class MaterialAccessioned(google.protobuf.message.Message):
 Global___MaterialAccessioned: typing_extensions.TypeAlias = MaterialAccessioned
 
 @typing.final
+class MaterialAccepted(google.protobuf.message.Message):
+    """MaterialAccepted is quality's acceptance of what came in to be worked on; until then it lies in quarantine."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    BATCH_FIELD_NUMBER: builtins.int
+    MATERIALS_FIELD_NUMBER: builtins.int
+    SCANS_FIELD_NUMBER: builtins.int
+    CIRCUMSTANCES_FIELD_NUMBER: builtins.int
+    DOCUMENTS_FIELD_NUMBER: builtins.int
+    PROCEDURE_FIELD_NUMBER: builtins.int
+    batch: builtins.bytes
+    """The batch that they were taken into, 16 bytes."""
+    procedure: builtins.str
+    """Procedure followed, with its version."""
+    @property
+    def materials(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.bytes]:
+        """The materials accepted, 16 bytes each."""
+
+    @property
+    def scans(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[cellcustody.v1.common_pb2.Scan]:
+        """What was scanned or typed, raw."""
+
+    @property
+    def circumstances(self) -> cellcustody.v1.common_pb2.Circumstances:
+        """Direct, late or from paper, and why."""
+
+    @property
+    def documents(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[cellcustody.v1.common_pb2.Document]:
+        """Documents by digest: the receipt's record, the sender's certificate, what the samples said."""
+
+    def __init__(
+        self,
+        *,
+        batch: builtins.bytes = ...,
+        materials: collections.abc.Iterable[builtins.bytes] | None = ...,
+        scans: collections.abc.Iterable[cellcustody.v1.common_pb2.Scan] | None = ...,
+        circumstances: cellcustody.v1.common_pb2.Circumstances | None = ...,
+        documents: collections.abc.Iterable[cellcustody.v1.common_pb2.Document] | None = ...,
+        procedure: builtins.str = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["circumstances", b"circumstances"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["batch", b"batch", "circumstances", b"circumstances", "documents", b"documents", "materials", b"materials", "procedure", b"procedure", "scans", b"scans"]) -> None: ...
+
+Global___MaterialAccepted: typing_extensions.TypeAlias = MaterialAccepted
+
+@typing.final
 class LineCleared(google.protobuf.message.Message):
     """LineCleared says that nothing of another batch is in a process area or on its equipment."""
 

@@ -160,6 +160,11 @@ class ModificationServiceStub(object):
                 request_serializer=cellcustody_dot_v1_dot_ledger__service__pb2.SubmitRequest.SerializeToString,
                 response_deserializer=cellcustody_dot_v1_dot_ledger__service__pb2.SubmitResponse.FromString,
                 _registered_method=True)
+        self.AcceptMaterial = channel.unary_unary(
+                '/cellcustody.v1.ModificationService/AcceptMaterial',
+                request_serializer=cellcustody_dot_v1_dot_ledger__service__pb2.SubmitRequest.SerializeToString,
+                response_deserializer=cellcustody_dot_v1_dot_ledger__service__pb2.SubmitResponse.FromString,
+                _registered_method=True)
         self.RegisterLot = channel.unary_unary(
                 '/cellcustody.v1.ModificationService/RegisterLot',
                 request_serializer=cellcustody_dot_v1_dot_ledger__service__pb2.SubmitRequest.SerializeToString,
@@ -386,6 +391,13 @@ class ModificationServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def AcceptMaterial(self, request, context):
+        """Appends a MaterialAccepted.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def RegisterLot(self, request, context):
         """Appends a LotRegistered.
         """
@@ -574,6 +586,11 @@ def add_ModificationServiceServicer_to_server(servicer, server):
             ),
             'PlanDose': grpc.unary_unary_rpc_method_handler(
                     servicer.PlanDose,
+                    request_deserializer=cellcustody_dot_v1_dot_ledger__service__pb2.SubmitRequest.FromString,
+                    response_serializer=cellcustody_dot_v1_dot_ledger__service__pb2.SubmitResponse.SerializeToString,
+            ),
+            'AcceptMaterial': grpc.unary_unary_rpc_method_handler(
+                    servicer.AcceptMaterial,
                     request_deserializer=cellcustody_dot_v1_dot_ledger__service__pb2.SubmitRequest.FromString,
                     response_serializer=cellcustody_dot_v1_dot_ledger__service__pb2.SubmitResponse.SerializeToString,
             ),
@@ -1297,6 +1314,33 @@ class ModificationService(object):
             request,
             target,
             '/cellcustody.v1.ModificationService/PlanDose',
+            cellcustody_dot_v1_dot_ledger__service__pb2.SubmitRequest.SerializeToString,
+            cellcustody_dot_v1_dot_ledger__service__pb2.SubmitResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def AcceptMaterial(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/cellcustody.v1.ModificationService/AcceptMaterial',
             cellcustody_dot_v1_dot_ledger__service__pb2.SubmitRequest.SerializeToString,
             cellcustody_dot_v1_dot_ledger__service__pb2.SubmitResponse.FromString,
             options,

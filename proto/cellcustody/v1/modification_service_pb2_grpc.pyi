@@ -425,6 +425,22 @@ _ModificationServicePlanDoseType = typing_extensions.TypeVar(
     ],
 )
 
+_ModificationServiceAcceptMaterialType = typing_extensions.TypeVar(
+    '_ModificationServiceAcceptMaterialType',
+    grpc.UnaryUnaryMultiCallable[
+        cellcustody.v1.ledger_service_pb2.SubmitRequest,
+        cellcustody.v1.ledger_service_pb2.SubmitResponse,
+    ],
+    grpc.aio.UnaryUnaryMultiCallable[
+        cellcustody.v1.ledger_service_pb2.SubmitRequest,
+        cellcustody.v1.ledger_service_pb2.SubmitResponse,
+    ],
+    default=grpc.UnaryUnaryMultiCallable[
+        cellcustody.v1.ledger_service_pb2.SubmitRequest,
+        cellcustody.v1.ledger_service_pb2.SubmitResponse,
+    ],
+)
+
 _ModificationServiceRegisterLotType = typing_extensions.TypeVar(
     '_ModificationServiceRegisterLotType',
     grpc.UnaryUnaryMultiCallable[
@@ -569,11 +585,15 @@ _ModificationServiceRetractStatementType = typing_extensions.TypeVar(
     ],
 )
 
-class ModificationServiceStub(typing.Generic[_ModificationServiceAccessionMaterialType, _ModificationServicePerformSelectionType, _ModificationServicePerformActivationType, _ModificationServicePerformModificationType, _ModificationServicePerformExpansionType, _ModificationServicePerformFormulationType, _ModificationServiceDivideMaterialType, _ModificationServiceReportResultType, _ModificationServiceReleaseBatchType, _ModificationServiceRejectBatchType, _ModificationServiceClearLineType, _ModificationServiceStartManufacturingType, _ModificationServiceTransferCultureType, _ModificationServiceHarvestCultureType, _ModificationServiceFillProductType, _ModificationServicePoolMaterialsType, _ModificationServiceReviewBatchType, _ModificationServiceTerminateBatchType, _ModificationServiceReleaseBatchConditionallyType, _ModificationServiceRequestOutOfSpecificationType, _ModificationServiceEvaluateRiskType, _ModificationServiceInformPatientType, _ModificationServiceNotifyAuthorityType, _ModificationServiceReleaseOutOfSpecificationType, _ModificationServicePlanDoseType, _ModificationServiceRegisterLotType, _ModificationServiceChangeLotStatusType, _ModificationServiceRaiseDeviationType, _ModificationServicePlaceHoldType, _ModificationServiceLiftHoldType, _ModificationServiceRestoreIdentityType, _ModificationServiceOverrideGateType, _ModificationServiceCorrectStatementType, _ModificationServiceRetractStatementType]):
+class ModificationServiceStub(typing.Generic[_ModificationServiceAccessionMaterialType, _ModificationServicePerformSelectionType, _ModificationServicePerformActivationType, _ModificationServicePerformModificationType, _ModificationServicePerformExpansionType, _ModificationServicePerformFormulationType, _ModificationServiceDivideMaterialType, _ModificationServiceReportResultType, _ModificationServiceReleaseBatchType, _ModificationServiceRejectBatchType, _ModificationServiceClearLineType, _ModificationServiceStartManufacturingType, _ModificationServiceTransferCultureType, _ModificationServiceHarvestCultureType, _ModificationServiceFillProductType, _ModificationServicePoolMaterialsType, _ModificationServiceReviewBatchType, _ModificationServiceTerminateBatchType, _ModificationServiceReleaseBatchConditionallyType, _ModificationServiceRequestOutOfSpecificationType, _ModificationServiceEvaluateRiskType, _ModificationServiceInformPatientType, _ModificationServiceNotifyAuthorityType, _ModificationServiceReleaseOutOfSpecificationType, _ModificationServicePlanDoseType, _ModificationServiceAcceptMaterialType, _ModificationServiceRegisterLotType, _ModificationServiceChangeLotStatusType, _ModificationServiceRaiseDeviationType, _ModificationServicePlaceHoldType, _ModificationServiceLiftHoldType, _ModificationServiceRestoreIdentityType, _ModificationServiceOverrideGateType, _ModificationServiceCorrectStatementType, _ModificationServiceRetractStatementType]):
     """ModificationService takes the acts from accession to quality release; every rpc leads to the same append core."""
 
     @typing.overload
     def __init__(self: ModificationServiceStub[
+        grpc.UnaryUnaryMultiCallable[
+            cellcustody.v1.ledger_service_pb2.SubmitRequest,
+            cellcustody.v1.ledger_service_pb2.SubmitResponse,
+        ],
         grpc.UnaryUnaryMultiCallable[
             cellcustody.v1.ledger_service_pb2.SubmitRequest,
             cellcustody.v1.ledger_service_pb2.SubmitResponse,
@@ -850,6 +870,10 @@ class ModificationServiceStub(typing.Generic[_ModificationServiceAccessionMateri
             cellcustody.v1.ledger_service_pb2.SubmitRequest,
             cellcustody.v1.ledger_service_pb2.SubmitResponse,
         ],
+        grpc.aio.UnaryUnaryMultiCallable[
+            cellcustody.v1.ledger_service_pb2.SubmitRequest,
+            cellcustody.v1.ledger_service_pb2.SubmitResponse,
+        ],
     ], channel: grpc.aio.Channel) -> None: ...
 
     AccessionMaterial: _ModificationServiceAccessionMaterialType
@@ -927,6 +951,9 @@ class ModificationServiceStub(typing.Generic[_ModificationServiceAccessionMateri
     PlanDose: _ModificationServicePlanDoseType
     """Appends a DosePlanned."""
 
+    AcceptMaterial: _ModificationServiceAcceptMaterialType
+    """Appends a MaterialAccepted."""
+
     RegisterLot: _ModificationServiceRegisterLotType
     """Appends a LotRegistered."""
 
@@ -955,6 +982,10 @@ class ModificationServiceStub(typing.Generic[_ModificationServiceAccessionMateri
     """Appends a StatementRetracted."""
 
 ModificationServiceAsyncStub: typing_extensions.TypeAlias = ModificationServiceStub[
+    grpc.aio.UnaryUnaryMultiCallable[
+        cellcustody.v1.ledger_service_pb2.SubmitRequest,
+        cellcustody.v1.ledger_service_pb2.SubmitResponse,
+    ],
     grpc.aio.UnaryUnaryMultiCallable[
         cellcustody.v1.ledger_service_pb2.SubmitRequest,
         cellcustody.v1.ledger_service_pb2.SubmitResponse,
@@ -1295,6 +1326,14 @@ class ModificationServiceServicer(metaclass=abc.ABCMeta):
         context: _ServicerContext,
     ) -> typing.Union[cellcustody.v1.ledger_service_pb2.SubmitResponse, collections.abc.Awaitable[cellcustody.v1.ledger_service_pb2.SubmitResponse]]:
         """Appends a DosePlanned."""
+
+    @abc.abstractmethod
+    def AcceptMaterial(
+        self,
+        request: cellcustody.v1.ledger_service_pb2.SubmitRequest,
+        context: _ServicerContext,
+    ) -> typing.Union[cellcustody.v1.ledger_service_pb2.SubmitResponse, collections.abc.Awaitable[cellcustody.v1.ledger_service_pb2.SubmitResponse]]:
+        """Appends a MaterialAccepted."""
 
     @abc.abstractmethod
     def RegisterLot(

@@ -501,6 +501,36 @@ class KeyRevoked(google.protobuf.message.Message):
 Global___KeyRevoked: typing_extensions.TypeAlias = KeyRevoked
 
 @typing.final
+class StatementsAffirmed(google.protobuf.message.Message):
+    """StatementsAffirmed says of statements signed with a key since it was compromised that they are the holder's own: by the
+    holder with another key, by two administrators of the holder's site, or by a quorum of registrars.
+    """
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    KEY_ID_FIELD_NUMBER: builtins.int
+    STATEMENT_DIGESTS_FIELD_NUMBER: builtins.int
+    GROUNDS_FIELD_NUMBER: builtins.int
+    key_id: builtins.bytes
+    """SHA-256 of the SPKI of the key that was compromised, 32 bytes."""
+    grounds: builtins.str
+    """On what it rests, such as the record that was looked at."""
+    @property
+    def statement_digests(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.bytes]:
+        """Statement digests, 32 bytes each, ascending."""
+
+    def __init__(
+        self,
+        *,
+        key_id: builtins.bytes = ...,
+        statement_digests: collections.abc.Iterable[builtins.bytes] | None = ...,
+        grounds: builtins.str = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["grounds", b"grounds", "key_id", b"key_id", "statement_digests", b"statement_digests"]) -> None: ...
+
+Global___StatementsAffirmed: typing_extensions.TypeAlias = StatementsAffirmed
+
+@typing.final
 class EmergencyCredentialGranted(google.protobuf.message.Message):
     """EmergencyCredentialGranted lets a person of a site act in further roles for a day at most; two administrators of it."""
 
@@ -538,25 +568,41 @@ Global___EmergencyCredentialGranted: typing_extensions.TypeAlias = EmergencyCred
 
 @typing.final
 class LogKeysRotated(google.protobuf.message.Message):
-    """LogKeysRotated replaces the log's keys; a quorum of registrars. Checkpoints are doubly signed during the overlap."""
+    """LogKeysRotated replaces the log's keys; a quorum of registrars. Checkpoints are doubly signed during the overlap. A key
+    that is lost is replaced without its own signature.
+    """
 
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     LOG_KEYS_FIELD_NUMBER: builtins.int
     OVERLAP_UNTIL_SIZE_FIELD_NUMBER: builtins.int
+    LOST_KEYS_FIELD_NUMBER: builtins.int
+    COMPROMISED_SINCE_SIZE_FIELD_NUMBER: builtins.int
     overlap_until_size: builtins.int
     """Tree size up to which the old keys sign too."""
+    compromised_since_size: builtins.int
+    """Tree size beyond which others may have signed with the lost keys; absent: nobody else has them."""
     @property
     def log_keys(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
         """The verifier keys from now on, in C2SP text form."""
+
+    @property
+    def lost_keys(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
+        """Former verifier keys that nobody can sign with any more, or that others can sign with: they sign nothing from here
+        on, not even during the overlap.
+        """
 
     def __init__(
         self,
         *,
         log_keys: collections.abc.Iterable[builtins.str] | None = ...,
         overlap_until_size: builtins.int = ...,
+        lost_keys: collections.abc.Iterable[builtins.str] | None = ...,
+        compromised_since_size: builtins.int | None = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["log_keys", b"log_keys", "overlap_until_size", b"overlap_until_size"]) -> None: ...
+    def HasField(self, field_name: typing.Literal["_compromised_since_size", b"_compromised_since_size", "compromised_since_size", b"compromised_since_size"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["_compromised_since_size", b"_compromised_since_size", "compromised_since_size", b"compromised_since_size", "log_keys", b"log_keys", "lost_keys", b"lost_keys", "overlap_until_size", b"overlap_until_size"]) -> None: ...
+    def WhichOneof(self, oneof_group: typing.Literal["_compromised_since_size", b"_compromised_since_size"]) -> typing.Literal["compromised_since_size"] | None: ...
 
 Global___LogKeysRotated: typing_extensions.TypeAlias = LogKeysRotated
 
@@ -589,19 +635,25 @@ class RegistrarsChanged(google.protobuf.message.Message):
 
     REGISTRARS_FIELD_NUMBER: builtins.int
     THRESHOLD_FIELD_NUMBER: builtins.int
+    HYBRID_ROLES_FIELD_NUMBER: builtins.int
     threshold: builtins.int
     """How many of them it takes."""
     @property
     def registrars(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[Global___Registrar]:
         """The registrars from now on, in ascending order of person id."""
 
+    @property
+    def hybrid_roles(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
+        """Roles of the registry's acts (registrar, administrator) in which an ML-DSA-65 key signs too, from now on."""
+
     def __init__(
         self,
         *,
         registrars: collections.abc.Iterable[Global___Registrar] | None = ...,
         threshold: builtins.int = ...,
+        hybrid_roles: collections.abc.Iterable[builtins.str] | None = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["registrars", b"registrars", "threshold", b"threshold"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["hybrid_roles", b"hybrid_roles", "registrars", b"registrars", "threshold", b"threshold"]) -> None: ...
 
 Global___RegistrarsChanged: typing_extensions.TypeAlias = RegistrarsChanged
 

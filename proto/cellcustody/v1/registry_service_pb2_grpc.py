@@ -86,6 +86,11 @@ class RegistryServiceStub(object):
                 request_serializer=cellcustody_dot_v1_dot_ledger__service__pb2.SubmitRequest.SerializeToString,
                 response_deserializer=cellcustody_dot_v1_dot_ledger__service__pb2.SubmitResponse.FromString,
                 _registered_method=True)
+        self.AffirmStatements = channel.unary_unary(
+                '/cellcustody.v1.RegistryService/AffirmStatements',
+                request_serializer=cellcustody_dot_v1_dot_ledger__service__pb2.SubmitRequest.SerializeToString,
+                response_deserializer=cellcustody_dot_v1_dot_ledger__service__pb2.SubmitResponse.FromString,
+                _registered_method=True)
         self.GrantEmergencyCredential = channel.unary_unary(
                 '/cellcustody.v1.RegistryService/GrantEmergencyCredential',
                 request_serializer=cellcustody_dot_v1_dot_ledger__service__pb2.SubmitRequest.SerializeToString,
@@ -202,6 +207,13 @@ class RegistryServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def AffirmStatements(self, request, context):
+        """Appends a StatementsAffirmed.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def GrantEmergencyCredential(self, request, context):
         """Appends a EmergencyCredentialGranted.
         """
@@ -308,6 +320,11 @@ def add_RegistryServiceServicer_to_server(servicer, server):
             ),
             'RevokeKey': grpc.unary_unary_rpc_method_handler(
                     servicer.RevokeKey,
+                    request_deserializer=cellcustody_dot_v1_dot_ledger__service__pb2.SubmitRequest.FromString,
+                    response_serializer=cellcustody_dot_v1_dot_ledger__service__pb2.SubmitResponse.SerializeToString,
+            ),
+            'AffirmStatements': grpc.unary_unary_rpc_method_handler(
+                    servicer.AffirmStatements,
                     request_deserializer=cellcustody_dot_v1_dot_ledger__service__pb2.SubmitRequest.FromString,
                     response_serializer=cellcustody_dot_v1_dot_ledger__service__pb2.SubmitResponse.SerializeToString,
             ),
@@ -621,6 +638,33 @@ class RegistryService(object):
             request,
             target,
             '/cellcustody.v1.RegistryService/RevokeKey',
+            cellcustody_dot_v1_dot_ledger__service__pb2.SubmitRequest.SerializeToString,
+            cellcustody_dot_v1_dot_ledger__service__pb2.SubmitResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def AffirmStatements(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/cellcustody.v1.RegistryService/AffirmStatements',
             cellcustody_dot_v1_dot_ledger__service__pb2.SubmitRequest.SerializeToString,
             cellcustody_dot_v1_dot_ledger__service__pb2.SubmitResponse.FromString,
             options,

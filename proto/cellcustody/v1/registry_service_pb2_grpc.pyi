@@ -186,6 +186,22 @@ _RegistryServiceRevokeKeyType = typing_extensions.TypeVar(
     ],
 )
 
+_RegistryServiceAffirmStatementsType = typing_extensions.TypeVar(
+    '_RegistryServiceAffirmStatementsType',
+    grpc.UnaryUnaryMultiCallable[
+        cellcustody.v1.ledger_service_pb2.SubmitRequest,
+        cellcustody.v1.ledger_service_pb2.SubmitResponse,
+    ],
+    grpc.aio.UnaryUnaryMultiCallable[
+        cellcustody.v1.ledger_service_pb2.SubmitRequest,
+        cellcustody.v1.ledger_service_pb2.SubmitResponse,
+    ],
+    default=grpc.UnaryUnaryMultiCallable[
+        cellcustody.v1.ledger_service_pb2.SubmitRequest,
+        cellcustody.v1.ledger_service_pb2.SubmitResponse,
+    ],
+)
+
 _RegistryServiceGrantEmergencyCredentialType = typing_extensions.TypeVar(
     '_RegistryServiceGrantEmergencyCredentialType',
     grpc.UnaryUnaryMultiCallable[
@@ -314,11 +330,15 @@ _RegistryServiceGetPolicyType = typing_extensions.TypeVar(
     ],
 )
 
-class RegistryServiceStub(typing.Generic[_RegistryServiceEnrolSiteType, _RegistryServiceChangeSiteType, _RegistryServiceEnrolPersonType, _RegistryServiceChangePersonType, _RegistryServiceEnrolDeviceType, _RegistryServiceAddKeyType, _RegistryServiceRetireKeyType, _RegistryServiceSuspendKeyType, _RegistryServiceReinstateKeyType, _RegistryServiceRevokeKeyType, _RegistryServiceGrantEmergencyCredentialType, _RegistryServiceRotateLogKeysType, _RegistryServiceRotateServiceKeyType, _RegistryServiceChangeRegistrarsType, _RegistryServicePublishPolicyType, _RegistryServicePublishSchemaType, _RegistryServiceGetRegistryType, _RegistryServiceGetPolicyType]):
+class RegistryServiceStub(typing.Generic[_RegistryServiceEnrolSiteType, _RegistryServiceChangeSiteType, _RegistryServiceEnrolPersonType, _RegistryServiceChangePersonType, _RegistryServiceEnrolDeviceType, _RegistryServiceAddKeyType, _RegistryServiceRetireKeyType, _RegistryServiceSuspendKeyType, _RegistryServiceReinstateKeyType, _RegistryServiceRevokeKeyType, _RegistryServiceAffirmStatementsType, _RegistryServiceGrantEmergencyCredentialType, _RegistryServiceRotateLogKeysType, _RegistryServiceRotateServiceKeyType, _RegistryServiceChangeRegistrarsType, _RegistryServicePublishPolicyType, _RegistryServicePublishSchemaType, _RegistryServiceGetRegistryType, _RegistryServiceGetPolicyType]):
     """RegistryService takes the registry's acts and answers who may do what, as of any position."""
 
     @typing.overload
     def __init__(self: RegistryServiceStub[
+        grpc.UnaryUnaryMultiCallable[
+            cellcustody.v1.ledger_service_pb2.SubmitRequest,
+            cellcustody.v1.ledger_service_pb2.SubmitResponse,
+        ],
         grpc.UnaryUnaryMultiCallable[
             cellcustody.v1.ledger_service_pb2.SubmitRequest,
             cellcustody.v1.ledger_service_pb2.SubmitResponse,
@@ -460,6 +480,10 @@ class RegistryServiceStub(typing.Generic[_RegistryServiceEnrolSiteType, _Registr
             cellcustody.v1.ledger_service_pb2.SubmitResponse,
         ],
         grpc.aio.UnaryUnaryMultiCallable[
+            cellcustody.v1.ledger_service_pb2.SubmitRequest,
+            cellcustody.v1.ledger_service_pb2.SubmitResponse,
+        ],
+        grpc.aio.UnaryUnaryMultiCallable[
             cellcustody.v1.registry_service_pb2.GetRegistryRequest,
             cellcustody.v1.registry_service_pb2.GetRegistryResponse,
         ],
@@ -499,6 +523,9 @@ class RegistryServiceStub(typing.Generic[_RegistryServiceEnrolSiteType, _Registr
     RevokeKey: _RegistryServiceRevokeKeyType
     """Appends a KeyRevoked."""
 
+    AffirmStatements: _RegistryServiceAffirmStatementsType
+    """Appends a StatementsAffirmed."""
+
     GrantEmergencyCredential: _RegistryServiceGrantEmergencyCredentialType
     """Appends a EmergencyCredentialGranted."""
 
@@ -524,6 +551,10 @@ class RegistryServiceStub(typing.Generic[_RegistryServiceEnrolSiteType, _Registr
     """Gives a policy pack by digest, or the newest for a product and jurisdiction."""
 
 RegistryServiceAsyncStub: typing_extensions.TypeAlias = RegistryServiceStub[
+    grpc.aio.UnaryUnaryMultiCallable[
+        cellcustody.v1.ledger_service_pb2.SubmitRequest,
+        cellcustody.v1.ledger_service_pb2.SubmitResponse,
+    ],
     grpc.aio.UnaryUnaryMultiCallable[
         cellcustody.v1.ledger_service_pb2.SubmitRequest,
         cellcustody.v1.ledger_service_pb2.SubmitResponse,
@@ -680,6 +711,14 @@ class RegistryServiceServicer(metaclass=abc.ABCMeta):
         context: _ServicerContext,
     ) -> typing.Union[cellcustody.v1.ledger_service_pb2.SubmitResponse, collections.abc.Awaitable[cellcustody.v1.ledger_service_pb2.SubmitResponse]]:
         """Appends a KeyRevoked."""
+
+    @abc.abstractmethod
+    def AffirmStatements(
+        self,
+        request: cellcustody.v1.ledger_service_pb2.SubmitRequest,
+        context: _ServicerContext,
+    ) -> typing.Union[cellcustody.v1.ledger_service_pb2.SubmitResponse, collections.abc.Awaitable[cellcustody.v1.ledger_service_pb2.SubmitResponse]]:
+        """Appends a StatementsAffirmed."""
 
     @abc.abstractmethod
     def GrantEmergencyCredential(

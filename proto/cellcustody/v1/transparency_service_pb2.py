@@ -24,7 +24,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n)cellcustody/v1/transparency_service.proto\x12\x0e\x63\x65llcustody.v1\"\x16\n\x14GetCheckpointRequest\"+\n\x15GetCheckpointResponse\x12\x12\n\ncheckpoint\x18\x01 \x01(\x0c\"N\n\x11GetReceiptRequest\x12\x14\n\nleaf_index\x18\x01 \x01(\x04H\x00\x12\x1a\n\x10statement_digest\x18\x02 \x01(\x0cH\x00\x42\x07\n\x05\x65ntry\"%\n\x12GetReceiptResponse\x12\x0f\n\x07receipt\x18\x01 \x01(\x0c\"E\n\x1aGetConsistencyProofRequest\x12\x12\n\nfirst_size\x18\x01 \x01(\x04\x12\x13\n\x0bsecond_size\x18\x02 \x01(\x04\"V\n\x1bGetConsistencyProofResponse\x12\x0e\n\x06hashes\x18\x01 \x03(\x0c\x12\x13\n\x0bsecond_size\x18\x02 \x01(\x04\x12\x12\n\ncheckpoint\x18\x03 \x01(\x0c\"2\n\x14StreamEntriesRequest\x12\r\n\x05start\x18\x01 \x01(\x04\x12\x0b\n\x03\x65nd\x18\x02 \x01(\x04\":\n\x15StreamEntriesResponse\x12\x12\n\nleaf_index\x18\x01 \x01(\x04\x12\r\n\x05\x65ntry\x18\x02 \x01(\x0c\x32\x98\x03\n\x13TransparencyService\x12\\\n\rGetCheckpoint\x12$.cellcustody.v1.GetCheckpointRequest\x1a%.cellcustody.v1.GetCheckpointResponse\x12S\n\nGetReceipt\x12!.cellcustody.v1.GetReceiptRequest\x1a\".cellcustody.v1.GetReceiptResponse\x12n\n\x13GetConsistencyProof\x12*.cellcustody.v1.GetConsistencyProofRequest\x1a+.cellcustody.v1.GetConsistencyProofResponse\x12^\n\rStreamEntries\x12$.cellcustody.v1.StreamEntriesRequest\x1a%.cellcustody.v1.StreamEntriesResponse0\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n)cellcustody/v1/transparency_service.proto\x12\x0e\x63\x65llcustody.v1\"\x16\n\x14GetCheckpointRequest\"+\n\x15GetCheckpointResponse\x12\x12\n\ncheckpoint\x18\x01 \x01(\x0c\"N\n\x11GetReceiptRequest\x12\x14\n\nleaf_index\x18\x01 \x01(\x04H\x00\x12\x1a\n\x10statement_digest\x18\x02 \x01(\x0cH\x00\x42\x07\n\x05\x65ntry\"%\n\x12GetReceiptResponse\x12\x0f\n\x07receipt\x18\x01 \x01(\x0c\"E\n\x1aGetConsistencyProofRequest\x12\x12\n\nfirst_size\x18\x01 \x01(\x04\x12\x13\n\x0bsecond_size\x18\x02 \x01(\x04\"V\n\x1bGetConsistencyProofResponse\x12\x0e\n\x06hashes\x18\x01 \x03(\x0c\x12\x13\n\x0bsecond_size\x18\x02 \x01(\x04\x12\x12\n\ncheckpoint\x18\x03 \x01(\x0c\"2\n\x14StreamEntriesRequest\x12\r\n\x05start\x18\x01 \x01(\x04\x12\x0b\n\x03\x65nd\x18\x02 \x01(\x04\":\n\x15StreamEntriesResponse\x12\x12\n\nleaf_index\x18\x01 \x01(\x04\x12\r\n\x05\x65ntry\x18\x02 \x01(\x0c\"N\n\x11ProveHeadsRequest\x12\x0f\n\x07streams\x18\x01 \x03(\x0c\x12\x12\n\nalias_keys\x18\x02 \x03(\x0c\x12\x14\n\x0cposition_min\x18\x03 \x01(\x04\"#\n\x12ProveHeadsResponse\x12\r\n\x05proof\x18\x01 \x01(\x0c\"\x14\n\x12GetAliasKeyRequest\"<\n\x13GetAliasKeyResponse\x12\x11\n\talias_key\x18\x01 \x01(\x0c\x12\x12\n\ncommitment\x18\x02 \x01(\x0c\x32\xc5\x04\n\x13TransparencyService\x12\\\n\rGetCheckpoint\x12$.cellcustody.v1.GetCheckpointRequest\x1a%.cellcustody.v1.GetCheckpointResponse\x12S\n\nGetReceipt\x12!.cellcustody.v1.GetReceiptRequest\x1a\".cellcustody.v1.GetReceiptResponse\x12n\n\x13GetConsistencyProof\x12*.cellcustody.v1.GetConsistencyProofRequest\x1a+.cellcustody.v1.GetConsistencyProofResponse\x12^\n\rStreamEntries\x12$.cellcustody.v1.StreamEntriesRequest\x1a%.cellcustody.v1.StreamEntriesResponse0\x01\x12S\n\nProveHeads\x12!.cellcustody.v1.ProveHeadsRequest\x1a\".cellcustody.v1.ProveHeadsResponse\x12V\n\x0bGetAliasKey\x12\".cellcustody.v1.GetAliasKeyRequest\x1a#.cellcustody.v1.GetAliasKeyResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -47,6 +47,14 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_STREAMENTRIESREQUEST']._serialized_end=458
   _globals['_STREAMENTRIESRESPONSE']._serialized_start=460
   _globals['_STREAMENTRIESRESPONSE']._serialized_end=518
-  _globals['_TRANSPARENCYSERVICE']._serialized_start=521
-  _globals['_TRANSPARENCYSERVICE']._serialized_end=929
+  _globals['_PROVEHEADSREQUEST']._serialized_start=520
+  _globals['_PROVEHEADSREQUEST']._serialized_end=598
+  _globals['_PROVEHEADSRESPONSE']._serialized_start=600
+  _globals['_PROVEHEADSRESPONSE']._serialized_end=635
+  _globals['_GETALIASKEYREQUEST']._serialized_start=637
+  _globals['_GETALIASKEYREQUEST']._serialized_end=657
+  _globals['_GETALIASKEYRESPONSE']._serialized_start=659
+  _globals['_GETALIASKEYRESPONSE']._serialized_end=719
+  _globals['_TRANSPARENCYSERVICE']._serialized_start=722
+  _globals['_TRANSPARENCYSERVICE']._serialized_end=1303
 # @@protoc_insertion_point(module_scope)

@@ -183,3 +183,85 @@ class StreamEntriesResponse(google.protobuf.message.Message):
     def ClearField(self, field_name: typing.Literal["entry", b"entry", "leaf_index", b"leaf_index"]) -> None: ...
 
 Global___StreamEntriesResponse: typing_extensions.TypeAlias = StreamEntriesResponse
+
+@typing.final
+class ProveHeadsRequest(google.protobuf.message.Message):
+    """ProveHeadsRequest names streams and aliases."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    STREAMS_FIELD_NUMBER: builtins.int
+    ALIAS_KEYS_FIELD_NUMBER: builtins.int
+    POSITION_MIN_FIELD_NUMBER: builtins.int
+    position_min: builtins.int
+    """The map covers the log up to this tree size at least; 0: the last map will do. Above it: auditors and regulators."""
+    @property
+    def streams(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.bytes]:
+        """Streams, 17 bytes each."""
+
+    @property
+    def alias_keys(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.bytes]:
+        """Blinded aliases, 32 bytes each; for auditors and regulators."""
+
+    def __init__(
+        self,
+        *,
+        streams: collections.abc.Iterable[builtins.bytes] | None = ...,
+        alias_keys: collections.abc.Iterable[builtins.bytes] | None = ...,
+        position_min: builtins.int = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["alias_keys", b"alias_keys", "position_min", b"position_min", "streams", b"streams"]) -> None: ...
+
+Global___ProveHeadsRequest: typing_extensions.TypeAlias = ProveHeadsRequest
+
+@typing.final
+class ProveHeadsResponse(google.protobuf.message.Message):
+    """ProveHeadsResponse is a proof."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    PROOF_FIELD_NUMBER: builtins.int
+    proof: builtins.bytes
+    """A HeadsProof in the exact wire form, to be kept as a file."""
+    def __init__(
+        self,
+        *,
+        proof: builtins.bytes = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["proof", b"proof"]) -> None: ...
+
+Global___ProveHeadsResponse: typing_extensions.TypeAlias = ProveHeadsResponse
+
+@typing.final
+class GetAliasKeyRequest(google.protobuf.message.Message):
+    """GetAliasKeyRequest asks for the key of the map of aliases."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+
+Global___GetAliasKeyRequest: typing_extensions.TypeAlias = GetAliasKeyRequest
+
+@typing.final
+class GetAliasKeyResponse(google.protobuf.message.Message):
+    """GetAliasKeyResponse opens the key."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    ALIAS_KEY_FIELD_NUMBER: builtins.int
+    COMMITMENT_FIELD_NUMBER: builtins.int
+    alias_key: builtins.bytes
+    """The key, 32 bytes."""
+    commitment: builtins.bytes
+    """Its commitment, as the logged maps state it, 32 bytes."""
+    def __init__(
+        self,
+        *,
+        alias_key: builtins.bytes = ...,
+        commitment: builtins.bytes = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["alias_key", b"alias_key", "commitment", b"commitment"]) -> None: ...
+
+Global___GetAliasKeyResponse: typing_extensions.TypeAlias = GetAliasKeyResponse

@@ -55,6 +55,16 @@ class TransparencyServiceStub(object):
                 request_serializer=cellcustody_dot_v1_dot_transparency__service__pb2.StreamEntriesRequest.SerializeToString,
                 response_deserializer=cellcustody_dot_v1_dot_transparency__service__pb2.StreamEntriesResponse.FromString,
                 _registered_method=True)
+        self.ProveHeads = channel.unary_unary(
+                '/cellcustody.v1.TransparencyService/ProveHeads',
+                request_serializer=cellcustody_dot_v1_dot_transparency__service__pb2.ProveHeadsRequest.SerializeToString,
+                response_deserializer=cellcustody_dot_v1_dot_transparency__service__pb2.ProveHeadsResponse.FromString,
+                _registered_method=True)
+        self.GetAliasKey = channel.unary_unary(
+                '/cellcustody.v1.TransparencyService/GetAliasKey',
+                request_serializer=cellcustody_dot_v1_dot_transparency__service__pb2.GetAliasKeyRequest.SerializeToString,
+                response_deserializer=cellcustody_dot_v1_dot_transparency__service__pb2.GetAliasKeyResponse.FromString,
+                _registered_method=True)
 
 
 class TransparencyServiceServicer(object):
@@ -89,6 +99,20 @@ class TransparencyServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ProveHeads(self, request, context):
+        """Shows where streams end, or that they are not here; to auditors and regulators also what aliases name.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetAliasKey(self, request, context):
+        """Opens the key of the map of aliases to auditors and regulators.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_TransparencyServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -111,6 +135,16 @@ def add_TransparencyServiceServicer_to_server(servicer, server):
                     servicer.StreamEntries,
                     request_deserializer=cellcustody_dot_v1_dot_transparency__service__pb2.StreamEntriesRequest.FromString,
                     response_serializer=cellcustody_dot_v1_dot_transparency__service__pb2.StreamEntriesResponse.SerializeToString,
+            ),
+            'ProveHeads': grpc.unary_unary_rpc_method_handler(
+                    servicer.ProveHeads,
+                    request_deserializer=cellcustody_dot_v1_dot_transparency__service__pb2.ProveHeadsRequest.FromString,
+                    response_serializer=cellcustody_dot_v1_dot_transparency__service__pb2.ProveHeadsResponse.SerializeToString,
+            ),
+            'GetAliasKey': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetAliasKey,
+                    request_deserializer=cellcustody_dot_v1_dot_transparency__service__pb2.GetAliasKeyRequest.FromString,
+                    response_serializer=cellcustody_dot_v1_dot_transparency__service__pb2.GetAliasKeyResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -222,6 +256,60 @@ class TransparencyService(object):
             '/cellcustody.v1.TransparencyService/StreamEntries',
             cellcustody_dot_v1_dot_transparency__service__pb2.StreamEntriesRequest.SerializeToString,
             cellcustody_dot_v1_dot_transparency__service__pb2.StreamEntriesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ProveHeads(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/cellcustody.v1.TransparencyService/ProveHeads',
+            cellcustody_dot_v1_dot_transparency__service__pb2.ProveHeadsRequest.SerializeToString,
+            cellcustody_dot_v1_dot_transparency__service__pb2.ProveHeadsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetAliasKey(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/cellcustody.v1.TransparencyService/GetAliasKey',
+            cellcustody_dot_v1_dot_transparency__service__pb2.GetAliasKeyRequest.SerializeToString,
+            cellcustody_dot_v1_dot_transparency__service__pb2.GetAliasKeyResponse.FromString,
             options,
             channel_credentials,
             insecure,

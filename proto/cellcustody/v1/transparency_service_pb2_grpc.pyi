@@ -89,7 +89,39 @@ _TransparencyServiceStreamEntriesType = typing_extensions.TypeVar(
     ],
 )
 
-class TransparencyServiceStub(typing.Generic[_TransparencyServiceGetCheckpointType, _TransparencyServiceGetReceiptType, _TransparencyServiceGetConsistencyProofType, _TransparencyServiceStreamEntriesType]):
+_TransparencyServiceProveHeadsType = typing_extensions.TypeVar(
+    '_TransparencyServiceProveHeadsType',
+    grpc.UnaryUnaryMultiCallable[
+        cellcustody.v1.transparency_service_pb2.ProveHeadsRequest,
+        cellcustody.v1.transparency_service_pb2.ProveHeadsResponse,
+    ],
+    grpc.aio.UnaryUnaryMultiCallable[
+        cellcustody.v1.transparency_service_pb2.ProveHeadsRequest,
+        cellcustody.v1.transparency_service_pb2.ProveHeadsResponse,
+    ],
+    default=grpc.UnaryUnaryMultiCallable[
+        cellcustody.v1.transparency_service_pb2.ProveHeadsRequest,
+        cellcustody.v1.transparency_service_pb2.ProveHeadsResponse,
+    ],
+)
+
+_TransparencyServiceGetAliasKeyType = typing_extensions.TypeVar(
+    '_TransparencyServiceGetAliasKeyType',
+    grpc.UnaryUnaryMultiCallable[
+        cellcustody.v1.transparency_service_pb2.GetAliasKeyRequest,
+        cellcustody.v1.transparency_service_pb2.GetAliasKeyResponse,
+    ],
+    grpc.aio.UnaryUnaryMultiCallable[
+        cellcustody.v1.transparency_service_pb2.GetAliasKeyRequest,
+        cellcustody.v1.transparency_service_pb2.GetAliasKeyResponse,
+    ],
+    default=grpc.UnaryUnaryMultiCallable[
+        cellcustody.v1.transparency_service_pb2.GetAliasKeyRequest,
+        cellcustody.v1.transparency_service_pb2.GetAliasKeyResponse,
+    ],
+)
+
+class TransparencyServiceStub(typing.Generic[_TransparencyServiceGetCheckpointType, _TransparencyServiceGetReceiptType, _TransparencyServiceGetConsistencyProofType, _TransparencyServiceStreamEntriesType, _TransparencyServiceProveHeadsType, _TransparencyServiceGetAliasKeyType]):
     """TransparencyService proves what is in the log."""
 
     @typing.overload
@@ -109,6 +141,14 @@ class TransparencyServiceStub(typing.Generic[_TransparencyServiceGetCheckpointTy
         grpc.UnaryStreamMultiCallable[
             cellcustody.v1.transparency_service_pb2.StreamEntriesRequest,
             cellcustody.v1.transparency_service_pb2.StreamEntriesResponse,
+        ],
+        grpc.UnaryUnaryMultiCallable[
+            cellcustody.v1.transparency_service_pb2.ProveHeadsRequest,
+            cellcustody.v1.transparency_service_pb2.ProveHeadsResponse,
+        ],
+        grpc.UnaryUnaryMultiCallable[
+            cellcustody.v1.transparency_service_pb2.GetAliasKeyRequest,
+            cellcustody.v1.transparency_service_pb2.GetAliasKeyResponse,
         ],
     ], channel: grpc.Channel) -> None: ...
 
@@ -130,6 +170,14 @@ class TransparencyServiceStub(typing.Generic[_TransparencyServiceGetCheckpointTy
             cellcustody.v1.transparency_service_pb2.StreamEntriesRequest,
             cellcustody.v1.transparency_service_pb2.StreamEntriesResponse,
         ],
+        grpc.aio.UnaryUnaryMultiCallable[
+            cellcustody.v1.transparency_service_pb2.ProveHeadsRequest,
+            cellcustody.v1.transparency_service_pb2.ProveHeadsResponse,
+        ],
+        grpc.aio.UnaryUnaryMultiCallable[
+            cellcustody.v1.transparency_service_pb2.GetAliasKeyRequest,
+            cellcustody.v1.transparency_service_pb2.GetAliasKeyResponse,
+        ],
     ], channel: grpc.aio.Channel) -> None: ...
 
     GetCheckpoint: _TransparencyServiceGetCheckpointType
@@ -143,6 +191,12 @@ class TransparencyServiceStub(typing.Generic[_TransparencyServiceGetCheckpointTy
 
     StreamEntries: _TransparencyServiceStreamEntriesType
     """Streams entries by leaf index."""
+
+    ProveHeads: _TransparencyServiceProveHeadsType
+    """Shows where streams end, or that they are not here; to auditors and regulators also what aliases name."""
+
+    GetAliasKey: _TransparencyServiceGetAliasKeyType
+    """Opens the key of the map of aliases to auditors and regulators."""
 
 TransparencyServiceAsyncStub: typing_extensions.TypeAlias = TransparencyServiceStub[
     grpc.aio.UnaryUnaryMultiCallable[
@@ -160,6 +214,14 @@ TransparencyServiceAsyncStub: typing_extensions.TypeAlias = TransparencyServiceS
     grpc.aio.UnaryStreamMultiCallable[
         cellcustody.v1.transparency_service_pb2.StreamEntriesRequest,
         cellcustody.v1.transparency_service_pb2.StreamEntriesResponse,
+    ],
+    grpc.aio.UnaryUnaryMultiCallable[
+        cellcustody.v1.transparency_service_pb2.ProveHeadsRequest,
+        cellcustody.v1.transparency_service_pb2.ProveHeadsResponse,
+    ],
+    grpc.aio.UnaryUnaryMultiCallable[
+        cellcustody.v1.transparency_service_pb2.GetAliasKeyRequest,
+        cellcustody.v1.transparency_service_pb2.GetAliasKeyResponse,
     ],
 ]
 
@@ -197,5 +259,21 @@ class TransparencyServiceServicer(metaclass=abc.ABCMeta):
         context: _ServicerContext,
     ) -> typing.Union[collections.abc.Iterator[cellcustody.v1.transparency_service_pb2.StreamEntriesResponse], collections.abc.AsyncIterator[cellcustody.v1.transparency_service_pb2.StreamEntriesResponse]]:
         """Streams entries by leaf index."""
+
+    @abc.abstractmethod
+    def ProveHeads(
+        self,
+        request: cellcustody.v1.transparency_service_pb2.ProveHeadsRequest,
+        context: _ServicerContext,
+    ) -> typing.Union[cellcustody.v1.transparency_service_pb2.ProveHeadsResponse, collections.abc.Awaitable[cellcustody.v1.transparency_service_pb2.ProveHeadsResponse]]:
+        """Shows where streams end, or that they are not here; to auditors and regulators also what aliases name."""
+
+    @abc.abstractmethod
+    def GetAliasKey(
+        self,
+        request: cellcustody.v1.transparency_service_pb2.GetAliasKeyRequest,
+        context: _ServicerContext,
+    ) -> typing.Union[cellcustody.v1.transparency_service_pb2.GetAliasKeyResponse, collections.abc.Awaitable[cellcustody.v1.transparency_service_pb2.GetAliasKeyResponse]]:
+        """Opens the key of the map of aliases to auditors and regulators."""
 
 def add_TransparencyServiceServicer_to_server(servicer: TransparencyServiceServicer, server: typing.Union[grpc.Server, grpc.aio.Server]) -> None: ...
