@@ -31,16 +31,22 @@ __all__ = [
     "CheckpointRootError",
     "CheckpointUnsignedError",
     "ConsistencyProofError",
+    "ForkProofMalformedError",
+    "ForkUnprovenError",
     "InclusionProofError",
     "LogProofMalformedError",
     "NoteMalformedError",
     "NoteSignatureError",
     "NoteUnsignedError",
+    "OldSizeError",
+    "OriginUnknownError",
     "PolicyMalformedError",
     "QuorumUnmetError",
     "TileContentError",
     "TilePathMalformedError",
     "VerifierKeyMalformedError",
+    "WitnessRequestMalformedError",
+    "WitnessStateError",
 ]
 
 
@@ -72,6 +78,24 @@ class PolicyMalformedError(MalformedError):
     """Raised when a witness policy is not in its exact form."""
 
     reason = "WITNESS_POLICY_MALFORMED"
+
+
+class WitnessRequestMalformedError(MalformedError):
+    """Raised when a request to a witness, or a witness's answer, is not in its exact form."""
+
+    reason = "WITNESS_REQUEST_MALFORMED"
+
+
+class OldSizeError(MalformedError):
+    """Raised when a request to a witness names an old size above that of its checkpoint."""
+
+    reason = "OLD_SIZE_BEYOND"
+
+
+class ForkProofMalformedError(MalformedError):
+    """Raised when a proof of a fork is not in its exact form."""
+
+    reason = "FORK_PROOF_MALFORMED"
 
 
 class TilePathMalformedError(MalformedError):
@@ -132,6 +156,28 @@ class CheckpointUnsignedError(VerificationError):
     """Raised when a key that must have signed the checkpoint did not."""
 
     reason = "CHECKPOINT_UNSIGNED"
+
+
+class OriginUnknownError(VerificationError):
+    """Raised when a checkpoint is of a log that a witness does not know."""
+
+    reason = "ORIGIN_UNKNOWN"
+
+
+class WitnessStateError(VerificationError):
+    """Raised when a witness has cosigned another size last than the one it is asked to go on from; `size` is that."""
+
+    reason = "WITNESS_STATE"
+
+    def __init__(self, message: str, /, *, size: int, **values: object) -> None:
+        super().__init__(message, size=size, **values)
+        self.size = size
+
+
+class ForkUnprovenError(VerificationError):
+    """Raised when two checkpoints are not shown to contradict each other."""
+
+    reason = "FORK_UNPROVEN"
 
 
 class QuorumUnmetError(VerificationError):

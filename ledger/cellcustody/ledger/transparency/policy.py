@@ -14,7 +14,7 @@ The rules:
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -28,7 +28,7 @@ from cellcustody.ledger.transparency.errors import (
 )
 from cellcustody.ledger.transparency.note_keys import NoteKeyType, VerifierKey, parse_vkey
 
-__all__ = ["Policy", "PolicyGroup", "parse_policy", "verify_quorum", "verify_under_policy"]
+__all__ = ["Policy", "PolicyGroup", "parse_policy", "verify_quorum", "verify_under_policy", "verify_witnesses"]
 
 POLICY_SIZE_MAX_BYTES: Final = 1_000_000  # The specification asks for 32 logs, witnesses and groups: about 120 kB.
 _NONE: Final = b"none"
@@ -54,6 +54,8 @@ class Policy:
     witnesses: dict[bytes, str]
     groups: dict[bytes, PolicyGroup]
     quorum: bytes | None
+    urls: dict[bytes, str] = field(default_factory=dict)
+    """Where a witness is asked, by its name, for those whose line says so; a verifier needs none."""
 
     def is_met_by(self, cosigned: frozenset[bytes]) -> bool:
         """Whether the witnesses of these names are a quorum."""
@@ -75,6 +77,7 @@ class _Draft:
     groups: dict[bytes, PolicyGroup] = field(default_factory=dict)
     taken: set[bytes] = field(default_factory=set)
     quorums: list[bytes | None] = field(default_factory=list)
+    urls: dict[bytes, str] = field(default_factory=dict)
 
 
 def parse_policy(raw: bytes) -> Policy:
@@ -100,7 +103,7 @@ def parse_policy(raw: bytes) -> Policy:
             raise PolicyMalformedError("a line is not in its form", line=number, because=refusal) from refusal
     if len(draft.quorums) != 1:
         raise PolicyMalformedError("a policy has exactly one quorum", quorums=len(draft.quorums))
-    return Policy(tuple(draft.logs.values()), draft.witnesses, draft.groups, draft.quorums[0])
+    return Policy(tuple(draft.logs.values()), draft.witnesses, draft.groups, draft.quorums[0], draft.urls)
 
 
 def verify_under_policy(raw: bytes, policy: Policy) -> VerifiedCheckpoint:
@@ -128,8 +131,41 @@ def verify_quorum(checkpoint: VerifiedCheckpoint, policy: Policy) -> None:
     signed = {signature.key for signature in checkpoint.witness_signatures}
     cosigned = frozenset(name for name, vkey in policy.witnesses.items() if parse_vkey(vkey) in signed)
     if not policy.is_met_by(cosigned):
-        named = [name.decode(errors="replace") for name in sorted(cosigned)]
-        raise QuorumUnmetError("too few witnesses signed", signed=", ".join(named), size=checkpoint.size)
+        raise QuorumUnmetError(
+            "too few witnesses signed",
+            signed=_names(cosigned),
+            lacking=_names(policy.witnesses.keys() - cosigned),
+            size=checkpoint.size,
+        )
+
+
+def verify_witnesses(
+    raw: bytes, policy: Policy, origin: str, log_vkeys: Sequence[str], *, required_vkeys: Sequence[str] = ()
+) -> VerifiedCheckpoint:
+    """Returns what the log of this origin signed and a quorum of the policy's witnesses cosigned.
+
+    The log's keys are known from elsewhere: an anchor, a registry. Where the policy lists logs all the same, one of
+    this origin is among them, and signed.
+
+    Raises:
+        MalformedError: the checkpoint is not in its exact form.
+        QuorumUnmetError: too few witnesses signed; `lacking` names the others.
+        VerificationError: it is not signed as keys and policy demand.
+    """
+    checkpoint = verify_checkpoint(
+        raw, origin, log_vkeys, required_vkeys=required_vkeys, witness_vkeys=tuple(policy.witnesses.values())
+    )
+    if policy.logs:
+        listed = [vkey for vkey in policy.logs if parse_vkey(vkey).name == origin]
+        if not listed:
+            raise CheckpointUnsignedError("the policy lists no log of this origin", origin=origin)
+        verify_checkpoint(raw, origin, listed)
+    verify_quorum(checkpoint, policy)
+    return checkpoint
+
+
+def _names(names: Iterable[bytes]) -> str:
+    return ", ".join(name.decode(errors="replace") for name in sorted(names))
 
 
 def _read_line(draft: _Draft, keyword: bytes, items: Sequence[bytes]) -> None:
@@ -140,13 +176,15 @@ def _read_line(draft: _Draft, keyword: bytes, items: Sequence[bytes]) -> None:
             if any(other.public_key == key.public_key for other in draft.logs):
                 raise ValueError("two logs share a public key")
             draft.logs[key] = text
-        case b"witness", [name, vkey] | [name, vkey, _]:
+        case b"witness", [name, vkey, *url] if len(url) <= 1:
             key, text = _key(vkey, _WITNESS_TYPES)
             if key.public_key in draft.witness_keys:
                 raise ValueError("two witnesses share a public key")
             _define(draft, name)
             draft.witness_keys[key.public_key] = name
             draft.witnesses[name] = text
+            if url:
+                draft.urls[name] = url[0].decode("utf-8", "surrogateescape")  # Opaque here; whoever asks it looks.
         case b"group", [name, threshold, *members] if members:
             for member in members:
                 if member not in draft.witnesses and member not in draft.groups:

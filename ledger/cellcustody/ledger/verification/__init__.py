@@ -23,6 +23,7 @@ from cellcustody.ledger.verification.errors import (
     SignerInvalidError,
     StatementInvalidError,
     StreamBrokenError,
+    WitnessQuorumError,
 )
 from cellcustody.ledger.verification.exports import (
     ChunkRunner,
@@ -43,10 +44,12 @@ from cellcustody.ledger.verification.report import (
     StatementVerdict,
 )
 from cellcustody.ledger.verification.statements import CheckedStatement, StatementVerifier
+from cellcustody.ledger.verification.witnesses import CheckedReceipt, verify_receipt
 
 __all__ = [
     "Check",
     "CheckLine",
+    "CheckedReceipt",
     "CheckedStatement",
     "CheckpointInvalidError",
     "ChunkRunner",
@@ -78,9 +81,11 @@ __all__ = [
     "StreamBrokenError",
     "VerifiedChunk",
     "VerifyChunk",
+    "WitnessQuorumError",
     "open_dossier",
     "replay_registry",
     "verify_chunk",
     "verify_dossier",
     "verify_entries",
+    "verify_receipt",
 ]

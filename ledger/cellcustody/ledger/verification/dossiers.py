@@ -26,11 +26,9 @@ from cellcustody.ledger.errors import CellcustodyError
 from cellcustody.ledger.registry import Anchor, RegistryState
 from cellcustody.ledger.transparency import (
     VerifiedCheckpoint,
-    parse_policy,
+    format_vkey,
     verify_checkpoint,
-    verify_under_policy,
 )
-from cellcustody.ledger.transparency.errors import QuorumUnmetError
 from cellcustody.ledger.verification.container import EntryToVerify, OpenedDossier, open_dossier
 from cellcustody.ledger.verification.crossing import Crossing, check_streams
 from cellcustody.ledger.verification.errors import (
@@ -57,6 +55,7 @@ from cellcustody.ledger.verification.report import (
     StatementVerdict,
 )
 from cellcustody.ledger.verification.statements import CheckedStatement, StatementVerifier
+from cellcustody.ledger.verification.witnesses import verify_anchored_witnesses
 
 __all__ = ["verify_dossier", "verify_log_checkpoint"]
 
@@ -96,6 +95,13 @@ class _Progress:
             raise NothingCheckedError("there was nothing to check", missing=check.name)
         self._lines[check] = CheckLine(check, Result.PASSED, count, note)
 
+    def told(self, check: Check, count: int, note: str, none: str) -> None:
+        """Notes a check that passed for `count` things; of none, that nothing was shown."""
+        if count:
+            self.passed(check, count, note)
+        else:
+            self.unverified(check, none)
+
     def unverified(self, check: Check, note: str) -> None:
         """Notes a check that was not made."""
         self._lines[check] = CheckLine(check, Result.UNVERIFIED, 0, note)
@@ -128,7 +134,7 @@ def _verify(data: bytes, anchor: Anchor | None, progress: _Progress) -> Report:
     if anchor is not None:
         progress.passed(Check.ISSUER, 1)
     progress.passed(Check.CHECKPOINT, len(checkpoint.log_signatures))
-    _verify_witnesses(dossier.checkpoint, anchor, progress)
+    _verify_witnesses(dossier.checkpoint, checkpoint, anchor, progress)
 
     # (5), (6) and (7): The entries in the tree, the manifest over the files, the statements.
     statements, crossing, heads = _verify_entries(dossier, registry, checkpoint, progress)
@@ -196,18 +202,14 @@ def _tell_embedded(dossier: OpenedDossier, progress: _Progress) -> None:
         progress.passed(Check.EMBEDDED_VERIFIERS, len(EMBEDDED_NAMES))
 
 
-def _verify_witnesses(checkpoint: bytes, anchor: Anchor | None, progress: _Progress) -> None:
-    if anchor is None or not anchor.witness_policy:
+def _verify_witnesses(raw: bytes, checkpoint: VerifiedCheckpoint, anchor: Anchor | None, progress: _Progress) -> None:
+    signing = tuple(format_vkey(one.key.name, one.key.type, one.key.public_key) for one in checkpoint.log_signatures)
+    witnesses = verify_anchored_witnesses(raw, anchor, signing)
+    if witnesses is None:
         progress.unverified(Check.WITNESSES, "the anchor asks for no witness" if anchor else "no anchor was given")
-        return
-    try:
-        policy = parse_policy(anchor.witness_policy.encode())
-        verified = verify_under_policy(checkpoint, policy)
-    except QuorumUnmetError as unmet:
-        raise CheckpointInvalidError("fewer witnesses signed than the anchor asks for", defect=str(unmet)) from unmet
-    except CellcustodyError as defect:
-        raise CheckpointInvalidError("the anchor's policy does not fit this log", defect=str(defect)) from defect
-    progress.passed(Check.WITNESSES, len(verified.witness_signatures))
+    else:
+        # A policy may ask for none (`quorum none`), and then nothing was shown.
+        progress.told(Check.WITNESSES, len(witnesses), ", ".join(witnesses), "the anchor's quorum is of nobody")
 
 
 class _Verified(NamedTuple):

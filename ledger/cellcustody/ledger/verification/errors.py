@@ -7,6 +7,7 @@ VerificationError
    |- IssuerMismatchError        ISSUER_MISMATCH
    |- RegistryInvalidError       REGISTRY_INVALID
    |- CheckpointInvalidError     CHECKPOINT_INVALID
+   |- WitnessQuorumError         WITNESS_QUORUM_UNMET
    |- InclusionInvalidError      INCLUSION_INVALID
    |- ManifestInvalidError       MANIFEST_INVALID
    |- ScopeInvalidError          SCOPE_INVALID
@@ -45,6 +46,7 @@ __all__ = [
     "SignerInvalidError",
     "StatementInvalidError",
     "StreamBrokenError",
+    "WitnessQuorumError",
 ]
 
 
@@ -89,6 +91,13 @@ class CheckpointInvalidError(DossierError):
 
     reason = "CHECKPOINT_INVALID"
     check = Check.CHECKPOINT
+
+
+class WitnessQuorumError(DossierError):
+    """Raised when fewer witnesses cosigned than the anchor asks for; `lacking` names those that did not."""
+
+    reason = "WITNESS_QUORUM_UNMET"
+    check = Check.WITNESSES
 
 
 class InclusionInvalidError(DossierError):
