@@ -108,6 +108,7 @@ class PolicyPack:
     emergency_seconds: int
     chairside_validity_seconds: int
     training_roles: frozenset[str]
+    hybrid_roles: frozenset[str]
     training_validity_days: Mapping[str, int]
     step_order: tuple[StepRule, ...]
     budgets: Budgets
@@ -298,6 +299,7 @@ def _parse(pack: bytes) -> PolicyPack:
         emergency_seconds=top.take("emergency_seconds", integer(1)),
         chairside_validity_seconds=top.take("chairside_validity_seconds", integer(1)),
         training_roles=top.take("training_roles", names),
+        hybrid_roles=top.take("hybrid_roles", names),
         training_validity_days=top.take("training_validity_days", table_of(integer(1, DAYS_MAX))),
         step_order=top.take("steps", read_steps),
         budgets=top.take("budgets", read_budgets),

@@ -145,7 +145,10 @@ def _bodies(pack: PolicyPack) -> Iterator[Lint]:
 
 
 def _roles(pack: PolicyPack, known: frozenset[str]) -> Iterator[Lint]:
-    places: list[tuple[str, frozenset[str]]] = [("$.training_roles", pack.training_roles)]
+    places: list[tuple[str, frozenset[str]]] = [
+        ("$.training_roles", pack.training_roles),
+        ("$.hybrid_roles", pack.hybrid_roles),
+    ]
     places.extend((f"$.roles.{body}", roles) for body, roles in pack.roles.items())
     places.extend((f"$.co_signing.{body}.roles", one.roles) for body, one in pack.co_signing.items())
     places.extend((f"$.overridable_gates.{code}", roles) for code, roles in pack.overridable_gates.items())

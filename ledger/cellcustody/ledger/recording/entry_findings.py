@@ -94,6 +94,7 @@ class EntryBench:
                 role=header.signer.role,
                 signed_at=header.signed_at.unix_micros,
                 position=leaf_index,
+                key_ids=prepared.statement.key_ids,
                 unit=self._unit_acted_for(body, admission.site, header.signer.signer_id, leaf_index),
                 asked=asked_by(pack),
             )
@@ -151,6 +152,7 @@ class EntryBench:
                 role=header.signer.role,
                 signed_at=header.signed_at.unix_micros,
                 position=leaf_index,
+                key_ids=prepared.statement.key_ids,
                 asked=asked_by(pack),
             )
         )
@@ -261,6 +263,7 @@ def modification_body(body: Message) -> bool:
     return isinstance(
         body,
         modification_pb2.MaterialAccessioned
+        | modification_pb2.MaterialAccepted
         | modification_pb2.ManufacturingStarted
         | WorkBody
         | modification_pb2.MaterialPooled

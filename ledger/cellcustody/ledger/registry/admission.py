@@ -15,7 +15,7 @@ The rules, in the order they are checked:
 Competence (site, role, training, unit) is a matter of findings alone: they are gates, so an authorisation is refused
 for them, and a fact is recorded. Training holds until the time that the site names, and as long as the policy says
 after it was passed. Under an emergency credential a person acts in its roles, in any unit of the site, and each such
-act says so (EMERGENCY_CREDENTIAL).
+act says so (EMERGENCY_CREDENTIAL). In roles that the policy names as hybrid, two keys sign, of which one is ML-DSA-65.
 """
 
 from __future__ import annotations
@@ -61,6 +61,7 @@ __all__ = [
     "asked_by",
     "competence",
     "emergency_grant",
+    "hybrid_lacks",
     "training_ends",
     "training_lacks",
 ]
@@ -165,6 +166,7 @@ class Asked:
     training_roles: frozenset[str] = frozenset()
     training_valid_until: Callable[[str, int], int | None] = _for_good
     emergency_seconds: int = EMERGENCY_SECONDS_MAX
+    hybrid_roles: frozenset[str] = frozenset()
 
 
 NOTHING_ASKED: Final = Asked()
@@ -172,7 +174,7 @@ NOTHING_ASKED: Final = Asked()
 
 def asked_by(pack: PolicyPack) -> Asked:
     """Returns what a policy pack asks of signers."""
-    return Asked(pack.training_roles, pack.training_valid_until, pack.emergency_seconds)
+    return Asked(pack.training_roles, pack.training_valid_until, pack.emergency_seconds, pack.hybrid_roles)
 
 
 def emergency_grant(
@@ -191,6 +193,7 @@ def competence(
     role: str,
     signed_at: int,
     position: int,
+    key_ids: tuple[bytes, ...] = (),
     unit: str = "",
     asked: Asked = NOTHING_ASKED,
 ) -> tuple[Finding, ...]:
@@ -201,7 +204,7 @@ def competence(
     the statement it joins.
     """
     view = state.as_of(position)
-    found: set[str] = set()
+    found = set(hybrid_lacks(view, role, key_ids, asked))
     site_id = view.site_of_signer(signer)
     site = view.site(site_id) if site_id else None
     required = required_capabilities(body_type)
@@ -237,6 +240,13 @@ def competence(
             found -= EMERGENCY_COVERS
             found.add("EMERGENCY_CREDENTIAL")
     return _findings(found)
+
+
+def hybrid_lacks(view: RegistryView, role: str, key_ids: tuple[bytes, ...], asked: Asked) -> frozenset[str]:
+    """Returns the code of a second signature that a role asks for and that is not there."""
+    if role not in asked.hybrid_roles or view.is_hybrid(key_ids):
+        return frozenset()
+    return frozenset((codes.HYBRID_KEY_MISSING.code,))
 
 
 def training_ends(grant: RoleGrant, asked: Asked) -> int | None:

@@ -9,6 +9,9 @@ The rules:
   cannot wait; whoever misuses it gains nothing alone, and registrars undo it.
 * An emergency credential takes two administrators of the person's site, neither of them that person.
 * Sites, log keys, the service key, registrars, their keys, policies and schemas are the registrars' alone.
+* Statements signed with a compromised key are affirmed by the person whose key it was, with another key and in a role
+  they hold; by two administrators of their site; or, where it was a registrar's or the ledger's own, by registrars.
+* In the roles that the registrars named as hybrid, an ML-DSA-65 key signs beside another.
 * An administrator's training holds at the time of signing.
 * The meaning is a person's, never that of a measurement or of the ledger.
 """
@@ -20,6 +23,7 @@ from typing import Final
 
 from cellcustody.ledger.registry.errors import (
     CoSignerNotPermittedError,
+    HybridSignatureMissingError,
     NotAdministratorError,
     NotRegisteredError,
     NotRegistrarError,
@@ -42,6 +46,8 @@ class Authority:
     role: str
     site: bytes | None
     co_signers_needed: int
+    holder: bytes | None = None
+    """The person whose own key it is about, who alone may do the act in this role."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +56,8 @@ class _Scope:
 
     site: bytes | None
     is_about_administrator: bool = False
+    holder: bytes | None = None
+    """Who may do it alone, for it is about their own key."""
 
 
 _REGISTRARS_ALONE: Final = _Scope(None)
@@ -68,6 +76,8 @@ def authority_of(view: RegistryView, statement: RegistryStatement) -> Authority:
     registrars = view.registrars
     if statement.role == ROLE_REGISTRAR and registrars is not None:
         return Authority(ROLE_REGISTRAR, None, registrars.threshold - 1)
+    if scope.site is not None and scope.holder == statement.signer:
+        return Authority(statement.role, scope.site, 0, scope.holder)
     if statement.role == ROLE_ADMINISTRATOR and scope.site is not None:
         return Authority(ROLE_ADMINISTRATOR, scope.site, 1 if scope.is_about_administrator else 0)
     raise RegistryRoleError("no such act is done in this role", role=statement.role, body_type=statement.body_type)
@@ -79,7 +89,14 @@ def check_authority(view: RegistryView, authority: Authority, statement: Registr
     Raises:
         NotRegistrarError: they are no registrar.
         NotAdministratorError: they are no administrator, in training, of the site.
+        HybridSignatureMissingError: the role asks for an ML-DSA-65 signature beside another.
     """
+    _check_hybrid(view, authority, statement)
+    if authority.holder is not None:
+        person = view.person(statement.signer)
+        if person is None or person.grant_of(authority.role) is None:
+            raise RegistryRoleError("the signer does not hold the role", role=authority.role, signer=statement.signer)
+        return
     if authority.site is None:
         registrars = view.registrars
         if registrars is None or statement.signer not in registrars.members:
@@ -109,8 +126,17 @@ def check_co_signer(view: RegistryView, authority: Authority, co_signature: Regi
         )
     try:
         check_authority(view, authority, co_signature)
-    except (NotRegistrarError, NotAdministratorError) as refusal:
+    except (NotRegistrarError, NotAdministratorError, HybridSignatureMissingError) as refusal:
         raise CoSignerNotPermittedError(refusal.message, because=refusal.reason, **refusal.values) from refusal
+
+
+def _check_hybrid(view: RegistryView, authority: Authority, statement: RegistryStatement) -> None:
+    registrars = view.registrars
+    asked = frozenset() if registrars is None else registrars.hybrid_roles
+    if authority.role in asked and not view.is_hybrid(statement.key_ids):
+        raise HybridSignatureMissingError(
+            "the role asks for an ML-DSA-65 signature beside another", signer=statement.signer, role=authority.role
+        )
 
 
 def _scope_of(view: RegistryView, statement: RegistryStatement) -> _Scope:
@@ -128,6 +154,13 @@ def _scope_of(view: RegistryView, statement: RegistryStatement) -> _Scope:
             return _Scope(_registered_site(view, body.site))
         case registry_pb2.KeyAdded() as body:
             return _scope_of_holder(view, body.holder)
+        case registry_pb2.StatementsAffirmed() as body:
+            record = view.key_record(body.key_id)
+            if record is None:
+                raise NotRegisteredError("no such key is registered", key_id=body.key_id)
+            # Two administrators, for one alone could make good what was signed with a key that they had stolen.
+            scope = _scope_of_holder(view, record.holder)
+            return _Scope(scope.site, is_about_administrator=True, holder=record.holder)
         case registry_pb2.KeySuspended() as body:
             return _Scope(_scope_of_key(view, body.key_id).site)
         case registry_pb2.KeyRetired() | registry_pb2.KeyReinstated() | registry_pb2.KeyRevoked() as body:

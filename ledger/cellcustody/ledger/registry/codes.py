@@ -10,6 +10,7 @@ __all__ = [
     "CAPABILITY_MISSING",
     "DEVICE_OF_COUNTERPARTY",
     "DEVICE_UNKNOWN",
+    "HYBRID_KEY_MISSING",
     "LATE_AFTER_RETIREMENT",
     "ROLE_NOT_HELD",
     "RULES",
@@ -75,10 +76,19 @@ UNIT_NOT_HELD: Final = FindingRule(
     "Have an administrator of the site add the unit, or have someone of that unit act.",
 )
 
+HYBRID_KEY_MISSING: Final = FindingRule(
+    "HYBRID_KEY_MISSING",
+    Strength.GATE,
+    Family.ENTRY,
+    "In the roles that the policy names, a person signs with two keys: an ML-DSA-65 key and one of another algorithm.",
+    "Have an administrator of the site add the second key, and sign with both.",
+)
+
 RULES: Final = (
     CAPABILITY_MISSING,
     DEVICE_OF_COUNTERPARTY,
     DEVICE_UNKNOWN,
+    HYBRID_KEY_MISSING,
     LATE_AFTER_RETIREMENT,
     ROLE_NOT_HELD,
     TRAINING_LAPSED,

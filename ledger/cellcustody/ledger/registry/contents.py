@@ -9,7 +9,9 @@ The rules:
   an administrator; it begins no earlier than it was signed, within a day, and lasts a day at most.
 * A key is retired or suspended from active, reinstated from suspended, revoked from any state. Revoking a revoked key
   is for naming an earlier leaf index of compromise, and nothing else.
+* Statements are affirmed that were signed with a key which is revoked as compromised.
 * Registrars with a usable key are never fewer than the threshold; the service key in use is rotated, never stopped.
+* A key of the log's that is lost was in use or in its overlap, and is none of the new ones.
 * A policy pack is canonical JSON and has the next version for its product and jurisdiction.
 
 Who may do the act is judged elsewhere (`authority`).
@@ -19,7 +21,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Final
 
 from cellcustody.ledger.errors import CellcustodyError
@@ -63,6 +65,8 @@ __all__ = ["check_contents"]
 ADMINISTRATORS_COUNT_MIN: Final = 2  # What concerns one of them needs the other.
 GRACE_SECONDS_MAX: Final = 366 * 86_400  # No outbox stays unread for longer than a year.
 EMERGENCY_SECONDS_MAX: Final = 86_400  # A day: long enough to enrol somebody properly.
+AFFIRMED_COUNT_MAX: Final = 4_096  # A key makes about that many statements in a year of days; more take more acts.
+HYBRID_ROLES: Final = frozenset({ROLE_REGISTRAR, ROLE_ADMINISTRATOR})
 RESERVED_ROLES: Final = frozenset({ROLE_REGISTRAR, ROLE_DEVICE, ROLE_LEDGER})
 _CAPABILITIES: Final = frozenset(options_pb2.Capability.values()) - {options_pb2.CAPABILITY_UNSPECIFIED}
 
@@ -106,6 +110,8 @@ def check_contents(
             _check_key_state(view, body.key_id, KeyState.SUSPENDED)
         case registry_pb2.KeyRevoked() as body:
             _check_key_revoked(view, body)
+        case registry_pb2.StatementsAffirmed() as body:
+            _check_affirmed(view, body)
         case registry_pb2.LogKeysRotated() as body:
             _check_log_keys_rotated(view, body)
         case registry_pb2.ServiceKeyRotated() as body:
@@ -281,6 +287,22 @@ def _check_key_revoked(view: RegistryView, body: registry_pb2.KeyRevoked) -> Non
     _check_key_can_stop(view, body.key_id)
 
 
+def _check_affirmed(view: RegistryView, body: registry_pb2.StatementsAffirmed) -> None:
+    check_length("key_id", body.key_id, DIGEST_BYTES)
+    standing = view.key(body.key_id)
+    if standing.state is KeyState.UNKNOWN:
+        raise NotRegisteredError("no such key is registered", key_id=body.key_id)
+    if standing.compromised_since_leaf is None:
+        raise KeyStateError("nobody said that the key was compromised", key_id=body.key_id, state=standing.state.name)
+    digests = list(body.statement_digests)
+    for digest in digests:
+        check_length("statement_digests", digest, DIGEST_BYTES)
+    if not 0 < len(digests) <= AFFIRMED_COUNT_MAX or sorted(set(digests)) != digests:
+        raise RegistryFieldInvalidError(
+            "statements to affirm ascend by digest", field="statement_digests", count=len(digests)
+        )
+
+
 def _check_key_can_stop(view: RegistryView, key_id: bytes) -> None:
     """Checks that neither the ledger nor the quorum of registrars is left without a voice."""
     if key_id == view.service_key_id:
@@ -288,19 +310,22 @@ def _check_key_can_stop(view: RegistryView, key_id: bytes) -> None:
     registrars = view.registrars
     if registrars is None:
         return
-    able = [
-        member
-        for member in registrars.members
-        if any(
-            record.key_id != key_id and view.key(record.key_id).state is KeyState.ACTIVE
-            for record in view.keys_of(member)
-        )
-    ]
+    able = [member for member in registrars.members if _is_able(view, member, registrars.hybrid_roles, without=key_id)]
     record = view.key_record(key_id)
     if record is not None and record.holder in registrars.members and len(able) < registrars.threshold:
         raise QuorumUnreachableError(
             "too few registrars would have a usable key", count=len(able), threshold=registrars.threshold
         )
+
+
+def _is_able(view: RegistryView, member: bytes, hybrid_roles: Collection[str], *, without: bytes = b"") -> bool:
+    """Tells whether a registrar could still sign with the keys they have, but for one."""
+    active = [
+        record.key_id
+        for record in view.keys_of(member)
+        if record.key_id != without and view.key(record.key_id).state is KeyState.ACTIVE
+    ]
+    return view.is_hybrid(active) if ROLE_REGISTRAR in hybrid_roles else bool(active)
 
 
 def _check_log_keys_rotated(view: RegistryView, body: registry_pb2.LogKeysRotated) -> None:
@@ -313,6 +338,14 @@ def _check_log_keys_rotated(view: RegistryView, body: registry_pb2.LogKeysRotate
         raise RegistryFieldInvalidError(
             "an overlap ends after this entry", field="overlap_until_size", value=body.overlap_until_size
         )
+    check_each_once("lost_keys", body.lost_keys)
+    former = () if keys is None else (*keys.keys, *keys.overlapping)
+    if any(key not in former or key in body.log_keys for key in body.lost_keys):
+        raise RegistryFieldInvalidError("a lost key was the log's, and is no more", field="lost_keys")
+    if body.HasField("compromised_since_size") and (not body.lost_keys or body.compromised_since_size > view.position):
+        raise RegistryFieldInvalidError(
+            "keys are lost since a size of the past", field="compromised_since_size", value=body.compromised_since_size
+        )
 
 
 def _check_registrars_changed(view: RegistryView, body: registry_pb2.RegistrarsChanged) -> None:
@@ -324,6 +357,14 @@ def _check_registrars_changed(view: RegistryView, body: registry_pb2.RegistrarsC
     key_ids = check_new_keys(
         view, enrolled, ledger_id=view.ledger_id, may_keep=[registrar.person for registrar in body.registrars]
     )
+    if not HYBRID_ROLES.issuperset(body.hybrid_roles) or sorted(set(body.hybrid_roles)) != list(body.hybrid_roles):
+        raise RegistryFieldInvalidError("hybrid are roles of the registry, ascending", field="hybrid_roles")
+    if ROLE_REGISTRAR in body.hybrid_roles:
+        able = [one.person for one in body.registrars if _is_able(view, one.person, body.hybrid_roles)]
+        if len(able) < body.threshold:
+            raise QuorumUnreachableError(
+                "too few registrars have two keys of which one is ML-DSA-65", count=len(able), threshold=body.threshold
+            )
     usable = [key_id for key_id in key_ids if view.key(key_id).state in (KeyState.UNKNOWN, KeyState.ACTIVE)]
     if len(usable) < len(body.registrars):
         raise KeyStateError("a registrar is named with a key in use", usable=len(usable))

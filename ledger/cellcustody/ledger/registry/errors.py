@@ -18,6 +18,7 @@ AuthorisationRefusedError
 |- NotRegistrarError             NOT_REGISTRAR
 |- NotAdministratorError         NOT_ADMINISTRATOR
 |- RegistryRoleError             REGISTRY_ROLE
+|- HybridSignatureMissingError   HYBRID_SIGNATURE_MISSING
 |- DifferentPersonNeededError    DIFFERENT_PERSON_NEEDED
 |- CoSignerNotPermittedError     CO_SIGNER_NOT_PERMITTED
 |- NotPendingError               NOT_PENDING
@@ -63,6 +64,7 @@ __all__ = [
     "DeviceUnknownError",
     "DifferentPersonNeededError",
     "FoundingIncompleteError",
+    "HybridSignatureMissingError",
     "IdTakenError",
     "JoinedStatementUnknownError",
     "KeyRetiredError",
@@ -172,6 +174,12 @@ class RegistryRoleError(AuthorisationRefusedError):
     """Raised when an act of the registry is signed in a role or with a meaning that cannot permit it."""
 
     reason = "REGISTRY_ROLE"
+
+
+class HybridSignatureMissingError(AuthorisationRefusedError):
+    """Raised when an act is signed without an ML-DSA-65 key, or with it alone, in a role that asks for two keys."""
+
+    reason = "HYBRID_SIGNATURE_MISSING"
 
 
 class DifferentPersonNeededError(AuthorisationRefusedError):

@@ -22,6 +22,7 @@ from cellcustody.ledger.custody.act import Status
 from cellcustody.ledger.registry.history import History
 from cellcustody.ledger.registry.keys import KeyChange, KeyHistory
 from cellcustody.ledger.registry.records import (
+    Affirmation,
     Device,
     EmergencyGrant,
     Founding,
@@ -103,12 +104,17 @@ def _take_effect(state: RegistryState, statement: RegistryStatement, leaf: int) 
         case registry_pb2.KeyRevoked() as body:
             since = body.compromised_since_leaf if body.HasField("compromised_since_leaf") else None
             _change_key(state, body.key_id, KeyChange(KeyState.REVOKED, compromised_since_leaf=since), leaf)
+        case registry_pb2.StatementsAffirmed() as body:
+            affirmation = Affirmation(statement.digest, leaf, body.key_id, frozenset(body.statement_digests))
+            for digest in affirmation.statements:
+                affirmed = state.affirmations.setdefault(digest, History())
+                affirmed.add(leaf, (*(affirmed.at(leaf + 1) or ()), affirmation))
         case registry_pb2.LogKeysRotated() as body:
             _rotate_log_keys(state, body, leaf)
         case registry_pb2.ServiceKeyRotated() as body:
             _rotate_service_key(state, statement, body, leaf)
         case registry_pb2.RegistrarsChanged() as body:
-            _set_registrars(state, body.registrars, body.threshold, leaf)
+            _set_registrars(state, body.registrars, body.threshold, leaf, frozenset(body.hybrid_roles))
         case registry_pb2.PolicyPublished() as body:
             digest = hashlib.sha256(body.pack).digest()
             policy = Policy(digest, body.product, body.jurisdiction, body.version, body.pack)
@@ -141,7 +147,11 @@ def _found(state: RegistryState, statement: RegistryStatement, body: registry_pb
 
 
 def _set_registrars(
-    state: RegistryState, registrars: Iterable[registry_pb2.Registrar], threshold: int, leaf: int
+    state: RegistryState,
+    registrars: Iterable[registry_pb2.Registrar],
+    threshold: int,
+    leaf: int,
+    hybrid_roles: frozenset[str] = frozenset(),
 ) -> None:
     members = tuple(registrars)
     for registrar in members:
@@ -149,7 +159,10 @@ def _set_registrars(
             state.persons.setdefault(registrar.person, History()).add(leaf, Person(registrar.person, None))
         _add_keys(state, registrar.person, [registrar.key], leaf)
     record = Registrars(
-        tuple(registrar.person for registrar in members), threshold, tuple(member.organisation for member in members)
+        tuple(registrar.person for registrar in members),
+        threshold,
+        tuple(member.organisation for member in members),
+        hybrid_roles,
     )
     state.registrars.add(leaf, record)
 
@@ -262,8 +275,10 @@ def _retirement(signed_at: int, grace_seconds: int) -> KeyChange:
 def _rotate_log_keys(state: RegistryState, body: registry_pb2.LogKeysRotated, leaf: int) -> None:
     former = state.log_keys.at(leaf + 1)
     keys = tuple(body.log_keys)
-    overlapping = tuple(key for key in former.keys if key not in keys) if former else ()
-    state.log_keys.add(leaf, LogKeys(keys, overlapping, body.overlap_until_size))
+    lost = tuple(body.lost_keys)
+    overlapping = tuple(key for key in former.keys if key not in keys and key not in lost) if former else ()
+    since = body.compromised_since_size if body.HasField("compromised_since_size") else None
+    state.log_keys.add(leaf, LogKeys(keys, overlapping, body.overlap_until_size, lost, since))
 
 
 def _rotate_service_key(

@@ -7,7 +7,8 @@ The rules:
 * Suspended: nothing is taken until it is reinstated; suspending and reinstating start from active and suspended keys.
 * Revoked: for good. A later revocation can only name an earlier leaf index since which the key is compromised.
 * A signature at leaf index i by a key compromised since j and revoked at r: VALID for i < j, SUSPECT for j <= i < r,
-  INVALID for i > r. Revoked without being compromised: VALID up to r.
+  INVALID for i > r. Revoked without being compromised: VALID up to r. Whether somebody affirmed it is asked of the
+  registry (`state.RegistryState.verdict_on`).
 * A signature that the key could not make at its position (unknown, suspended, retired and not late) is INVALID.
 """
 
@@ -79,7 +80,9 @@ class KeyHistory:
                 pass
             case _:
                 assert_never(then.state)
-        now = self.standing_at(POSITION_MAX)
-        if now.compromised_since_leaf is not None and leaf_index >= now.compromised_since_leaf:
-            return KeyVerdict.SUSPECT
-        return KeyVerdict.VALID
+        return KeyVerdict.SUSPECT if self.is_compromised_at(leaf_index) else KeyVerdict.VALID
+
+    def is_compromised_at(self, leaf_index: int) -> bool:
+        """Tells whether the key is now said to have been compromised when the entry at `leaf_index` was recorded."""
+        since = self.standing_at(POSITION_MAX).compromised_since_leaf
+        return since is not None and leaf_index >= since

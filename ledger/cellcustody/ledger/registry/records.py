@@ -16,6 +16,7 @@ __all__ = [
     "ROLE_DEVICE",
     "ROLE_LEDGER",
     "ROLE_REGISTRAR",
+    "Affirmation",
     "Device",
     "EmergencyGrant",
     "Founding",
@@ -174,15 +175,33 @@ class Registrars:
     members: tuple[bytes, ...]
     threshold: int
     organisations: tuple[str, ...]
+    hybrid_roles: frozenset[str] = frozenset()
+    """Roles of the registry's acts in which an ML-DSA-65 key signs too."""
+
+
+@dataclass(frozen=True, slots=True)
+class Affirmation:
+    """Statements that somebody affirmed, by an act with this digest in effect at this leaf index."""
+
+    digest: bytes
+    leaf_index: int
+    key_id: bytes
+    statements: frozenset[bytes]
 
 
 @dataclass(frozen=True, slots=True)
 class LogKeys:
-    """The log's verifier keys in C2SP text form; up to `overlap_until_size` those in `overlapping` sign too."""
+    """The log's verifier keys in C2SP text form; up to `overlap_until_size` those in `overlapping` sign too.
+
+    `lost` are former keys that sign nothing any more. Beyond the tree size `compromised_since_size` others may have
+    signed with them; None: nobody else has them.
+    """
 
     keys: tuple[str, ...]
     overlapping: tuple[str, ...] = ()
     overlap_until_size: int = 0
+    lost: tuple[str, ...] = ()
+    compromised_since_size: int | None = None
 
     def signing(self, tree_size: int) -> tuple[str, ...]:
         """Returns every key that signs a checkpoint of this size."""

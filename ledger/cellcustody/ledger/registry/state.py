@@ -10,6 +10,7 @@ The rules:
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import TypeVar
 
@@ -17,6 +18,7 @@ from cellcustody.ledger.registry.history import History
 from cellcustody.ledger.registry.keys import POSITION_MAX, KeyHistory
 from cellcustody.ledger.registry.records import (
     ROLE_ADMINISTRATOR,
+    Affirmation,
     Device,
     EmergencyGrant,
     Founding,
@@ -32,7 +34,7 @@ from cellcustody.ledger.registry.records import (
     Site,
 )
 from cellcustody.ledger.registry.statement import RegistryStatement
-from cellcustody.ledger.statements import PublicKey, parse_public_key
+from cellcustody.ledger.statements import KeyAlgorithm, PublicKey, parse_public_key
 from cellcustody.ledger.statements.errors import PublicKeyMalformedError
 from cellcustody.v1 import registry_pb2
 
@@ -69,6 +71,7 @@ class RegistryState:
         self.keys: dict[bytes, KeyHistory] = {}
         self.keys_of: dict[bytes, list[bytes]] = {}
         self.emergencies: dict[bytes, History[tuple[EmergencyGrant, ...]]] = {}
+        self.affirmations: dict[bytes, History[tuple[Affirmation, ...]]] = {}
         self.tls_keys: dict[bytes, History[bytes | None]] = {}
         self.policies: dict[bytes, History[Policy]] = {}
         self.policies_for: dict[tuple[str, str], History[Policy]] = {}
@@ -109,6 +112,46 @@ class RegistryState:
             return KeyVerdict.INVALID
         return history.verdict(leaf_index, signed_at=signed_at, recorded_at=recorded_at)
 
+    def verdict_on(
+        self, digest: bytes, key_ids: Iterable[bytes], leaf_index: int, *, signed_at: int, recorded_at: int
+    ) -> KeyVerdict:
+        """Returns what the signatures of a statement are worth by all that is known now, affirmations included.
+
+        INVALID if one of its keys could not sign there. VALID if one of them was sound there: whoever had stolen the
+        other could not have made this one. Else SUSPECT, until it is affirmed. Times are microseconds since 1970.
+        """
+        keys = tuple(key_ids)
+        if leaf_index > 0:  # The founding's keys stand from its own entry on, so that they are not known as of it.
+            verdicts = [self.verdict(key, leaf_index, signed_at=signed_at, recorded_at=recorded_at) for key in keys]
+            if KeyVerdict.INVALID in verdicts or not verdicts:
+                return KeyVerdict.INVALID
+        return KeyVerdict.SUSPECT if self.is_suspect(digest, keys, leaf_index) else KeyVerdict.VALID
+
+    def is_suspect(self, digest: bytes, key_ids: Iterable[bytes], leaf_index: int) -> bool:
+        """Tells whether every key of a statement is said to have been compromised by then, and nobody affirmed it."""
+        keys = tuple(key_ids)
+        for key_id in keys:
+            history = self.keys.get(key_id)
+            if history is None or not history.is_compromised_at(leaf_index):
+                return False
+        return not any(self._is_affirmed(digest, key_id) for key_id in keys)
+
+    def _is_affirmed(self, digest: bytes, key_id: bytes) -> bool:
+        history = self.affirmations.get(digest)
+        affirmations = () if history is None else history.at(POSITION_MAX) or ()
+        return any(one.key_id == key_id and self._stands(one) for one in affirmations)
+
+    def _stands(self, affirmation: Affirmation) -> bool:
+        """Tells whether none of those who affirmed did so with a key that was compromised by then itself.
+
+        It ends: an affirmation names digests of what was signed before it, so those that affirm it are all later.
+        """
+        joined = self.acts.get(affirmation.digest)
+        if joined is None:
+            return False
+        signed = ((joined.leaf_index, joined.statement), *joined.co_signatures)
+        return not any(self.is_suspect(one.digest, one.key_ids, leaf) for leaf, one in signed)
+
     def pending(self) -> tuple[Joined, ...]:
         """Returns the acts that wait for co-signatures, in the order of the log."""
         return tuple(joined for joined in tuple(self.acts.values()) if joined.in_effect_at is None)
@@ -126,6 +169,7 @@ class RegistryState:
         _rewind_all(self.devices, position)
         _rewind_all(self.tls_keys, position)
         _rewind_all(self.emergencies, position)
+        _rewind_all(self.affirmations, position)
         _rewind_all(self.policies, position)
         _rewind_all(self.policies_for, position)
         _rewind_all(self.schemas, position)
@@ -269,6 +313,12 @@ class RegistryView:
         """Returns a key's state; UNKNOWN where it is not enrolled."""
         history = self.state.keys.get(key_id)
         return history.standing_at(self.position) if history else KeyStanding(KeyState.UNKNOWN)
+
+    def is_hybrid(self, key_ids: Iterable[bytes]) -> bool:
+        """Tells whether these keys are an ML-DSA-65 key and one of another algorithm at least."""
+        found = (self.state.public_key(key_id) for key_id in key_ids)
+        algorithms = {key.algorithm for key in found if key is not None}
+        return KeyAlgorithm.ML_DSA_65 in algorithms and len(algorithms) > 1
 
     def key_record(self, key_id: bytes) -> KeyRecord | None:
         """Returns a key with its holder, in whatever state."""

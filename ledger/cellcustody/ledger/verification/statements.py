@@ -33,7 +33,6 @@ from cellcustody.ledger.registry import (
     HANDOFF_BODIES,
     LEDGER_KINDS,
     EmergencyGrant,
-    KeyVerdict,
     RegistryState,
     RoleGrant,
     SignerFacts,
@@ -45,6 +44,7 @@ from cellcustody.ledger.registry.admission import (
     NOTHING_ASKED,
     Asked,
     asked_by,
+    hybrid_lacks,
     training_ends,
     training_lacks,
 )
@@ -92,6 +92,7 @@ SIGNER_CODES: Final = frozenset(
         "TRAINING_NOT_RECORDED",
         "DEVICE_OF_COUNTERPARTY",
         "DEVICE_UNKNOWN",
+        "HYBRID_KEY_MISSING",
         "LATE_AFTER_RETIREMENT",
     }
 )
@@ -115,7 +116,7 @@ _Circumstances = tuple[int, str, int, bytes, str, tuple[KeyId, ...], bytes, byte
 class CheckedStatement(NamedTuple):
     """An entry that passed by itself, with what the checks across entries need. Named tuple: they come by the thousand.
 
-    `body` is the body as far as it is open; `signatures` counts those that verified.
+    `body` is the body as far as it is open; `key_ids` name the keys whose signatures verified.
     """
 
     leaf_index: int
@@ -137,12 +138,17 @@ class CheckedStatement(NamedTuple):
     device: bytes
     signed_at: int
     recorded_at: int
-    signatures: int
+    key_ids: tuple[KeyId, ...]
     joins: bytes | None
     seen: tuple[tuple[bytes, bytes], ...]
     judgement: JudgedEntry
     kind: PayloadType
     is_suspect: bool
+
+    @property
+    def signatures(self) -> int:
+        """How many signatures verified."""
+        return len(self.key_ids)
 
 
 class _Accepted(NamedTuple):
@@ -323,12 +329,12 @@ class StatementVerifier:
             said.device,
             said.signed_at,
             recorded_at,
-            len(said.key_ids),
+            said.key_ids,
             said.joins,
             said.seen,
             judgement,
             said.kind,
-            self._has_compromise and self._is_suspect(said, leaf_index, recorded_at),
+            self._has_compromise and self._registry.is_suspect(said.digest, said.key_ids, leaf_index),
         )
 
     def _read(self, envelope: bytes, leaf_index: int) -> Said:
@@ -417,6 +423,8 @@ class StatementVerifier:
             standing = self._standing(epoch, said.signer, said.body_type, said.role, leaf_index)
             asked = self._asked(policy_digest, leaf_index)
             lacking |= _lacking_then(standing, said.role, said.signed_at, asked, codes)
+            if asked.hybrid_roles:
+                lacking |= hybrid_lacks(self._registry.as_of(leaf_index), said.role, said.key_ids, asked)
         told = codes & SIGNER_CODES
         if told != lacking:
             raise SignerInvalidError(
@@ -495,7 +503,8 @@ class StatementVerifier:
         standing = self._standing(epoch, checked.signer, joined_type, checked.role, checked.leaf_index)
         asked = self._asked(checked.judgement.policy_digest, checked.leaf_index)
         codes = frozenset([finding.code for finding in checked.judgement.judged.findings])
-        return _lacking_then(standing, checked.role, checked.signed_at, asked, codes)
+        lacking = _lacking_then(standing, checked.role, checked.signed_at, asked, codes)
+        return lacking | hybrid_lacks(self._registry.as_of(checked.leaf_index), checked.role, checked.key_ids, asked)
 
     def _asked(self, policy_digest: bytes, leaf_index: int) -> Asked:
         known = self._asked_by.get(policy_digest)
@@ -546,17 +555,6 @@ class StatementVerifier:
             raise JudgementInvalidError(
                 "a judgement is not in its form", leaf_index=leaf_index, defect=str(defect)
             ) from defect
-
-    def _is_suspect(self, said: Said, leaf_index: int, recorded_at: int) -> bool:
-        if leaf_index == 0:  # Its keys stand from this very entry on, so that they are not known as of it.
-            latest = self._registry.latest
-            return any(latest.key(key_id).compromised_since_leaf == 0 for key_id in said.key_ids)
-        signed_at = said.signed_at
-        return any(
-            self._registry.verdict(key_id, leaf_index, signed_at=signed_at, recorded_at=recorded_at)
-            is KeyVerdict.SUSPECT
-            for key_id in said.key_ids
-        )
 
 
 def _lacking_then(
