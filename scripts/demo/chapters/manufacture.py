@@ -62,6 +62,15 @@ def make(story: Story) -> None:
         "batch B-0031, both bags",
         intends={"GATE_OVERRIDDEN"},
     )
+    story.tell(
+        cast.reviewer,
+        modification.MaterialAccepted(
+            batch=story.batch,
+            materials=[bag.material for bag in story.collected],
+            documents=[document("receipt-record", story.batch)],
+        ),
+        "quality takes both bags out of quarantine",
+    )
     cleared = story.tell(
         operator,
         modification.LineCleared(batch=story.batch, process_area=AREA, unit=suite, clear=True, equipment=[ISOLATOR]),

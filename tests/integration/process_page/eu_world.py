@@ -577,7 +577,25 @@ class EuCourse(Course):
         self.compares(self.eu.operator, self.eu.second_operator, harvest.IDENTITY_POINT_RECEIPT, *bags)
         return self.does(self.eu.operator, self.accession(*bags))
 
+    def acceptance(self, *bags: str) -> modification.MaterialAccepted:
+        """Returns the body of quality's acceptance of what came in."""
+        return modification.MaterialAccepted(
+            batch=self.batch, materials=[self.material(one) for one in bags], documents=[document("receipt-record")]
+        )
+
     def starts_manufacture(self) -> Recorded:
+        """Quality accepts what came in, the line is cleared, and a pair of operators starts."""
+        state = self.state
+        body = self.acceptance()
+        body.materials.extend(
+            one
+            for one in state.batches[self.batch].materials
+            if state.materials[one].kind == common.MATERIAL_KIND_COLLECTION and not state.materials[one].life.has_ended
+        )
+        self.does(self.eu.reviewer, body)
+        return self.clears_and_starts()
+
+    def clears_and_starts(self) -> Recorded:
         """The line is cleared, and a pair of operators starts."""
         cleared = self.does(
             self.eu.operator,

@@ -31,6 +31,12 @@ def _ready(course: EuCourse) -> EuCourse:
     return course
 
 
+def _start_of(course: EuCourse) -> modification.ManufacturingStarted:
+    return modification.ManufacturingStarted(
+        batch=course.batch, unit=course.eu.suite, process_area=course.area, batch_record="MBR-7, version 3"
+    )
+
+
 def test_row_13_cells_are_compared_on_receipt_and_belong_to_one_batch(course: EuCourse, eu: EuWorld) -> None:
     """One batch, one chain of identity; nobody takes in what two persons have not compared."""
     course.to_the_plant()
@@ -48,6 +54,19 @@ def test_row_13_cells_are_compared_on_receipt_and_belong_to_one_batch(course: Eu
         unit=eu.suite,
     )
     other.does(eu.operator, sample)
+
+
+def test_row_13_quality_accepts_what_came_in_before_it_is_worked_on(course: EuCourse, eu: EuWorld) -> None:
+    """An operator cannot; what is held is refused; a start without it is found, and one after it conforms."""
+    course.to_the_plant()
+    course.accessions("apheresis")
+    assert codes(course.say(eu.operator, _start_of(course))) >= {"MATERIAL_NOT_ACCEPTED"}
+    assert "HOLD_OPEN" in refusal(course, eu.reviewer, course.acceptance("apheresis"))
+    other = eu.new_course().to_the_plant()
+    other.accessions("apheresis")
+    assert "ROLE_NOT_PERMITTED" in refusal(other, eu.operator, other.acceptance("apheresis"))
+    other.does(eu.reviewer, other.acceptance("apheresis"))
+    other.clears_and_starts()
 
 
 def test_row_13_manufacture_begins_within_the_packs_time(course: EuCourse, eu: EuWorld) -> None:

@@ -77,11 +77,16 @@ def codes_under(pack: PolicyPack, story: Story, act: Act) -> set[str]:
 
 
 def refused_with(
-    story: Story, body: Message, *, pack: PolicyPack | None = None, role: str = "quality_reviewer"
+    story: Story,
+    body: Message,
+    *,
+    pack: PolicyPack | None = None,
+    role: str = "quality_reviewer",
+    signer: bytes = REVIEWER,
 ) -> set[str]:
     """Returns why an authorisation would be refused at the end of a story, having seen all; empty if it would not."""
     trial = Story(list(story.acts), story.now, story.therapy)
-    act = trial.tell(body, REVIEWER, role=role, is_in_effect=False, seen=story.acts)
+    act = trial.tell(body, signer, role=role, is_in_effect=False, seen=story.acts)
     case = case_under(pack or pack_with(), story)
     findings, _ = case.judge_authorisation(act)
     assert case.judged.get(act.digest) is None

@@ -1,4 +1,4 @@
-"""The plant's part: accession, line clearance, start, steps, filling, labels, freezing.
+"""The plant's part: accession, acceptance by quality, line clearance, start, steps, filling, labels, freezing.
 
 A batch may fail: its cells will not grow and quality gives it up, or a result lies outside its limits and quality
 rejects it (`deciding`).
@@ -62,6 +62,14 @@ def _begin(course: Course, batch: Batch, collected: list[Bag]) -> None:
             materials=[bag.material for bag in collected],
             unit=course.suite,
             attempt=course.batches,
+        ),
+    )
+    course.tell(
+        course.cast.reviewers[0],
+        modification.MaterialAccepted(
+            batch=batch.batch,
+            materials=[bag.material for bag in collected],
+            documents=[document("receipt-record", batch.batch)],
         ),
     )
     isolator = _isolator(course)

@@ -35,6 +35,12 @@ RULES: tuple[FindingRule, ...] = (
         "Check identity at the point receipt, naming the material.",
     ),
     _rule(
+        "MATERIAL_NOT_ACCEPTED",
+        _GATE,
+        "Where the policy pack has that step, quality of the site accepts what came in before it is worked on.",
+        "Let quality sign MaterialAccepted for it; until then it lies in quarantine.",
+    ),
+    _rule(
         "LINE_NOT_CLEAR",
         _GATE,
         "Nothing of another batch is found at a line clearance.",

@@ -422,6 +422,15 @@ def _start(course: Course) -> int | None:
     return None if budget is None else course.collected_at + budget * MICROS
 
 
+def _accepted(course: Course) -> None:
+    if course.pack.step_for("MaterialAccepted") is not None:
+        course.tell(
+            modification.MaterialAccepted(batch=BATCH, materials=[_material("apheresis")], documents=[_FILE]),
+            "quality_reviewer",
+            PLANT,
+        )
+
+
 def _started(course: Course) -> None:
     cleared = course.tell(
         modification.LineCleared(batch=BATCH, process_area=AREA, unit=SUITE, clear=True), "operator", PLANT
@@ -439,6 +448,7 @@ def _started(course: Course) -> None:
 
 
 def _manufacture(course: Course) -> None:
+    _accepted(course)
     if not course.pack.step_order or _is_started(course.pack):
         _started(course)
     intermediate = common.MATERIAL_KIND_INTERMEDIATE

@@ -188,6 +188,7 @@ def named_materials(act: Act) -> tuple[bytes, ...]:
             | harvest.FreshHoldStarted()
             | harvest.CryopreservationStarted()
             | modification.MaterialAccessioned()
+            | modification.MaterialAccepted()
             | modification.BatchReleased()
             | modification.BatchReleasedConditionally()
             | modification.OutOfSpecificationRequested()

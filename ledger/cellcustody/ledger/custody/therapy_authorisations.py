@@ -5,7 +5,7 @@ The rules, beside those of `authorisations`, which hold for every stream:
 * Enrolment: once, under exactly one chain of identity identifier in its exact form, under a pack of the ledger for
   that product and jurisdiction, with a treating unit and a custodian of record.
 * Release, conditional release, release outside specification, rejection and termination of a batch: `batch_release`.
-  The plan of a dose: `dose_plans`.
+  The plan of a dose: `dose_plans`. Acceptance of what came in: `acceptance`.
 * Holds: one that a withdrawn consent opened stands until consent is given again; one that a break of identity opened
   stands until identity is restored.
 * A patient is taken into a study once, unless the last assessment stands against it.
@@ -22,7 +22,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 
-from cellcustody.ledger.custody import batch_release, closing, dose_plans
+from cellcustody.ledger.custody import acceptance, batch_release, closing, dose_plans
 from cellcustody.ledger.custody.act import Act, Finding
 from cellcustody.ledger.custody.authorisations import News, check_common, decision_news
 from cellcustody.ledger.custody.consignment_touch import containers_touched
@@ -188,6 +188,8 @@ def judge_authorisation(
     if breaks_order(pack, act.body_type, state.steps_done):
         found.add("STEP_OUT_OF_ORDER")
     match act.body:
+        case modification.MaterialAccepted() as body:
+            acceptance.check_accepted(state, act, body, pack, found)
         case modification.BatchReleased() as body:
             batch_release.check_released(state, act, body, pack, found)
         case modification.BatchReleasedConditionally() as body:

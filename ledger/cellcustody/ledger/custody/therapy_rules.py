@@ -16,6 +16,7 @@ The rules of this module:
 from __future__ import annotations
 
 from cellcustody.ledger.custody import (
+    acceptance,
     dispositions,
     repinning,
     therapy_rules_batches,
@@ -58,6 +59,7 @@ ROWS: dict[str, TherapyAct] = {
         *therapy_rules_harvest.ACTS,
         *therapy_rules_transport.ACTS,
         *therapy_rules_batches.ACTS,
+        *acceptance.ACTS,
         *therapy_rules_manufacturing.ACTS,
         *therapy_rules_division.ACTS,
         *therapy_rules_results.ACTS,

@@ -17,6 +17,7 @@ is none to start on. A start has started the batch.
 
 from __future__ import annotations
 
+from cellcustody.ledger.custody.acceptance import check_acceptance
 from cellcustody.ledger.custody.act import Act, Judged, Status
 from cellcustody.ledger.custody.batch_state import BatchState, BatchStatus, Clearance
 from cellcustody.ledger.custody.compared import check_compared
@@ -171,6 +172,7 @@ def _check_started(judging: Judging, body: modification.ManufacturingStarted) ->
         material = judging.state.materials[one]
         if material.kind == MaterialKind.COLLECTION and not material.life.has_ended:
             _check_fresh(judging, material)
+            check_acceptance(judging, material, 1)
     _check_relied_on(judging, body, batch)
 
 

@@ -23,6 +23,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TypeVar
 
+from cellcustody.ledger.custody.acceptance import check_acceptance
 from cellcustody.ledger.custody.act import Act, Judged, UnitRef
 from cellcustody.ledger.custody.balances import check_balance, check_containers, check_yield
 from cellcustody.ledger.custody.batch_state import BatchState, BatchStatus, Step
@@ -80,6 +81,7 @@ def _check_work(judging: Judging, body: WorkBody) -> tuple[BatchState | None, li
         judging.answered_by(material, unit, field, 4)
         judging.not_held(material, field)
         check_fresh_hold(judging, material, field)
+        check_acceptance(judging, material, field)
         check_compared(judging, material, field)
         if field == 2:
             known.append(material)

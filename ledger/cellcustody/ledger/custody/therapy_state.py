@@ -172,6 +172,8 @@ class MaterialState:
     issued_by: bytes = b""
     issued_to: UnitRef | None = None
     released_by: bytes = b""
+    accepted_at: bytes = b""  # Site whose quality unit took it out of quarantine.
+    handed_over_by: bytes = b""  # The last transfer between units that took it along.
     usable_until: int | None = None
     condition_accepted: frozenset[Packed] = frozenset()  # Ways that quality accepted.
     handlings: list[Handling] = field(default_factory=list)

@@ -26,6 +26,8 @@ __all__ = ["ASKED_CLOSER", "STANDS_FOR", "breaks_order"]
 
 _MANUFACTURING: Final = frozenset(full.rpartition(".")[2] for full in STEP_OF)
 
+_OPENING: Final = frozenset({"ManufacturingStarted", "MaterialAccepted"})  # Asked for where cells are first worked on.
+
 STANDS_FOR: Final[Mapping[str, frozenset[str]]] = {
     "BatchReleased": frozenset({"BatchReleasedConditionally", "OutOfSpecificationReleased"}),
 }
@@ -35,6 +37,8 @@ ASKED_CLOSER: Final[Mapping[tuple[str, str], str]] = {
     ("CollectionCompleted", "CollectionStarted"): "PREDECESSOR_MISSING",
     ("LineCleared", "MaterialAccessioned"): "BATCH_UNKNOWN",
     ("ManufacturingStarted", "LineCleared"): "LINE_NOT_CLEARED",
+    ("ManufacturingStarted", "MaterialAccepted"): "MATERIAL_NOT_ACCEPTED",
+    ("MaterialAccepted", "MaterialAccessioned"): "BATCH_UNKNOWN",
     ("BatchReleased", "BatchReviewed"): "BATCH_NOT_REVIEWED",
     ("MaterialIssued", "BatchReleased"): "NOT_RELEASED",
     ("MaterialThawed", "MaterialIssued"): "NOT_ISSUED",
@@ -56,7 +60,7 @@ def breaks_order(pack: PolicyPack, body_type: str, done: AbstractSet[str]) -> bo
         before not in done
         and done.isdisjoint(STANDS_FOR.get(before, frozenset()))
         and (rule.step, before) not in ASKED_CLOSER
-        and not (is_made_along_lines and (before in _MANUFACTURING or before == "ManufacturingStarted"))
+        and not (is_made_along_lines and (before in _MANUFACTURING or before in _OPENING))
         and not (rule.step == "BatchReleased" and before in _MANUFACTURING)
         for before in rule.requires
     )

@@ -64,6 +64,7 @@ TEMPLATES: Final[dict[str, str]] = {
     "ReceiptInspected": "{unit} inspected {containers}: {loggers}",
     "ConsignmentClosed": "Consignment closed by {unit}",
     "MaterialAccessioned": "{materials} accessioned by {unit} to batch {batch_number}, attempt {attempt}",
+    "MaterialAccepted": "{materials} accepted by quality for work",
     "SelectionPerformed": "Selection by {unit}: {inputs} became {outputs}",
     "ActivationPerformed": "Activation by {unit}: {inputs} became {outputs}",
     "ModificationPerformed": "Modification by {unit} with lot {vector_lot}: {inputs} became {outputs}",
