@@ -2,12 +2,13 @@
 
 The rules:
 
-* A large export is verified in processes, one a core: all of the work on one entry is then done side by side, not
-  its signature alone. Starting them costs half a second, so that a small export is verified on threads.
+* A large export is verified in processes, one a core, this one among them: all of the work on one entry is then done
+  side by side, not its signature alone. Starting the others costs half a second, in which this one verifies; a small
+  export is verified on threads.
 * A process is started afresh, never forked (one that has used gRPC cannot be), and from a module of ours: it does not
   import the caller's program again, which need not be made for it. Entries go in as plain bytes.
-* The checks across entries are made here, in the order of the log; a few chunks ahead are under way, so that memory
-  stays bounded.
+* The checks across entries are made here, in the order of the log, as chunks come back; whenever the next one is not
+  there yet, this process verifies one itself. So many are ahead of the order, and no more, that memory stays bounded.
 * A broken entry is told as the first in the log, whoever met one first; what is left is not started.
 * Whatever ends the verification ends the processes. One that ends by itself is an error, never a verdict.
 """
@@ -40,8 +41,9 @@ from cellcustody.ledger.verification import (
 __all__ = ["PROCESSES_ENTRIES_MIN", "VerificationProcessError", "verify_export"]
 
 PROCESSES_ENTRIES_MIN: Final = 8_000  # Some half a second's work on two cores: about what starting processes costs.
-CHUNKS_AHEAD_PER_WORKER: Final = 3  # Enough that none waits for the one that checks across entries.
-CHUNKS_SENT_PER_PROCESS: Final = 2  # One that it works on, and one that is there when it has finished.
+CHUNKS_AHEAD_PER_THREAD: Final = 3  # Enough that none waits for the one that checks across entries.
+CHUNKS_AHEAD_PER_PROCESS: Final = 32  # What one core verifies while the others start: some 10 MB of entries.
+CHUNKS_SENT_PER_PROCESS: Final = 4  # So many that none waits while this process is at a chunk of its own.
 _WORKER: Final = ("-P", "-m", "cellcustody.clients.verification_worker")
 
 
@@ -79,38 +81,70 @@ def verify_export(
 def _on_threads(count: int) -> ChunkRunner:
     def run(verify: VerifyChunk, chunks: Iterable[Sequence[EntryToVerify]]) -> Iterator[VerifiedChunk]:
         with ThreadPoolExecutor(count, thread_name_prefix="cellcustody-verifier") as pool:
-            yield from _in_order(pool, verify, chunks, count * CHUNKS_AHEAD_PER_WORKER)
+            yield from _in_order(pool, verify, chunks, count * CHUNKS_AHEAD_PER_THREAD)
 
     return run
 
 
 def _in_processes(count: int, registry: ReplayedRegistry) -> ChunkRunner:
-    def run(_verify: VerifyChunk, chunks: Iterable[Sequence[EntryToVerify]]) -> Iterator[VerifiedChunk]:
+    def run(verify: VerifyChunk, chunks: Iterable[Sequence[EntryToVerify]]) -> Iterator[VerifiedChunk]:
+        others = count - 1
         workers: list[_Worker] = []
         # Each thread moves one chunk there and its answer back, and waits in between.
-        with ThreadPoolExecutor(count * CHUNKS_SENT_PER_PROCESS, thread_name_prefix="cellcustody-verifier") as pool:
+        with ThreadPoolExecutor(others * CHUNKS_SENT_PER_PROCESS, thread_name_prefix="cellcustody-verifier") as pool:
             try:
-                workers.extend(_Worker() for _ in range(count))
+                workers.extend(_Worker() for _ in range(others))
                 registry_entries = pack_chunk(registry.given)
+                free: queue.SimpleQueue[_Worker] = queue.SimpleQueue()
                 for worker in workers:
                     worker.begin(registry_entries)
-                free: queue.SimpleQueue[_Worker] = queue.SimpleQueue()
                 for worker in workers * CHUNKS_SENT_PER_PROCESS:
                     free.put(worker)
 
-                def verify(chunk: Sequence[EntryToVerify]) -> VerifiedChunk:
+                def verify_there(chunk: Sequence[EntryToVerify]) -> VerifiedChunk:
                     worker = free.get()
                     try:
                         return worker.verify(chunk)
                     finally:
                         free.put(worker)
 
-                yield from _in_order(pool, verify, chunks, count * CHUNKS_AHEAD_PER_WORKER)
+                yield from _shared(pool, verify_there, verify, iter(chunks), count)
             finally:
                 for worker in workers:
                     worker.end()
 
     return run
+
+
+def _shared(
+    pool: ThreadPoolExecutor,
+    verify_there: VerifyChunk,
+    verify_here: VerifyChunk,
+    chunks: Iterator[Sequence[EntryToVerify]],
+    count: int,
+) -> Iterator[VerifiedChunk]:
+    """Yields what is found of the chunks in their order; the others are kept busy first, the rest is done here."""
+    sent_at_most = (count - 1) * CHUNKS_SENT_PER_PROCESS
+    ahead = count * CHUNKS_AHEAD_PER_PROCESS
+    under_way: deque[Future[VerifiedChunk]] = deque()
+    try:
+        while True:
+            while len(under_way) < ahead and sum(not one.done() for one in under_way) < sent_at_most:
+                chunk = next(chunks, None)
+                if chunk is None:
+                    break
+                under_way.append(pool.submit(verify_there, chunk))
+            if not under_way:
+                return
+            if len(under_way) < ahead and not under_way[0].done() and (chunk := next(chunks, None)) is not None:
+                done_here: Future[VerifiedChunk] = Future()
+                done_here.set_result(verify_here(chunk))
+                under_way.append(done_here)
+                continue
+            yield under_way.popleft().result()
+    finally:
+        for waiting in under_way:
+            waiting.cancel()
 
 
 def _in_order(
