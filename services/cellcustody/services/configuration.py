@@ -17,16 +17,14 @@ The rules:
                     append_timeout_seconds, drain_seconds, keepalive_seconds
     [http]          listen, tls, entries_open, connections_max, idle_seconds
     [exports]       concurrent_max
+    [witnesses]     policy, interval_seconds, timeout_seconds, patience_seconds, ca
 
 `docs/operations.md` says what each is for.
 """
 
 from __future__ import annotations
 
-import os
 import re
-import stat
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -35,6 +33,7 @@ from typing import Final
 
 from cellcustody.ledger.errors import ConfigurationError
 from cellcustody.ledger.store import MasterKey, master_key_from_environment, read_master_key
+from cellcustody.services.configuration_table import ListenAddress, Secret, Table, read_configuration_text
 
 __all__ = [
     "Configuration",
@@ -48,12 +47,11 @@ __all__ = [
     "Secret",
     "StoreKind",
     "TlsSettings",
+    "WitnessSettings",
     "load_configuration",
     "parse_configuration",
 ]
 
-FILE_BYTES_MAX: Final = 65_536
-SECRET_BYTES_MAX: Final = 1_024
 KEY_ID_BYTES: Final = 32
 _KEY_ID_TEXT: Final = re.compile(r"[0-9a-f]{64}")
 
@@ -63,55 +61,6 @@ class StoreKind(StrEnum):
 
     SQLITE = "sqlite"
     POSTGRES = "postgres"
-
-
-@dataclass(frozen=True, slots=True)
-class ListenAddress:
-    """Host and port to listen on; port 0 takes a free one, which the ready line names."""
-
-    host: str
-    port: int
-
-    def __str__(self) -> str:
-        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
-
-
-@dataclass(frozen=True, slots=True)
-class Secret:
-    """Where a secret text is to be found: in a file, or in a variable of the environment."""
-
-    key: str
-    file: Path | None
-    variable: str | None
-
-    def read(self, environment: Mapping[str, str]) -> str:
-        """Returns the secret, without the newline that ends its file.
-
-        Raises:
-            ConfigurationError: it is missing, empty, or its file is open to others.
-        """
-        if self.file is None:
-            text = environment.get(self.variable or "", "")
-            if not text:
-                raise ConfigurationError("the environment lacks a secret", key=self.key, variable=self.variable)
-            return text
-        try:
-            with open(self.file, "rb") as stream:
-                mode = stat.S_IMODE(os.fstat(stream.fileno()).st_mode)
-                raw = stream.read(SECRET_BYTES_MAX + 1)
-        except OSError as defect:
-            raise ConfigurationError(
-                "a secret's file cannot be read", key=self.key, value=self.file, cause=defect.strerror
-            ) from defect
-        if mode & 0o077:
-            raise ConfigurationError("a secret's file is open to others; set its mode to 0600", value=self.file)
-        try:
-            text = raw.decode().removesuffix("\n")
-        except UnicodeDecodeError as defect:
-            raise ConfigurationError("a secret is UTF-8 text", key=self.key, value=self.file) from defect
-        if not text or len(raw) > SECRET_BYTES_MAX:
-            raise ConfigurationError("a secret's file is empty or too long", key=self.key, value=self.file)
-        return text
 
 
 @dataclass(frozen=True, slots=True)
@@ -223,6 +172,18 @@ class ExportSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class WitnessSettings:
+    """How cosignatures are gathered. Which witnesses are asked is said by the policy, and by the anchor without one."""
+
+    policy: Path | None = None
+    interval_seconds: float = 2.0  # Between checkpoints sent to witnesses, unless somebody waits.
+    timeout_seconds: float = 5.0  # For one request to one witness; a checkpoint that has no quorum by then gives way.
+    patience_seconds: float = 60.0  # How long the last witnessed checkpoint is shown while newer ones lack a quorum.
+    ca: Path | None = None
+    """Authorities that witnesses' certificates are believed from; None: those of the machine."""
+
+
+@dataclass(frozen=True, slots=True)
 class Configuration:
     """All that a server is told from outside."""
 
@@ -233,6 +194,7 @@ class Configuration:
     http: HttpSettings | None
     exports: ExportSettings = field(default_factory=ExportSettings)
     postgres: PostgresSettings | None = None
+    witnesses: WitnessSettings = field(default_factory=WitnessSettings)
 
 
 def load_configuration(path: Path | str) -> Configuration:
@@ -241,17 +203,7 @@ def load_configuration(path: Path | str) -> Configuration:
     Raises:
         ConfigurationError: the file cannot be read or is not a configuration; names the key and the value.
     """
-    try:
-        with open(path, "rb") as stream:
-            raw = stream.read(FILE_BYTES_MAX + 1)
-    except OSError as defect:
-        raise ConfigurationError("the configuration cannot be read", file=path, cause=defect.strerror) from defect
-    if len(raw) > FILE_BYTES_MAX:
-        raise ConfigurationError("the configuration is too large", file=path, limit=FILE_BYTES_MAX)
-    try:
-        text = raw.decode()
-    except UnicodeDecodeError as defect:
-        raise ConfigurationError("the configuration is UTF-8 text", file=path) from defect
+    text = read_configuration_text(path)
     return parse_configuration(text, Path(path).resolve().parent)
 
 
@@ -261,11 +213,7 @@ def parse_configuration(text: str, base: Path) -> Configuration:
     Raises:
         ConfigurationError: it is not one; names the key and the value.
     """
-    try:
-        content: dict[str, object] = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as defect:
-        raise ConfigurationError("the configuration is not TOML", cause=defect) from defect
-    root = _Table("", content, base)
+    root = Table.of_toml(text, base)
     ledger = _ledger(root.table("ledger"))
     configuration = Configuration(
         ledger=ledger,
@@ -275,6 +223,7 @@ def parse_configuration(text: str, base: Path) -> Configuration:
         http=_http(root.table("http")) if root.has("http") else None,
         exports=_exports(root.table("exports")) if root.has("exports") else ExportSettings(),
         postgres=_postgres(root.table("postgres")) if root.has("postgres") else None,
+        witnesses=_witnesses(root.table("witnesses")) if root.has("witnesses") else WitnessSettings(),
     )
     root.end()
     if (ledger.store is StoreKind.POSTGRES) != (configuration.postgres is not None):
@@ -286,103 +235,7 @@ def parse_configuration(text: str, base: Path) -> Configuration:
     return configuration
 
 
-class _Table:
-    """One table while it is read: every key is taken once, and what is left over is refused."""
-
-    def __init__(self, name: str, content: Mapping[str, object], base: Path) -> None:
-        self._name = name
-        self._left = dict(content)
-        self._base = base
-
-    def has(self, key: str) -> bool:
-        return key in self._left
-
-    def table(self, key: str) -> _Table:
-        value = self._take(key)
-        if not isinstance(value, dict):
-            raise self._wrong(key, value, "a table")
-        return _Table(key, value, self._base)
-
-    def text(self, key: str, default: str | None = None) -> str:
-        value = self._take(key, default)
-        if not isinstance(value, str) or not value:
-            raise self._wrong(key, value, "text that is not empty")
-        return value
-
-    def flag(self, key: str, default: bool) -> bool:
-        value = self._take(key, default)
-        if not isinstance(value, bool):
-            raise self._wrong(key, value, "true or false")
-        return value
-
-    def count(self, key: str, default: int, low: int, high: int) -> int:
-        value = self._take(key, default)
-        if not isinstance(value, int) or isinstance(value, bool) or not low <= value <= high:
-            raise self._wrong(key, value, f"a whole number from {low} to {high}")
-        return value
-
-    def seconds(self, key: str, default: float, low: float, high: float) -> float:
-        value = self._take(key, default)
-        if not isinstance(value, int | float) or isinstance(value, bool) or not low <= value <= high:
-            raise self._wrong(key, value, f"seconds from {low:g} to {high:g}")
-        return float(value)
-
-    def texts(self, key: str, *, default: list[str] | None = None) -> list[str]:
-        value = self._take(key, default)
-        if not isinstance(value, list):
-            raise self._wrong(key, value, "a list of texts")
-        found = [item for item in value if isinstance(item, str) and item]
-        if len(found) != len(value):
-            raise self._wrong(key, value, "a list of texts")
-        return found
-
-    def path(self, key: str, default: str | None = None) -> Path:
-        return self._base / self.text(key, default)
-
-    def paths(self, key: str) -> tuple[Path, ...]:
-        return tuple(self._base / text for text in self.texts(key))
-
-    def one_of(self, stem: str) -> tuple[Path | None, str | None]:
-        """Returns `<stem>_file` or `<stem>_environment`, of which exactly one is given."""
-        in_file, in_environment = f"{stem}_file", f"{stem}_environment"
-        if self.has(in_file) == self.has(in_environment):
-            raise ConfigurationError(
-                "exactly one of two is given", key=f"{self._key(in_file)} or {self._key(in_environment)}"
-            )
-        if self.has(in_file):
-            return self.path(in_file), None
-        return None, self.text(in_environment)
-
-    def secret(self, stem: str) -> Secret:
-        file, variable = self.one_of(stem)
-        return Secret(self._key(stem), file, variable)
-
-    def listen(self, key: str) -> ListenAddress:
-        value = self.text(key)
-        host, _, port = value.rpartition(":")
-        host = host.removeprefix("[").removesuffix("]")
-        if not host or not port.isascii() or not port.isdecimal() or int(port) > 65_535:
-            raise self._wrong(key, value, "host:port")
-        return ListenAddress(host, int(port))
-
-    def end(self) -> None:
-        for key, value in self._left.items():
-            raise ConfigurationError("there is no such key", key=self._key(key), value=value)
-
-    def _take(self, key: str, default: object = None) -> object:
-        value = self._left.pop(key, default)
-        if value is None:
-            raise ConfigurationError("a key is missing", key=self._key(key))
-        return value
-
-    def _key(self, key: str) -> str:
-        return f"{self._name}.{key}" if self._name else key
-
-    def _wrong(self, key: str, value: object, expected: str) -> ConfigurationError:
-        return ConfigurationError(f"a value is {expected}", key=self._key(key), value=value)
-
-
-def _ledger(table: _Table) -> LedgerSection:
+def _ledger(table: Table) -> LedgerSection:
     store = table.text("store", StoreKind.SQLITE.value)
     if store not in list(StoreKind):
         raise ConfigurationError("a store is sqlite or postgres", key="ledger.store", value=store)
@@ -403,7 +256,7 @@ def _ledger(table: _Table) -> LedgerSection:
     return section
 
 
-def _postgres(table: _Table) -> PostgresSettings:
+def _postgres(table: Table) -> PostgresSettings:
     settings = PostgresSettings(
         host=table.text("host"),
         port=table.count("port", 5432, 1, 65_535),
@@ -416,7 +269,7 @@ def _postgres(table: _Table) -> PostgresSettings:
     return settings
 
 
-def _keys(table: _Table) -> KeySettings:
+def _keys(table: Table) -> KeySettings:
     master_key_file, master_key_variable = table.one_of("master_key")
     settings = KeySettings(
         log=table.paths("log"),
@@ -431,7 +284,7 @@ def _keys(table: _Table) -> KeySettings:
     return settings
 
 
-def _tls(table: _Table) -> TlsSettings:
+def _tls(table: Table) -> TlsSettings:
     operators = table.texts("operator_key_ids", default=[])
     for text in operators:
         if _KEY_ID_TEXT.fullmatch(text) is None:
@@ -448,7 +301,7 @@ def _tls(table: _Table) -> TlsSettings:
     return settings
 
 
-def _grpc(table: _Table) -> GrpcSettings:
+def _grpc(table: Table) -> GrpcSettings:
     default = GrpcSettings(ListenAddress("", 0))
     settings = GrpcSettings(
         listen=table.listen("listen"),
@@ -468,7 +321,7 @@ def _grpc(table: _Table) -> GrpcSettings:
     return settings
 
 
-def _http(table: _Table) -> HttpSettings:
+def _http(table: Table) -> HttpSettings:
     default = HttpSettings(ListenAddress("", 0))
     settings = HttpSettings(
         listen=table.listen("listen"),
@@ -481,7 +334,20 @@ def _http(table: _Table) -> HttpSettings:
     return settings
 
 
-def _exports(table: _Table) -> ExportSettings:
+def _exports(table: Table) -> ExportSettings:
     settings = ExportSettings(concurrent_max=table.count("concurrent_max", ExportSettings().concurrent_max, 1, 64))
+    table.end()
+    return settings
+
+
+def _witnesses(table: Table) -> WitnessSettings:
+    default = WitnessSettings()
+    settings = WitnessSettings(
+        policy=table.path("policy") if table.has("policy") else None,
+        interval_seconds=table.seconds("interval_seconds", default.interval_seconds, 0, 3600),
+        timeout_seconds=table.seconds("timeout_seconds", default.timeout_seconds, 0.1, 60),
+        patience_seconds=table.seconds("patience_seconds", default.patience_seconds, 0, 86_400),
+        ca=table.path("ca") if table.has("ca") else None,
+    )
     table.end()
     return settings

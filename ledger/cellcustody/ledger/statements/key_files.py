@@ -3,7 +3,8 @@
 The rules:
 
 * A file holds one secret of 32 bytes: an Ed25519 seed, a P-256 scalar or an ML-DSA seed. Its kind says what it signs:
-  statements (`ed25519`, `p-256`, `ml-dsa-65`) or notes of a log (`note-ed25519`, `note-ml-dsa-44`).
+  statements (`ed25519`, `p-256`, `ml-dsa-65`), notes of a log (`note-ed25519`, `note-ml-dsa-44`), or checkpoints of
+  others as a witness (`cosignature-ed25519`, `note-ml-dsa-44`).
 * The secret is sealed with AES-256-GCM under a key that scrypt (RFC 7914) makes of the passphrase. Everything else in
   the file is authenticated with it: kind, name, holder, public key, cost and salt cannot be exchanged unseen.
 * The file is JSON with exactly the fields of its format; another field, or a cost outside the bounds, is refused
@@ -35,7 +36,7 @@ from cryptography.hazmat.primitives.kdf.scrypt import Scrypt
 
 from cellcustody.ledger.errors import ConfigurationError
 from cellcustody.ledger.statements.keys import Ed25519Signer, MlDsa65Signer, P256Signer, Signer
-from cellcustody.ledger.transparency.notes import Ed25519NoteSigner, MlDsa44NoteSigner, NoteSigner
+from cellcustody.ledger.transparency.notes import Ed25519Cosigner, Ed25519NoteSigner, MlDsa44NoteSigner, NoteSigner
 
 __all__ = [
     "COST_DEFAULT",
@@ -85,11 +86,12 @@ class KeyKind(StrEnum):
     ML_DSA_65 = "ml-dsa-65"
     NOTE_ED25519 = "note-ed25519"
     NOTE_ML_DSA_44 = "note-ml-dsa-44"
+    COSIGNATURE_ED25519 = "cosignature-ed25519"
 
     @property
     def signs_notes(self) -> bool:
-        """Tells whether this key signs a log's checkpoints; otherwise it signs statements."""
-        return self in (KeyKind.NOTE_ED25519, KeyKind.NOTE_ML_DSA_44)
+        """Tells whether this key signs checkpoints, as a log or as a witness; otherwise it signs statements."""
+        return self in (KeyKind.NOTE_ED25519, KeyKind.NOTE_ML_DSA_44, KeyKind.COSIGNATURE_ED25519)
 
 
 class KeyFileError(ConfigurationError):
@@ -181,14 +183,14 @@ def signer_of(kind: KeyKind, secret: bytes) -> Signer:
             return P256Signer(secret)
         case KeyKind.ML_DSA_65:
             return MlDsa65Signer(secret)
-        case KeyKind.NOTE_ED25519 | KeyKind.NOTE_ML_DSA_44:
+        case KeyKind.NOTE_ED25519 | KeyKind.NOTE_ML_DSA_44 | KeyKind.COSIGNATURE_ED25519:
             raise KeyFileError("a key of this kind signs notes, not statements", kind=kind)
         case _:
             assert_never(kind)
 
 
 def note_signer_of(kind: KeyKind, name: str, secret: bytes) -> NoteSigner:
-    """Returns the signer of a log's checkpoints that a secret makes; `name` is its key name.
+    """Returns the signer of checkpoints that a secret makes; `name` is its key name.
 
     Raises:
         KeyFileError: keys of this kind sign statements.
@@ -198,6 +200,8 @@ def note_signer_of(kind: KeyKind, name: str, secret: bytes) -> NoteSigner:
             return Ed25519NoteSigner(name, Ed25519PrivateKey.from_private_bytes(secret))
         case KeyKind.NOTE_ML_DSA_44:
             return MlDsa44NoteSigner(name, MLDSA44PrivateKey.from_seed_bytes(secret))
+        case KeyKind.COSIGNATURE_ED25519:
+            return Ed25519Cosigner(name, Ed25519PrivateKey.from_private_bytes(secret))
         case KeyKind.ED25519 | KeyKind.P256 | KeyKind.ML_DSA_65:
             raise KeyFileError("a key of this kind signs statements, not notes", kind=kind)
         case _:
