@@ -32,6 +32,7 @@ from cellcustody.v1 import (
     quality_pb2,
     registry_pb2,
     return_pb2,
+    timestamps_pb2,
     transport_pb2,
 )
 
@@ -97,12 +98,14 @@ _MODULES: Final[tuple[ModuleType, ...]] = (
     facilities_pb2,
     registry_pb2,
     heads_pb2,
+    timestamps_pb2,
 )
 _PAYLOAD_TYPES: Final = {
     "PolicyPublished": PayloadType.POLICY,
     "SchemaPublished": PayloadType.SCHEMA,
     "ExportMade": PayloadType.EXPORT,
     "HeadsMapped": PayloadType.HEAD_MAP,
+    "TimeEvidenceRecorded": PayloadType.TIME_EVIDENCE,
     "JudgementsRevised": PayloadType.JUDGEMENT,
 }
 

@@ -265,3 +265,55 @@ class GetAliasKeyResponse(google.protobuf.message.Message):
     def ClearField(self, field_name: typing.Literal["alias_key", b"alias_key", "commitment", b"commitment"]) -> None: ...
 
 Global___GetAliasKeyResponse: typing_extensions.TypeAlias = GetAliasKeyResponse
+
+@typing.final
+class GetTimeEvidenceRequest(google.protobuf.message.Message):
+    """GetTimeEvidenceRequest asks for items of time evidence."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    START_FIELD_NUMBER: builtins.int
+    LIMIT_FIELD_NUMBER: builtins.int
+    start: builtins.int
+    """Number of the first, from 0."""
+    limit: builtins.int
+    """How many at most; 0: as many as fit into one answer."""
+    def __init__(
+        self,
+        *,
+        start: builtins.int = ...,
+        limit: builtins.int = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["limit", b"limit", "start", b"start"]) -> None: ...
+
+Global___GetTimeEvidenceRequest: typing_extensions.TypeAlias = GetTimeEvidenceRequest
+
+@typing.final
+class GetTimeEvidenceResponse(google.protobuf.message.Message):
+    """GetTimeEvidenceResponse gives items of time evidence."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    ITEMS_FIELD_NUMBER: builtins.int
+    COUNT_FIELD_NUMBER: builtins.int
+    CERTIFICATES_FIELD_NUMBER: builtins.int
+    count: builtins.int
+    """How many there are in all."""
+    @property
+    def items(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.bytes]:
+        """The bytes of each TimeEvidence as kept, from the first asked for on, without a gap."""
+
+    @property
+    def certificates(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.bytes]:
+        """X.509 certificates in DER that paths go through, ascending by their bytes, each once."""
+
+    def __init__(
+        self,
+        *,
+        items: collections.abc.Iterable[builtins.bytes] | None = ...,
+        count: builtins.int = ...,
+        certificates: collections.abc.Iterable[builtins.bytes] | None = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["certificates", b"certificates", "count", b"count", "items", b"items"]) -> None: ...
+
+Global___GetTimeEvidenceResponse: typing_extensions.TypeAlias = GetTimeEvidenceResponse

@@ -65,6 +65,11 @@ class TransparencyServiceStub(object):
                 request_serializer=cellcustody_dot_v1_dot_transparency__service__pb2.GetAliasKeyRequest.SerializeToString,
                 response_deserializer=cellcustody_dot_v1_dot_transparency__service__pb2.GetAliasKeyResponse.FromString,
                 _registered_method=True)
+        self.GetTimeEvidence = channel.unary_unary(
+                '/cellcustody.v1.TransparencyService/GetTimeEvidence',
+                request_serializer=cellcustody_dot_v1_dot_transparency__service__pb2.GetTimeEvidenceRequest.SerializeToString,
+                response_deserializer=cellcustody_dot_v1_dot_transparency__service__pb2.GetTimeEvidenceResponse.FromString,
+                _registered_method=True)
 
 
 class TransparencyServiceServicer(object):
@@ -113,6 +118,13 @@ class TransparencyServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def GetTimeEvidence(self, request, context):
+        """Gives items of the log's time evidence, and the certificates that their tokens' paths go through.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_TransparencyServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -145,6 +157,11 @@ def add_TransparencyServiceServicer_to_server(servicer, server):
                     servicer.GetAliasKey,
                     request_deserializer=cellcustody_dot_v1_dot_transparency__service__pb2.GetAliasKeyRequest.FromString,
                     response_serializer=cellcustody_dot_v1_dot_transparency__service__pb2.GetAliasKeyResponse.SerializeToString,
+            ),
+            'GetTimeEvidence': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetTimeEvidence,
+                    request_deserializer=cellcustody_dot_v1_dot_transparency__service__pb2.GetTimeEvidenceRequest.FromString,
+                    response_serializer=cellcustody_dot_v1_dot_transparency__service__pb2.GetTimeEvidenceResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -310,6 +327,33 @@ class TransparencyService(object):
             '/cellcustody.v1.TransparencyService/GetAliasKey',
             cellcustody_dot_v1_dot_transparency__service__pb2.GetAliasKeyRequest.SerializeToString,
             cellcustody_dot_v1_dot_transparency__service__pb2.GetAliasKeyResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetTimeEvidence(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/cellcustody.v1.TransparencyService/GetTimeEvidence',
+            cellcustody_dot_v1_dot_transparency__service__pb2.GetTimeEvidenceRequest.SerializeToString,
+            cellcustody_dot_v1_dot_transparency__service__pb2.GetTimeEvidenceResponse.FromString,
             options,
             channel_credentials,
             insecure,

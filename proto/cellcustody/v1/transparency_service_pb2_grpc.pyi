@@ -121,7 +121,23 @@ _TransparencyServiceGetAliasKeyType = typing_extensions.TypeVar(
     ],
 )
 
-class TransparencyServiceStub(typing.Generic[_TransparencyServiceGetCheckpointType, _TransparencyServiceGetReceiptType, _TransparencyServiceGetConsistencyProofType, _TransparencyServiceStreamEntriesType, _TransparencyServiceProveHeadsType, _TransparencyServiceGetAliasKeyType]):
+_TransparencyServiceGetTimeEvidenceType = typing_extensions.TypeVar(
+    '_TransparencyServiceGetTimeEvidenceType',
+    grpc.UnaryUnaryMultiCallable[
+        cellcustody.v1.transparency_service_pb2.GetTimeEvidenceRequest,
+        cellcustody.v1.transparency_service_pb2.GetTimeEvidenceResponse,
+    ],
+    grpc.aio.UnaryUnaryMultiCallable[
+        cellcustody.v1.transparency_service_pb2.GetTimeEvidenceRequest,
+        cellcustody.v1.transparency_service_pb2.GetTimeEvidenceResponse,
+    ],
+    default=grpc.UnaryUnaryMultiCallable[
+        cellcustody.v1.transparency_service_pb2.GetTimeEvidenceRequest,
+        cellcustody.v1.transparency_service_pb2.GetTimeEvidenceResponse,
+    ],
+)
+
+class TransparencyServiceStub(typing.Generic[_TransparencyServiceGetCheckpointType, _TransparencyServiceGetReceiptType, _TransparencyServiceGetConsistencyProofType, _TransparencyServiceStreamEntriesType, _TransparencyServiceProveHeadsType, _TransparencyServiceGetAliasKeyType, _TransparencyServiceGetTimeEvidenceType]):
     """TransparencyService proves what is in the log."""
 
     @typing.overload
@@ -149,6 +165,10 @@ class TransparencyServiceStub(typing.Generic[_TransparencyServiceGetCheckpointTy
         grpc.UnaryUnaryMultiCallable[
             cellcustody.v1.transparency_service_pb2.GetAliasKeyRequest,
             cellcustody.v1.transparency_service_pb2.GetAliasKeyResponse,
+        ],
+        grpc.UnaryUnaryMultiCallable[
+            cellcustody.v1.transparency_service_pb2.GetTimeEvidenceRequest,
+            cellcustody.v1.transparency_service_pb2.GetTimeEvidenceResponse,
         ],
     ], channel: grpc.Channel) -> None: ...
 
@@ -178,6 +198,10 @@ class TransparencyServiceStub(typing.Generic[_TransparencyServiceGetCheckpointTy
             cellcustody.v1.transparency_service_pb2.GetAliasKeyRequest,
             cellcustody.v1.transparency_service_pb2.GetAliasKeyResponse,
         ],
+        grpc.aio.UnaryUnaryMultiCallable[
+            cellcustody.v1.transparency_service_pb2.GetTimeEvidenceRequest,
+            cellcustody.v1.transparency_service_pb2.GetTimeEvidenceResponse,
+        ],
     ], channel: grpc.aio.Channel) -> None: ...
 
     GetCheckpoint: _TransparencyServiceGetCheckpointType
@@ -197,6 +221,9 @@ class TransparencyServiceStub(typing.Generic[_TransparencyServiceGetCheckpointTy
 
     GetAliasKey: _TransparencyServiceGetAliasKeyType
     """Opens the key of the map of aliases to auditors and regulators."""
+
+    GetTimeEvidence: _TransparencyServiceGetTimeEvidenceType
+    """Gives items of the log's time evidence, and the certificates that their tokens' paths go through."""
 
 TransparencyServiceAsyncStub: typing_extensions.TypeAlias = TransparencyServiceStub[
     grpc.aio.UnaryUnaryMultiCallable[
@@ -222,6 +249,10 @@ TransparencyServiceAsyncStub: typing_extensions.TypeAlias = TransparencyServiceS
     grpc.aio.UnaryUnaryMultiCallable[
         cellcustody.v1.transparency_service_pb2.GetAliasKeyRequest,
         cellcustody.v1.transparency_service_pb2.GetAliasKeyResponse,
+    ],
+    grpc.aio.UnaryUnaryMultiCallable[
+        cellcustody.v1.transparency_service_pb2.GetTimeEvidenceRequest,
+        cellcustody.v1.transparency_service_pb2.GetTimeEvidenceResponse,
     ],
 ]
 
@@ -275,5 +306,13 @@ class TransparencyServiceServicer(metaclass=abc.ABCMeta):
         context: _ServicerContext,
     ) -> typing.Union[cellcustody.v1.transparency_service_pb2.GetAliasKeyResponse, collections.abc.Awaitable[cellcustody.v1.transparency_service_pb2.GetAliasKeyResponse]]:
         """Opens the key of the map of aliases to auditors and regulators."""
+
+    @abc.abstractmethod
+    def GetTimeEvidence(
+        self,
+        request: cellcustody.v1.transparency_service_pb2.GetTimeEvidenceRequest,
+        context: _ServicerContext,
+    ) -> typing.Union[cellcustody.v1.transparency_service_pb2.GetTimeEvidenceResponse, collections.abc.Awaitable[cellcustody.v1.transparency_service_pb2.GetTimeEvidenceResponse]]:
+        """Gives items of the log's time evidence, and the certificates that their tokens' paths go through."""
 
 def add_TransparencyServiceServicer_to_server(servicer: TransparencyServiceServicer, server: typing.Union[grpc.Server, grpc.aio.Server]) -> None: ...

@@ -181,7 +181,7 @@ class CustodyJudge:
         if statement.payload_type is PayloadType.JUDGEMENT:
             # The ledger's own key could sign one; what it says would bind the rules without having been judged.
             raise JudgementFromOutsideError("a re-judgement is made in the ledger alone", stream=statement.stream)
-        if statement.payload_type in (PayloadType.EXPORT, PayloadType.HEAD_MAP):
+        if statement.payload_type in (PayloadType.EXPORT, PayloadType.HEAD_MAP, PayloadType.TIME_EVIDENCE):
             return Plan([planned(prepared, submitting_site, JudgedEntry(Judged(Status.RECORDED)))])
         if StreamKind(statement.stream[0]) not in _FOLDED:
             raise NothingFiledHereError("nothing is filed in this kind of stream", stream=statement.stream)

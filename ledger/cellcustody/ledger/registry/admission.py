@@ -66,7 +66,9 @@ __all__ = [
     "training_lacks",
 ]
 
-LEDGER_KINDS: Final = frozenset({PayloadType.JUDGEMENT, PayloadType.HEAD_MAP, PayloadType.EXPORT})
+LEDGER_KINDS: Final = frozenset(
+    {PayloadType.JUDGEMENT, PayloadType.HEAD_MAP, PayloadType.EXPORT, PayloadType.TIME_EVIDENCE}
+)
 """What the ledger itself says in its log, under its service key."""
 
 

@@ -74,6 +74,7 @@ class PayloadType(Enum):
     HEAD_MAP = "application/vnd.cellcustody.head-map.v1+protobuf"
     ERASURE = "application/vnd.cellcustody.erasure.v1+protobuf"
     EXPORT = "application/vnd.cellcustody.export.v1+protobuf"
+    TIME_EVIDENCE = "application/vnd.cellcustody.time-evidence.v1+protobuf"
     KEY_POSSESSION = "application/vnd.cellcustody.key-possession.v1+protobuf"
     READ_TOKEN = "application/vnd.cellcustody.read-token.v1+protobuf"
     READINESS_CERTIFICATE = "application/vnd.cellcustody.readiness-certificate.v1+protobuf"
