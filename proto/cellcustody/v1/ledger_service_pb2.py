@@ -22,40 +22,41 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
+from cellcustody.v1 import dossier_pb2 as cellcustody_dot_v1_dot_dossier__pb2
 from cellcustody.v1 import entry_pb2 as cellcustody_dot_v1_dot_entry__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n#cellcustody/v1/ledger_service.proto\x12\x0e\x63\x65llcustody.v1\x1a\x1a\x63\x65llcustody/v1/entry.proto\"L\n\rSubmitRequest\x12\x10\n\x08\x65nvelope\x18\x01 \x01(\x0c\x12)\n\x08openings\x18\x02 \x03(\x0b\x32\x17.cellcustody.v1.Opening\"\xe0\x01\n\x0eSubmitResponse\x12\x10\n\x08position\x18\x01 \x01(\x04\x12\x18\n\x10statement_digest\x18\x02 \x01(\x0c\x12,\n\tjudgement\x18\x03 \x01(\x0b\x32\x19.cellcustody.v1.Judgement\x12\x33\n\texplained\x18\x04 \x03(\x0b\x32 .cellcustody.v1.ExplainedFinding\x12\x0f\n\x07receipt\x18\x05 \x01(\x0c\x12\x18\n\x10\x61lready_recorded\x18\x06 \x01(\x08\x12\x14\n\x0cholds_opened\x18\x07 \x03(\x0c\"s\n\x10\x45xplainedFinding\x12\x0c\n\x04\x63ode\x18\x01 \x01(\t\x12\x10\n\x08strength\x18\x02 \x01(\t\x12\x13\n\x0b\x65xplanation\x18\x03 \x01(\t\x12*\n\x06values\x18\x04 \x03(\x0b\x32\x1a.cellcustody.v1.NamedValue\")\n\nNamedValue\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t\"a\n\rAssessRequest\x12\x0f\n\x07payload\x18\x01 \x01(\x0c\x12\x14\n\x0cpayload_type\x18\x02 \x01(\t\x12)\n\x08openings\x18\x03 \x03(\x0b\x32\x17.cellcustody.v1.Opening\"\xd1\x01\n\x0e\x41ssessResponse\x12,\n\tjudgement\x18\x01 \x01(\x0b\x32\x19.cellcustody.v1.Judgement\x12\x33\n\texplained\x18\x02 \x03(\x0b\x32 .cellcustody.v1.ExplainedFinding\x12\x16\n\x0erefusal_reason\x18\x03 \x01(\t\x12\x17\n\x0frefusal_message\x18\x04 \x01(\t\x12\x10\n\x08position\x18\x05 \x01(\x04\x12\x19\n\x11\x63o_signers_needed\x18\x06 \x01(\r\"^\n\x12\x41ppendBatchRequest\x12\x31\n\nstatements\x18\x01 \x03(\x0b\x32\x1d.cellcustody.v1.SubmitRequest\x12\x15\n\romit_receipts\x18\x02 \x01(\x08\"C\n\x13\x41ppendBatchResponse\x12,\n\x07results\x18\x01 \x03(\x0b\x32\x1b.cellcustody.v1.BatchResult\"w\n\x0b\x42\x61tchResult\x12\x32\n\x08recorded\x18\x01 \x01(\x0b\x32\x1e.cellcustody.v1.SubmitResponseH\x00\x12*\n\x07refused\x18\x02 \x01(\x0b\x32\x17.cellcustody.v1.RefusalH\x00\x42\x08\n\x06result\"\x9d\x01\n\x07Refusal\x12\x0e\n\x06reason\x18\x01 \x01(\t\x12\x0f\n\x07message\x18\x02 \x01(\t\x12*\n\x06values\x18\x03 \x03(\x0b\x32\x1a.cellcustody.v1.NamedValue\x12\x32\n\x08\x66indings\x18\x04 \x03(\x0b\x32 .cellcustody.v1.ExplainedFinding\x12\x11\n\tretryable\x18\x05 \x01(\x08\"d\n\x0fGetEntryRequest\x12\x14\n\nleaf_index\x18\x01 \x01(\x04H\x00\x12\x16\n\x0cstatement_id\x18\x02 \x01(\x0cH\x00\x12\x1a\n\x10statement_digest\x18\x03 \x01(\x0cH\x00\x42\x07\n\x05\x65ntry\"\xa6\x01\n\x10GetEntryResponse\x12\x12\n\nleaf_index\x18\x01 \x01(\x04\x12\r\n\x05\x65ntry\x18\x02 \x01(\x0c\x12)\n\x08openings\x18\x03 \x03(\x0b\x32\x17.cellcustody.v1.Opening\x12\x0f\n\x07receipt\x18\x04 \x01(\x0c\x12\x33\n\x10latest_judgement\x18\x05 \x01(\x0b\x32\x19.cellcustody.v1.Judgement2\xc8\x02\n\rLedgerService\x12G\n\x06\x41ssess\x12\x1d.cellcustody.v1.AssessRequest\x1a\x1e.cellcustody.v1.AssessResponse\x12G\n\x06\x41ppend\x12\x1d.cellcustody.v1.SubmitRequest\x1a\x1e.cellcustody.v1.SubmitResponse\x12V\n\x0b\x41ppendBatch\x12\".cellcustody.v1.AppendBatchRequest\x1a#.cellcustody.v1.AppendBatchResponse\x12M\n\x08GetEntry\x12\x1f.cellcustody.v1.GetEntryRequest\x1a .cellcustody.v1.GetEntryResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n#cellcustody/v1/ledger_service.proto\x12\x0e\x63\x65llcustody.v1\x1a\x1c\x63\x65llcustody/v1/dossier.proto\x1a\x1a\x63\x65llcustody/v1/entry.proto\"e\n\rSubmitRequest\x12\x10\n\x08\x65nvelope\x18\x01 \x01(\x0c\x12)\n\x08openings\x18\x02 \x03(\x0b\x32\x17.cellcustody.v1.Opening\x12\x17\n\x0f\x61wait_witnessed\x18\x03 \x01(\x08\"\xf3\x01\n\x0eSubmitResponse\x12\x10\n\x08position\x18\x01 \x01(\x04\x12\x18\n\x10statement_digest\x18\x02 \x01(\x0c\x12,\n\tjudgement\x18\x03 \x01(\x0b\x32\x19.cellcustody.v1.Judgement\x12\x33\n\texplained\x18\x04 \x03(\x0b\x32 .cellcustody.v1.ExplainedFinding\x12\x0f\n\x07receipt\x18\x05 \x01(\x0c\x12\x18\n\x10\x61lready_recorded\x18\x06 \x01(\x08\x12\x14\n\x0cholds_opened\x18\x07 \x03(\x0c\x12\x11\n\twitnessed\x18\x08 \x01(\x08\"s\n\x10\x45xplainedFinding\x12\x0c\n\x04\x63ode\x18\x01 \x01(\t\x12\x10\n\x08strength\x18\x02 \x01(\t\x12\x13\n\x0b\x65xplanation\x18\x03 \x01(\t\x12*\n\x06values\x18\x04 \x03(\x0b\x32\x1a.cellcustody.v1.NamedValue\")\n\nNamedValue\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t\"a\n\rAssessRequest\x12\x0f\n\x07payload\x18\x01 \x01(\x0c\x12\x14\n\x0cpayload_type\x18\x02 \x01(\t\x12)\n\x08openings\x18\x03 \x03(\x0b\x32\x17.cellcustody.v1.Opening\"\xd1\x01\n\x0e\x41ssessResponse\x12,\n\tjudgement\x18\x01 \x01(\x0b\x32\x19.cellcustody.v1.Judgement\x12\x33\n\texplained\x18\x02 \x03(\x0b\x32 .cellcustody.v1.ExplainedFinding\x12\x16\n\x0erefusal_reason\x18\x03 \x01(\t\x12\x17\n\x0frefusal_message\x18\x04 \x01(\t\x12\x10\n\x08position\x18\x05 \x01(\x04\x12\x19\n\x11\x63o_signers_needed\x18\x06 \x01(\r\"^\n\x12\x41ppendBatchRequest\x12\x31\n\nstatements\x18\x01 \x03(\x0b\x32\x1d.cellcustody.v1.SubmitRequest\x12\x15\n\romit_receipts\x18\x02 \x01(\x08\"C\n\x13\x41ppendBatchResponse\x12,\n\x07results\x18\x01 \x03(\x0b\x32\x1b.cellcustody.v1.BatchResult\"w\n\x0b\x42\x61tchResult\x12\x32\n\x08recorded\x18\x01 \x01(\x0b\x32\x1e.cellcustody.v1.SubmitResponseH\x00\x12*\n\x07refused\x18\x02 \x01(\x0b\x32\x17.cellcustody.v1.RefusalH\x00\x42\x08\n\x06result\"\x9d\x01\n\x07Refusal\x12\x0e\n\x06reason\x18\x01 \x01(\t\x12\x0f\n\x07message\x18\x02 \x01(\t\x12*\n\x06values\x18\x03 \x03(\x0b\x32\x1a.cellcustody.v1.NamedValue\x12\x32\n\x08\x66indings\x18\x04 \x03(\x0b\x32 .cellcustody.v1.ExplainedFinding\x12\x11\n\tretryable\x18\x05 \x01(\x08\"d\n\x0fGetEntryRequest\x12\x14\n\nleaf_index\x18\x01 \x01(\x04H\x00\x12\x16\n\x0cstatement_id\x18\x02 \x01(\x0cH\x00\x12\x1a\n\x10statement_digest\x18\x03 \x01(\x0cH\x00\x42\x07\n\x05\x65ntry\"\xd4\x01\n\x10GetEntryResponse\x12\x12\n\nleaf_index\x18\x01 \x01(\x04\x12\r\n\x05\x65ntry\x18\x02 \x01(\x0c\x12)\n\x08openings\x18\x03 \x03(\x0b\x32\x17.cellcustody.v1.Opening\x12\x0f\n\x07receipt\x18\x04 \x01(\x0c\x12\x33\n\x10latest_judgement\x18\x05 \x01(\x0b\x32\x19.cellcustody.v1.Judgement\x12,\n\x06\x63losed\x18\x06 \x03(\x0b\x32\x1c.cellcustody.v1.ClosedRecord2\xc8\x02\n\rLedgerService\x12G\n\x06\x41ssess\x12\x1d.cellcustody.v1.AssessRequest\x1a\x1e.cellcustody.v1.AssessResponse\x12G\n\x06\x41ppend\x12\x1d.cellcustody.v1.SubmitRequest\x1a\x1e.cellcustody.v1.SubmitResponse\x12V\n\x0b\x41ppendBatch\x12\".cellcustody.v1.AppendBatchRequest\x1a#.cellcustody.v1.AppendBatchResponse\x12M\n\x08GetEntry\x12\x1f.cellcustody.v1.GetEntryRequest\x1a .cellcustody.v1.GetEntryResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'cellcustody.v1.ledger_service_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_SUBMITREQUEST']._serialized_start=83
-  _globals['_SUBMITREQUEST']._serialized_end=159
-  _globals['_SUBMITRESPONSE']._serialized_start=162
-  _globals['_SUBMITRESPONSE']._serialized_end=386
-  _globals['_EXPLAINEDFINDING']._serialized_start=388
-  _globals['_EXPLAINEDFINDING']._serialized_end=503
-  _globals['_NAMEDVALUE']._serialized_start=505
-  _globals['_NAMEDVALUE']._serialized_end=546
-  _globals['_ASSESSREQUEST']._serialized_start=548
-  _globals['_ASSESSREQUEST']._serialized_end=645
-  _globals['_ASSESSRESPONSE']._serialized_start=648
-  _globals['_ASSESSRESPONSE']._serialized_end=857
-  _globals['_APPENDBATCHREQUEST']._serialized_start=859
-  _globals['_APPENDBATCHREQUEST']._serialized_end=953
-  _globals['_APPENDBATCHRESPONSE']._serialized_start=955
-  _globals['_APPENDBATCHRESPONSE']._serialized_end=1022
-  _globals['_BATCHRESULT']._serialized_start=1024
-  _globals['_BATCHRESULT']._serialized_end=1143
-  _globals['_REFUSAL']._serialized_start=1146
-  _globals['_REFUSAL']._serialized_end=1303
-  _globals['_GETENTRYREQUEST']._serialized_start=1305
-  _globals['_GETENTRYREQUEST']._serialized_end=1405
-  _globals['_GETENTRYRESPONSE']._serialized_start=1408
-  _globals['_GETENTRYRESPONSE']._serialized_end=1574
-  _globals['_LEDGERSERVICE']._serialized_start=1577
-  _globals['_LEDGERSERVICE']._serialized_end=1905
+  _globals['_SUBMITREQUEST']._serialized_start=113
+  _globals['_SUBMITREQUEST']._serialized_end=214
+  _globals['_SUBMITRESPONSE']._serialized_start=217
+  _globals['_SUBMITRESPONSE']._serialized_end=460
+  _globals['_EXPLAINEDFINDING']._serialized_start=462
+  _globals['_EXPLAINEDFINDING']._serialized_end=577
+  _globals['_NAMEDVALUE']._serialized_start=579
+  _globals['_NAMEDVALUE']._serialized_end=620
+  _globals['_ASSESSREQUEST']._serialized_start=622
+  _globals['_ASSESSREQUEST']._serialized_end=719
+  _globals['_ASSESSRESPONSE']._serialized_start=722
+  _globals['_ASSESSRESPONSE']._serialized_end=931
+  _globals['_APPENDBATCHREQUEST']._serialized_start=933
+  _globals['_APPENDBATCHREQUEST']._serialized_end=1027
+  _globals['_APPENDBATCHRESPONSE']._serialized_start=1029
+  _globals['_APPENDBATCHRESPONSE']._serialized_end=1096
+  _globals['_BATCHRESULT']._serialized_start=1098
+  _globals['_BATCHRESULT']._serialized_end=1217
+  _globals['_REFUSAL']._serialized_start=1220
+  _globals['_REFUSAL']._serialized_end=1377
+  _globals['_GETENTRYREQUEST']._serialized_start=1379
+  _globals['_GETENTRYREQUEST']._serialized_end=1479
+  _globals['_GETENTRYRESPONSE']._serialized_start=1482
+  _globals['_GETENTRYRESPONSE']._serialized_end=1694
+  _globals['_LEDGERSERVICE']._serialized_start=1697
+  _globals['_LEDGERSERVICE']._serialized_end=2025
 # @@protoc_insertion_point(module_scope)

@@ -4,6 +4,7 @@ isort:skip_file
 The append core by itself: assess, append one or many, read entries."""
 
 import builtins
+import cellcustody.v1.dossier_pb2
 import cellcustody.v1.entry_pb2
 import collections.abc
 import google.protobuf.descriptor
@@ -27,8 +28,11 @@ class SubmitRequest(google.protobuf.message.Message):
 
     ENVELOPE_FIELD_NUMBER: builtins.int
     OPENINGS_FIELD_NUMBER: builtins.int
+    AWAIT_WITNESSED_FIELD_NUMBER: builtins.int
     envelope: builtins.bytes
     """The envelope's bytes; they are kept exactly as they are."""
+    await_witnessed: builtins.bool
+    """True to wait, within the deadline, for a checkpoint over the entry that a quorum of witnesses cosigned."""
     @property
     def openings(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[cellcustody.v1.entry_pb2.Opening]:
         """One opening for each record of the body, in order."""
@@ -38,8 +42,9 @@ class SubmitRequest(google.protobuf.message.Message):
         *,
         envelope: builtins.bytes = ...,
         openings: collections.abc.Iterable[cellcustody.v1.entry_pb2.Opening] | None = ...,
+        await_witnessed: builtins.bool = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["envelope", b"envelope", "openings", b"openings"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["await_witnessed", b"await_witnessed", "envelope", b"envelope", "openings", b"openings"]) -> None: ...
 
 Global___SubmitRequest: typing_extensions.TypeAlias = SubmitRequest
 
@@ -56,6 +61,7 @@ class SubmitResponse(google.protobuf.message.Message):
     RECEIPT_FIELD_NUMBER: builtins.int
     ALREADY_RECORDED_FIELD_NUMBER: builtins.int
     HOLDS_OPENED_FIELD_NUMBER: builtins.int
+    WITNESSED_FIELD_NUMBER: builtins.int
     position: builtins.int
     """Tree size after the entry: leaf index + 1."""
     statement_digest: builtins.bytes
@@ -64,6 +70,10 @@ class SubmitResponse(google.protobuf.message.Message):
     """C2SP tlog-proof of the entry under a signed checkpoint, UTF-8 text."""
     already_recorded: builtins.bool
     """True if this statement was already recorded before; the position is that of the first time."""
+    witnessed: builtins.bool
+    """True if the receipt is under a checkpoint that a quorum of witnesses cosigned. False where that was waited for: it is
+    recorded and not witnessed yet; the same statement sent again, or GetReceipt, gives the witnessed receipt later.
+    """
     @property
     def judgement(self) -> cellcustody.v1.entry_pb2.Judgement:
         """What the ledger found."""
@@ -86,9 +96,10 @@ class SubmitResponse(google.protobuf.message.Message):
         receipt: builtins.bytes = ...,
         already_recorded: builtins.bool = ...,
         holds_opened: collections.abc.Iterable[builtins.bytes] | None = ...,
+        witnessed: builtins.bool = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["judgement", b"judgement"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["already_recorded", b"already_recorded", "explained", b"explained", "holds_opened", b"holds_opened", "judgement", b"judgement", "position", b"position", "receipt", b"receipt", "statement_digest", b"statement_digest"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["already_recorded", b"already_recorded", "explained", b"explained", "holds_opened", b"holds_opened", "judgement", b"judgement", "position", b"position", "receipt", b"receipt", "statement_digest", b"statement_digest", "witnessed", b"witnessed"]) -> None: ...
 
 Global___SubmitResponse: typing_extensions.TypeAlias = SubmitResponse
 
@@ -366,6 +377,7 @@ class GetEntryResponse(google.protobuf.message.Message):
     OPENINGS_FIELD_NUMBER: builtins.int
     RECEIPT_FIELD_NUMBER: builtins.int
     LATEST_JUDGEMENT_FIELD_NUMBER: builtins.int
+    CLOSED_FIELD_NUMBER: builtins.int
     leaf_index: builtins.int
     """Leaf index."""
     entry: builtins.bytes
@@ -380,6 +392,12 @@ class GetEntryResponse(google.protobuf.message.Message):
     def latest_judgement(self) -> cellcustody.v1.entry_pb2.Judgement:
         """The judgement that counts now, after revisions."""
 
+    @property
+    def closed(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[cellcustody.v1.dossier_pb2.ClosedRecord]:
+        """The records that are not open to the caller or are erased, by leaf hash, ascending, so that those that are open can
+        be held to the commitment. Empty where a hash is gone too, or nothing is closed.
+        """
+
     def __init__(
         self,
         *,
@@ -388,8 +406,9 @@ class GetEntryResponse(google.protobuf.message.Message):
         openings: collections.abc.Iterable[cellcustody.v1.entry_pb2.Opening] | None = ...,
         receipt: builtins.bytes = ...,
         latest_judgement: cellcustody.v1.entry_pb2.Judgement | None = ...,
+        closed: collections.abc.Iterable[cellcustody.v1.dossier_pb2.ClosedRecord] | None = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["latest_judgement", b"latest_judgement"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["entry", b"entry", "latest_judgement", b"latest_judgement", "leaf_index", b"leaf_index", "openings", b"openings", "receipt", b"receipt"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["closed", b"closed", "entry", b"entry", "latest_judgement", b"latest_judgement", "leaf_index", b"leaf_index", "openings", b"openings", "receipt", b"receipt"]) -> None: ...
 
 Global___GetEntryResponse: typing_extensions.TypeAlias = GetEntryResponse

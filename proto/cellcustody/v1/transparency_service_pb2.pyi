@@ -317,3 +317,75 @@ class GetTimeEvidenceResponse(google.protobuf.message.Message):
     def ClearField(self, field_name: typing.Literal["certificates", b"certificates", "count", b"count", "items", b"items"]) -> None: ...
 
 Global___GetTimeEvidenceResponse: typing_extensions.TypeAlias = GetTimeEvidenceResponse
+
+@typing.final
+class GetWitnessesRequest(google.protobuf.message.Message):
+    """GetWitnessesRequest asks how the log stands with its witnesses."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+
+Global___GetWitnessesRequest: typing_extensions.TypeAlias = GetWitnessesRequest
+
+@typing.final
+class GetWitnessesResponse(google.protobuf.message.Message):
+    """GetWitnessesResponse is how the log stands with its witnesses."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    SIZE_FIELD_NUMBER: builtins.int
+    WITNESSED_SIZE_FIELD_NUMBER: builtins.int
+    WITNESSES_FIELD_NUMBER: builtins.int
+    size: builtins.int
+    """Tree size of the last signed checkpoint."""
+    witnessed_size: builtins.int
+    """Largest tree size that a quorum cosigned; 0: none yet, or nobody is asked."""
+    @property
+    def witnesses(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[Global___WitnessStanding]:
+        """Each address that is asked."""
+
+    def __init__(
+        self,
+        *,
+        size: builtins.int = ...,
+        witnessed_size: builtins.int = ...,
+        witnesses: collections.abc.Iterable[Global___WitnessStanding] | None = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["size", b"size", "witnessed_size", b"witnessed_size", "witnesses", b"witnesses"]) -> None: ...
+
+Global___GetWitnessesResponse: typing_extensions.TypeAlias = GetWitnessesResponse
+
+@typing.final
+class WitnessStanding(google.protobuf.message.Message):
+    """WitnessStanding is how far one witness is."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    NAMES_FIELD_NUMBER: builtins.int
+    SIZE_FIELD_NUMBER: builtins.int
+    COSIGNED_AT_UNIX_MICROS_FIELD_NUMBER: builtins.int
+    FAILURE_FIELD_NUMBER: builtins.int
+    size: builtins.int
+    """Largest tree size that it cosigned; 0: none yet."""
+    cosigned_at_unix_micros: builtins.int
+    """When it cosigned that, in microseconds since 1970-01-01T00:00:00Z; 0: never since the server started."""
+    failure: builtins.str
+    """Why the last request failed, as a stable reason; empty after one that did not."""
+    @property
+    def names(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
+        """Its names in the policy."""
+
+    def __init__(
+        self,
+        *,
+        names: collections.abc.Iterable[builtins.str] | None = ...,
+        size: builtins.int = ...,
+        cosigned_at_unix_micros: builtins.int = ...,
+        failure: builtins.str = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["cosigned_at_unix_micros", b"cosigned_at_unix_micros", "failure", b"failure", "names", b"names", "size", b"size"]) -> None: ...
+
+Global___WitnessStanding: typing_extensions.TypeAlias = WitnessStanding

@@ -50,6 +50,11 @@ class TransparencyServiceStub(object):
                 request_serializer=cellcustody_dot_v1_dot_transparency__service__pb2.GetConsistencyProofRequest.SerializeToString,
                 response_deserializer=cellcustody_dot_v1_dot_transparency__service__pb2.GetConsistencyProofResponse.FromString,
                 _registered_method=True)
+        self.GetWitnesses = channel.unary_unary(
+                '/cellcustody.v1.TransparencyService/GetWitnesses',
+                request_serializer=cellcustody_dot_v1_dot_transparency__service__pb2.GetWitnessesRequest.SerializeToString,
+                response_deserializer=cellcustody_dot_v1_dot_transparency__service__pb2.GetWitnessesResponse.FromString,
+                _registered_method=True)
         self.StreamEntries = channel.unary_stream(
                 '/cellcustody.v1.TransparencyService/StreamEntries',
                 request_serializer=cellcustody_dot_v1_dot_transparency__service__pb2.StreamEntriesRequest.SerializeToString,
@@ -92,6 +97,13 @@ class TransparencyServiceServicer(object):
 
     def GetConsistencyProof(self, request, context):
         """Proves that one tree size is a prefix of another.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetWitnesses(self, request, context):
+        """Tells how far each witness is, and which size a quorum cosigned last.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -142,6 +154,11 @@ def add_TransparencyServiceServicer_to_server(servicer, server):
                     servicer.GetConsistencyProof,
                     request_deserializer=cellcustody_dot_v1_dot_transparency__service__pb2.GetConsistencyProofRequest.FromString,
                     response_serializer=cellcustody_dot_v1_dot_transparency__service__pb2.GetConsistencyProofResponse.SerializeToString,
+            ),
+            'GetWitnesses': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetWitnesses,
+                    request_deserializer=cellcustody_dot_v1_dot_transparency__service__pb2.GetWitnessesRequest.FromString,
+                    response_serializer=cellcustody_dot_v1_dot_transparency__service__pb2.GetWitnessesResponse.SerializeToString,
             ),
             'StreamEntries': grpc.unary_stream_rpc_method_handler(
                     servicer.StreamEntries,
@@ -246,6 +263,33 @@ class TransparencyService(object):
             '/cellcustody.v1.TransparencyService/GetConsistencyProof',
             cellcustody_dot_v1_dot_transparency__service__pb2.GetConsistencyProofRequest.SerializeToString,
             cellcustody_dot_v1_dot_transparency__service__pb2.GetConsistencyProofResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetWitnesses(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/cellcustody.v1.TransparencyService/GetWitnesses',
+            cellcustody_dot_v1_dot_transparency__service__pb2.GetWitnessesRequest.SerializeToString,
+            cellcustody_dot_v1_dot_transparency__service__pb2.GetWitnessesResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -73,6 +73,22 @@ _TransparencyServiceGetConsistencyProofType = typing_extensions.TypeVar(
     ],
 )
 
+_TransparencyServiceGetWitnessesType = typing_extensions.TypeVar(
+    '_TransparencyServiceGetWitnessesType',
+    grpc.UnaryUnaryMultiCallable[
+        cellcustody.v1.transparency_service_pb2.GetWitnessesRequest,
+        cellcustody.v1.transparency_service_pb2.GetWitnessesResponse,
+    ],
+    grpc.aio.UnaryUnaryMultiCallable[
+        cellcustody.v1.transparency_service_pb2.GetWitnessesRequest,
+        cellcustody.v1.transparency_service_pb2.GetWitnessesResponse,
+    ],
+    default=grpc.UnaryUnaryMultiCallable[
+        cellcustody.v1.transparency_service_pb2.GetWitnessesRequest,
+        cellcustody.v1.transparency_service_pb2.GetWitnessesResponse,
+    ],
+)
+
 _TransparencyServiceStreamEntriesType = typing_extensions.TypeVar(
     '_TransparencyServiceStreamEntriesType',
     grpc.UnaryStreamMultiCallable[
@@ -137,7 +153,7 @@ _TransparencyServiceGetTimeEvidenceType = typing_extensions.TypeVar(
     ],
 )
 
-class TransparencyServiceStub(typing.Generic[_TransparencyServiceGetCheckpointType, _TransparencyServiceGetReceiptType, _TransparencyServiceGetConsistencyProofType, _TransparencyServiceStreamEntriesType, _TransparencyServiceProveHeadsType, _TransparencyServiceGetAliasKeyType, _TransparencyServiceGetTimeEvidenceType]):
+class TransparencyServiceStub(typing.Generic[_TransparencyServiceGetCheckpointType, _TransparencyServiceGetReceiptType, _TransparencyServiceGetConsistencyProofType, _TransparencyServiceGetWitnessesType, _TransparencyServiceStreamEntriesType, _TransparencyServiceProveHeadsType, _TransparencyServiceGetAliasKeyType, _TransparencyServiceGetTimeEvidenceType]):
     """TransparencyService proves what is in the log."""
 
     @typing.overload
@@ -153,6 +169,10 @@ class TransparencyServiceStub(typing.Generic[_TransparencyServiceGetCheckpointTy
         grpc.UnaryUnaryMultiCallable[
             cellcustody.v1.transparency_service_pb2.GetConsistencyProofRequest,
             cellcustody.v1.transparency_service_pb2.GetConsistencyProofResponse,
+        ],
+        grpc.UnaryUnaryMultiCallable[
+            cellcustody.v1.transparency_service_pb2.GetWitnessesRequest,
+            cellcustody.v1.transparency_service_pb2.GetWitnessesResponse,
         ],
         grpc.UnaryStreamMultiCallable[
             cellcustody.v1.transparency_service_pb2.StreamEntriesRequest,
@@ -186,6 +206,10 @@ class TransparencyServiceStub(typing.Generic[_TransparencyServiceGetCheckpointTy
             cellcustody.v1.transparency_service_pb2.GetConsistencyProofRequest,
             cellcustody.v1.transparency_service_pb2.GetConsistencyProofResponse,
         ],
+        grpc.aio.UnaryUnaryMultiCallable[
+            cellcustody.v1.transparency_service_pb2.GetWitnessesRequest,
+            cellcustody.v1.transparency_service_pb2.GetWitnessesResponse,
+        ],
         grpc.aio.UnaryStreamMultiCallable[
             cellcustody.v1.transparency_service_pb2.StreamEntriesRequest,
             cellcustody.v1.transparency_service_pb2.StreamEntriesResponse,
@@ -213,6 +237,9 @@ class TransparencyServiceStub(typing.Generic[_TransparencyServiceGetCheckpointTy
     GetConsistencyProof: _TransparencyServiceGetConsistencyProofType
     """Proves that one tree size is a prefix of another."""
 
+    GetWitnesses: _TransparencyServiceGetWitnessesType
+    """Tells how far each witness is, and which size a quorum cosigned last."""
+
     StreamEntries: _TransparencyServiceStreamEntriesType
     """Streams entries by leaf index."""
 
@@ -237,6 +264,10 @@ TransparencyServiceAsyncStub: typing_extensions.TypeAlias = TransparencyServiceS
     grpc.aio.UnaryUnaryMultiCallable[
         cellcustody.v1.transparency_service_pb2.GetConsistencyProofRequest,
         cellcustody.v1.transparency_service_pb2.GetConsistencyProofResponse,
+    ],
+    grpc.aio.UnaryUnaryMultiCallable[
+        cellcustody.v1.transparency_service_pb2.GetWitnessesRequest,
+        cellcustody.v1.transparency_service_pb2.GetWitnessesResponse,
     ],
     grpc.aio.UnaryStreamMultiCallable[
         cellcustody.v1.transparency_service_pb2.StreamEntriesRequest,
@@ -282,6 +313,14 @@ class TransparencyServiceServicer(metaclass=abc.ABCMeta):
         context: _ServicerContext,
     ) -> typing.Union[cellcustody.v1.transparency_service_pb2.GetConsistencyProofResponse, collections.abc.Awaitable[cellcustody.v1.transparency_service_pb2.GetConsistencyProofResponse]]:
         """Proves that one tree size is a prefix of another."""
+
+    @abc.abstractmethod
+    def GetWitnesses(
+        self,
+        request: cellcustody.v1.transparency_service_pb2.GetWitnessesRequest,
+        context: _ServicerContext,
+    ) -> typing.Union[cellcustody.v1.transparency_service_pb2.GetWitnessesResponse, collections.abc.Awaitable[cellcustody.v1.transparency_service_pb2.GetWitnessesResponse]]:
+        """Tells how far each witness is, and which size a quorum cosigned last."""
 
     @abc.abstractmethod
     def StreamEntries(
