@@ -8,7 +8,10 @@ The rules:
 * A passphrase comes from whoever calls, from the environment, or from a prompt that does not echo; never from a
   command line, which other users of a machine can read.
 
-A card or a service is used by giving any object of the `Signer` protocol instead.
+* A key is named by the path of its file or by a PKCS #11 URI; what opens it is a passphrase or a PIN, from the file
+  that the URI names, from the environment, or from a prompt.
+
+A service is used by giving any object of the `Signer` protocol instead.
 """
 
 from __future__ import annotations
@@ -23,11 +26,14 @@ from cellcustody.ledger.registry.possession import enrolled_key
 from cellcustody.ledger.statements import key_files
 from cellcustody.ledger.statements.key_files import COST_DEFAULT, COST_LIGHT, Cost, KeyFileError, KeyKind
 from cellcustody.ledger.statements.keys import Signer
+from cellcustody.ledger.statements.pkcs11_signers import open_pkcs11_signer
+from cellcustody.ledger.statements.pkcs11_uris import is_pkcs11_uri, parse_pkcs11_uri
 
 __all__ = [
     "COST_DEFAULT",
     "COST_LIGHT",
     "PASSPHRASE_VARIABLE",
+    "PIN_VARIABLE",
     "Cost",
     "KeyKind",
     "Signer",
@@ -36,11 +42,13 @@ __all__ = [
     "enrolled_key",
     "holder_of_file",
     "open_key_file",
+    "open_signer",
     "public_key_of_file",
     "read_passphrase",
 ]
 
 PASSPHRASE_VARIABLE: Final = "CELLCUSTODY_PASSPHRASE"
+PIN_VARIABLE: Final = "CELLCUSTODY_PIN"
 
 
 def create_key_file(
@@ -76,6 +84,28 @@ def open_key_file(path: Path, passphrase: str) -> Signer:
         PassphraseWrongError: the passphrase does not open it, or something in it was altered.
     """
     return key_files.load_signer(path, passphrase)
+
+
+def open_signer(
+    locator: Path | str,
+    *,
+    environment: Mapping[str, str] = os.environ,
+    prompt: str = "Passphrase: ",
+    ask: Callable[[str], str] = getpass.getpass,
+) -> Signer:
+    """Returns the signer of a key in a file or on a token, after its passphrase or PIN was had.
+
+    Raises:
+        KeyFileError, PassphraseWrongError: the file is none, or does not open.
+        Pkcs11UriError, TokenError, PinWrongError: the URI is none, or the token does not open, or has no such key.
+    """
+    if isinstance(locator, Path) or not is_pkcs11_uri(locator):
+        return open_key_file(Path(locator), read_passphrase(environment=environment, prompt=prompt, ask=ask))
+    uri = parse_pkcs11_uri(locator)
+    pin = uri.read_pin() or read_passphrase(
+        variable=PIN_VARIABLE, environment=environment, prompt=f"PIN of {uri.token or uri.serial}: ", ask=ask
+    )
+    return open_pkcs11_signer(uri, pin)
 
 
 def public_key_of_file(path: Path) -> bytes:

@@ -24,17 +24,19 @@ from cellcustody.clients.signers import (
     KeyKind,
     create_key_file,
     enrolled_key,
-    open_key_file,
+    open_signer,
     public_key_of_file,
     read_passphrase,
 )
 from cellcustody.ledger.errors import ConfigurationError
 from cellcustody.ledger.statements import parse_public_key
+from cellcustody.ledger.statements.pkcs11_uris import is_pkcs11_uri
 from cellcustody.v1 import registry_pb2
 
 __all__ = ["register"]
 
 KeyFile = Annotated[Path, typer.Argument(help="The key file.")]
+Key = Annotated[str, typer.Argument(help="The key file, or a pkcs11: URI.")]
 Proofs = Annotated[list[Path], typer.Option("--key", help="Proof that `key prove` wrote; once for each key.")]
 
 
@@ -68,24 +70,25 @@ def new_key(
     say(create_key_file(file, passphrase, kind=known[algorithm], holder=holder_id).key_id.hex())
 
 
-def show_key(file: KeyFile, json: AsJson = False) -> None:
-    """Print the public key and key id that a key file shows; needs no passphrase."""
-    key = parse_public_key(public_key_of_file(file))
+def show_key(key: Key, json: AsJson = False) -> None:
+    """Print public key and key id of a key file, which needs no passphrase, or of a key on a token."""
+    public = parse_public_key(open_signer(key).public_key_spki if is_pkcs11_uri(key) else public_key_of_file(Path(key)))
     if json:
-        typer.echo(as_json({"key_id": key.key_id.hex(), "algorithm": key.algorithm.name, "spki": key.spki.hex()}))
+        typer.echo(
+            as_json({"key_id": public.key_id.hex(), "algorithm": public.algorithm.name, "spki": public.spki.hex()})
+        )
     else:
-        say(f"{key.algorithm.name} {key.key_id.hex()}")
+        say(f"{public.algorithm.name} {public.key_id.hex()}")
 
 
 def prove_key(
-    file: KeyFile,
+    key: Key,
     holder: Annotated[str, typer.Option(help="Person or device id that will hold the key, in hexadecimal.")],
     ledger: Annotated[str, typer.Option(help="Ledger id, in hexadecimal.")],
 ) -> None:
     """Print, as JSON, the public key with the proof that its holder has it; send it to whoever enrols you."""
-    signer = open_key_file(file, read_passphrase())
     proof = enrolled_key(
-        signer,
+        open_signer(key),
         ledger_id=id_from_text(ledger, "ledger"),
         holder=id_from_text(holder, "holder"),
         signed_at=unix_micros(system_clock()),

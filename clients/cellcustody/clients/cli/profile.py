@@ -15,18 +15,19 @@ from cellcustody.clients.connection import TIMEOUT_SECONDS, Connection, TlsFiles
 from cellcustody.clients.local_store import LocalStore
 from cellcustody.clients.outbox import Outbox
 from cellcustody.clients.session import Confirm, Identity, Session
-from cellcustody.clients.signers import open_key_file, read_passphrase
+from cellcustody.clients.signers import open_signer, read_passphrase
 from cellcustody.clients.site import SiteClient
 from cellcustody.ledger.errors import ConfigurationError
+from cellcustody.v1 import statement_pb2
 
 __all__ = ["PROFILE_VARIABLE", "Profile", "id_from_text", "read_profile"]
 
 PROFILE_VARIABLE: Final = "CELLCUSTODY_PROFILE"
 OUTBOX_VARIABLE: Final = "CELLCUSTODY_OUTBOX_PASSPHRASE"
 _TEXTS: Final = frozenset(
-    {"target", "server_name", "ledger", "site", "person", "device", "role", "name", "unit", "zone"}
+    {"target", "server_name", "ledger", "site", "person", "device", "role", "name", "unit", "zone", "key", "second_key"}
 )
-_PATHS: Final = frozenset({"key_file", "store", "anchor", "audit_memory"})
+_PATHS: Final = frozenset({"key_file", "second_key_file", "store", "anchor", "audit_memory"})
 _TLS: Final = frozenset({"ca", "certificate", "key"})
 
 
@@ -71,8 +72,12 @@ class Profile:
         return LocalStore(self.paths.get("store", self.path.with_name("device.sqlite")))
 
     def open_session(self, *, confirm: Confirm | None) -> Session:
-        """Returns the signer of this profile, after asking for the passphrase of the key file."""
-        if "key_file" not in self.paths:
+        """Returns the signer of this profile, after asking for the passphrase of the key file, or the token's PIN.
+
+        With a second key, such as one of ML-DSA-65, both sign.
+        """
+        first, second = self._locator("key"), self._locator("second_key")
+        if first is None:
             raise ConfigurationError("the profile lacks a member", profile=self.path, member="key_file")
         identity = Identity(
             ledger_id=self.id("ledger"),
@@ -82,10 +87,21 @@ class Profile:
             name=self.text("name"),
             site=self.id("site") if self.texts.get("site") else b"",
             unit=self.texts.get("unit", ""),
+            authentication=statement_pb2.AUTHENTICATION_METHOD_TOKEN
+            if isinstance(first, str)
+            else statement_pb2.AUTHENTICATION_METHOD_PASSPHRASE,
         )
-        signer = open_key_file(self.paths["key_file"], read_passphrase(prompt=f"Passphrase of {identity.name}: "))
+        prompt = f"Passphrase of {identity.name}: "
+        signers = [open_signer(each, prompt=prompt) for each in (first, second) if each is not None]
         zone = self.texts.get("zone", "UTC")
-        return Session(identity, [signer], zone, self.open_store(), confirm=confirm)
+        return Session(identity, signers, zone, self.open_store(), confirm=confirm)
+
+    def _locator(self, name: str) -> Path | str | None:
+        """Returns where a key is: a file, or the URI of one on a token."""
+        file, uri = self.paths.get(f"{name}_file"), self.texts.get(name)
+        if file is not None and uri is not None:
+            raise ConfigurationError("a key is in a file or on a token", profile=self.path, member=name)
+        return file if file is not None else uri
 
     def open_outbox(self, store: LocalStore) -> Outbox:
         """Returns the device's outbox, after asking for its passphrase."""
