@@ -33,6 +33,7 @@ from cellcustody.ledger.verification import (
     EntryToVerify,
     ExportReport,
     ReplayedRegistry,
+    SoFar,
     VerifiedChunk,
     VerifyChunk,
     verify_entries,
@@ -60,11 +61,14 @@ def verify_export(
     root: bytes | None = None,
     threads: int | None = None,
     processes_from: int = PROCESSES_ENTRIES_MIN,
+    signed_before: int = 0,
+    watch: Callable[[SoFar], None] | None = None,
 ) -> ExportReport:
     """Returns what was verified of entries in the order of the log, on `threads` cores (none given: on all).
 
     `root` may be given where the entries are the whole log: the root that a verified checkpoint names. From
-    `processes_from` entries on each core has a process of its own, below a thread.
+    `processes_from` entries on each core has a process of its own, below a thread. The signatures below leaf
+    `signed_before` were verified before, over the same bytes. `watch` is told after each chunk, in order.
 
     Raises:
         DossierError: the first broken link; `leaf_index` says where.
@@ -74,8 +78,8 @@ def verify_export(
     waiting = iter(entries)
     first = list(islice(waiting, processes_from))
     is_large = count > 1 and len(first) >= processes_from and bool(sys.executable)
-    run = _in_processes(count, registry) if is_large else _on_threads(count)
-    return verify_entries(chain(first, waiting), registry, run=run, root=root)
+    run = _in_processes(count, registry, signed_before) if is_large else _on_threads(count)
+    return verify_entries(chain(first, waiting), registry, run=run, root=root, signed_before=signed_before, watch=watch)
 
 
 def _on_threads(count: int) -> ChunkRunner:
@@ -86,7 +90,7 @@ def _on_threads(count: int) -> ChunkRunner:
     return run
 
 
-def _in_processes(count: int, registry: ReplayedRegistry) -> ChunkRunner:
+def _in_processes(count: int, registry: ReplayedRegistry, signed_before: int) -> ChunkRunner:
     def run(verify: VerifyChunk, chunks: Iterable[Sequence[EntryToVerify]]) -> Iterator[VerifiedChunk]:
         others = count - 1
         workers: list[_Worker] = []
@@ -97,7 +101,7 @@ def _in_processes(count: int, registry: ReplayedRegistry) -> ChunkRunner:
                 registry_entries = pack_chunk(registry.given)
                 free: queue.SimpleQueue[_Worker] = queue.SimpleQueue()
                 for worker in workers:
-                    worker.begin(registry_entries)
+                    worker.begin(registry_entries, signed_before)
                 for worker in workers * CHUNKS_SENT_PER_PROCESS:
                     free.put(worker)
 
@@ -180,8 +184,9 @@ class _Worker:
         self._sending = Lock()
         self._receiving = Lock()
 
-    def begin(self, registry_entries: bytes) -> None:
-        """Hands over the registry."""
+    def begin(self, registry_entries: bytes, signed_before: int) -> None:
+        """Hands over the registry, and how many leaves had their signatures verified before."""
+        self._send(signed_before.to_bytes(8, "big"))
         self._send(registry_entries)
 
     def verify(self, chunk: Sequence[EntryToVerify]) -> VerifiedChunk:

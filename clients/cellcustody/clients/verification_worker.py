@@ -2,8 +2,8 @@
 
 The rules:
 
-* Standard input brings the entries of the registry first, then chunks; standard output takes one answer for each, in
-  order. A frame is a length of 8 bytes, big-endian, and as many bytes. Input is marshalled plain tuples; an answer is
+* Standard input brings the entries of the registry first, with the number of leaves whose signatures were verified
+  before, then chunks; standard output takes one answer for each, in order. A frame is a length of 8 bytes, big-endian, and as many bytes. Input is marshalled plain tuples; an answer is
   pickled, and read by the process that started this one alone.
 * The registry is made again from its entries: nothing is taken over as verified.
 * Whoever started this ends it by closing the pipe, or by dying: a worker never outlives its reader. It leaves the
@@ -85,11 +85,13 @@ def main() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     requests, answers = sys.stdin.buffer, sys.stdout.buffer
     sys.stdout = sys.stderr
-    entries = read_frame(requests)
-    if entries is None:
+    signed_before, entries = read_frame(requests), read_frame(requests)
+    if signed_before is None or entries is None:
         return
     registry = replay_registry(_unpack_chunk(entries))
-    verifier = StatementVerifier(registry.state, registry.leaf_indexes, keeps_bodies=False)
+    verifier = StatementVerifier(
+        registry.state, registry.leaf_indexes, keeps_bodies=False, signed_before=int.from_bytes(signed_before, "big")
+    )
     gc.disable()  # A chunk's values hold one another in no circle, and all are let go with its answer.
     try:
         while (content := read_frame(requests)) is not None:

@@ -28,6 +28,7 @@ from cellcustody.ledger.verification.errors import (
 from cellcustody.ledger.verification.exports import (
     ChunkRunner,
     ExportReport,
+    SoFar,
     VerifiedChunk,
     VerifyChunk,
     verify_chunk,
@@ -75,6 +76,7 @@ __all__ = [
     "Result",
     "ScopeInvalidError",
     "SignerInvalidError",
+    "SoFar",
     "StatementInvalidError",
     "StatementVerdict",
     "StatementVerifier",

@@ -7,7 +7,9 @@ The rules:
 * The first broken entry ends it, whichever chunk finishes first: what comes before it in its chunk is still held to
   the checks across entries, so that what is told does not depend on the number of cores.
 * How chunks are run is the caller's: one after the other here, on threads or in processes in `cellcustody.clients`.
-* Where all entries of the log from leaf 0 are given, their root is computed too and can be held to a checkpoint.
+* Where all entries of the log from leaf 0 are given, their root is computed too and can be held to a checkpoint. Their
+  tiles are made on the way, for whoever watches: what a log serves can be held to them.
+* What was verified before need not have its signatures verified again, if whoever says so holds the same bytes.
 """
 
 from __future__ import annotations
@@ -18,7 +20,7 @@ from functools import partial
 from itertools import islice
 from typing import Final, NamedTuple
 
-from cellcustody.ledger.transparency import RightEdge
+from cellcustody.ledger.transparency import RightEdge, TileWrite
 from cellcustody.ledger.verification.container import EntryToVerify
 from cellcustody.ledger.verification.crossing import Crossing, check_streams
 from cellcustody.ledger.verification.errors import DossierError, InclusionInvalidError, NothingCheckedError
@@ -29,6 +31,7 @@ __all__ = [
     "CHUNK_ENTRIES",
     "ChunkRunner",
     "ExportReport",
+    "SoFar",
     "VerifiedChunk",
     "VerifyChunk",
     "run_in_order",
@@ -66,6 +69,15 @@ class ExportReport:
     root: bytes | None
 
 
+class SoFar(NamedTuple):
+    """How far a verification has come: entries and signatures verified, tiles and root of a log given whole."""
+
+    entries: int
+    signatures: int
+    tiles: Sequence[TileWrite]
+    edge: RightEdge | None
+
+
 def run_in_order(verify: VerifyChunk, chunks: Iterable[Sequence[EntryToVerify]]) -> Iterator[VerifiedChunk]:
     """Runs the chunks one after the other."""
     return map(verify, chunks)
@@ -88,16 +100,19 @@ def verify_entries(
     *,
     run: ChunkRunner = run_in_order,
     root: bytes | None = None,
+    signed_before: int = 0,
+    watch: Callable[[SoFar], None] | None = None,
 ) -> ExportReport:
     """Returns what was verified, after every entry held by itself and with the others.
 
-    `root` may be given where the entries are the whole log: the 32-byte root that a verified checkpoint names.
+    `root` may be given where the entries are the whole log: the 32-byte root that a verified checkpoint names. The
+    signatures below leaf `signed_before` were verified before. `watch` is told after each chunk.
 
     Raises:
         NothingCheckedError: there was no entry.
         DossierError: the first broken link, by its class; `leaf_index` says where.
     """
-    verifier = StatementVerifier(registry.state, registry.leaf_indexes, keeps_bodies=False)
+    verifier = StatementVerifier(registry.state, registry.leaf_indexes, keeps_bodies=False, signed_before=signed_before)
     crossing = Crossing(registry.state, verifier)
     heads: dict[bytes, tuple[int, bytes]] = {}
     edge: RightEdge | None = RightEdge()
@@ -116,8 +131,9 @@ def verify_entries(
             suspect += one.is_suspect
         if defect is not None:
             raise defect
-        if edge is not None:
-            edge.extend([one.leaf_hash for one in statements])
+        tiles: Sequence[TileWrite] = () if edge is None else edge.extend([one.leaf_hash for one in statements])
+        if watch is not None:
+            watch(SoFar(count, signatures, tiles, edge))
 
     if not count:
         raise NothingCheckedError("there was no entry to check")

@@ -231,11 +231,21 @@ def verify_body(
 class StatementVerifier:
     """Verifies entries of one ledger against its registry, each by itself."""
 
-    def __init__(self, registry: RegistryState, registry_leaves: Sequence[int], *, keeps_bodies: bool = True) -> None:
+    def __init__(
+        self,
+        registry: RegistryState,
+        registry_leaves: Sequence[int],
+        *,
+        keeps_bodies: bool = True,
+        signed_before: int = 0,
+    ) -> None:
         """Takes a registry that has been verified, and the leaf indexes of its entries, ascending.
 
-        Without `keeps_bodies` only re-judgements keep theirs: what a million entries say would fill the memory.
+        Without `keeps_bodies` only re-judgements keep theirs: what a million entries say would fill the memory. The
+        signatures of entries below leaf `signed_before` are known to be good: whoever says so verified them before,
+        over the same bytes. All else is checked again.
         """
+        self._signed_before = signed_before
         self._keeps_bodies = keeps_bodies
         self._registry = registry
         self._leaves = registry_leaves
@@ -338,7 +348,7 @@ class StatementVerifier:
         )
 
     def _read(self, envelope: bytes, leaf_index: int) -> Said:
-        said = self._quick.read(envelope)
+        said = self._quick.read(envelope, is_known=leaf_index < self._signed_before)
         if said is not None:
             return said
         try:
