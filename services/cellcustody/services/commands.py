@@ -1,4 +1,5 @@
-"""The server's commands: `serve` runs it, `init` founds a ledger to try out, `init tls` lets a site connect.
+"""The server's commands: `serve` runs it, `init` founds a ledger to try out, `init tls` lets a site connect; `witness`
+cosigns other ledgers' logs.
 
 They are added to the command line through the entry-point group `cellcustody.commands`, and stand by themselves as
 `python -m cellcustody.services`. What they make is printed as one JSON object.
@@ -19,7 +20,9 @@ from cellcustody.ledger.errors import CellcustodyError, ConfigurationError
 from cellcustody.services.certificates import issue_client_certificate
 from cellcustody.services.configuration import load_configuration
 from cellcustody.services.founding import FoundingWishes, found_ledger
+from cellcustody.services.log_key_commands import log_keys
 from cellcustody.services.server import run_server
+from cellcustody.services.witness.commands import witness
 
 __all__ = ["app", "init", "serve"]
 
@@ -124,6 +127,8 @@ def tls(
 
 
 app.add_typer(init, name="init")
+app.add_typer(log_keys, name="log-keys")
+app.add_typer(witness, name="witness")
 
 
 def _postgres_table(host: str, port: int, dbname: str, user: str, schema: str, password_file: Path | None) -> str:

@@ -20,13 +20,11 @@ from __future__ import annotations
 
 import gzip
 import re
-import socket
 import ssl
-import threading
 import time
 from dataclasses import dataclass
 from http import HTTPStatus
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from typing import Final
 
 from cellcustody.ledger.errors import AccessDeniedError, CellcustodyError, MalformedError, NotFoundError, StoreError
@@ -34,6 +32,7 @@ from cellcustody.ledger.recording.face import LedgerFace
 from cellcustody.ledger.transparency import parse_bundle_path, parse_tile_path
 from cellcustody.services.access import Gate, Right, TlsKeyUnknownError, check_right, tls_key_id_of_der
 from cellcustody.services.append_core import write_openings
+from cellcustody.services.bounded_http import BoundedHttpServer, HttpLimits, server_tls
 from cellcustody.services.configuration import HttpSettings, TlsSettings
 from cellcustody.services.structured_log import StructuredLog
 from cellcustody.v1 import ledger_service_pb2
@@ -76,7 +75,6 @@ class LogHttpServer:
         """
         context = _tls_context(tls) if settings.tls else None
         self._server = _Server(ledger, gate, settings, context, log)
-        self._thread = threading.Thread(target=self._server.serve_forever, name="cellcustody-http", daemon=True)
 
     @property
     def port(self) -> int:
@@ -85,73 +83,31 @@ class LogHttpServer:
 
     def start(self) -> None:
         """Answers from now on."""
-        self._thread.start()
+        self._server.start()
 
     def close(self) -> None:
         """Accepts nothing more and lets go of the address."""
-        if self._thread.is_alive():
-            self._server.shutdown()
-            self._thread.join()
-        self._server.server_close()
+        self._server.stop()
 
 
 def _tls_context(tls: TlsSettings) -> ssl.SSLContext:
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    context.load_cert_chain(tls.certificate, tls.key)
+    context = server_tls(tls.certificate, tls.key)
     context.load_verify_locations(tls.client_ca)
     context.verify_mode = ssl.CERT_OPTIONAL  # Checkpoint and tiles are for everyone.
     return context
 
 
-class _Server(ThreadingHTTPServer):
-    """Accepts connections and gives each a thread, up to a limit."""
-
-    daemon_threads = True  # An idle connection never delays the end of the process.
-    block_on_close = False
-    request_queue_size = 128
+class _Server(BoundedHttpServer):
+    """Knows the ledger whose log it serves."""
 
     def __init__(
         self, ledger: LedgerFace, gate: Gate, settings: HttpSettings, context: ssl.SSLContext | None, log: StructuredLog
     ) -> None:
-        if ":" in settings.listen.host:
-            self.address_family = socket.AF_INET6
         self.ledger = ledger
         self.gate = gate
         self.settings = settings
-        self.log = log
-        self._context = context
-        self._free = threading.BoundedSemaphore(settings.connections_max)
-        super().__init__((settings.listen.host, settings.listen.port), _Handler)
-
-    def server_bind(self) -> None:
-        # The base class asks the resolver for the host's name here, which may take seconds and serves nothing.
-        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        self.socket.bind(self.server_address)
-        self.server_address = self.socket.getsockname()
-        self.server_name, self.server_port = str(self.server_address[0]), int(self.server_address[1])
-
-    def verify_request(self, request: object, client_address: object) -> bool:
-        return self._free.acquire(blocking=False)
-
-    def process_request_thread(self, request: object, client_address: object) -> None:
-        try:
-            if isinstance(request, socket.socket):
-                self._answer_connection(request, client_address)
-        except (OSError, ValueError):
-            pass  # The other side went away, or spoke something else than TLS.
-        except Exception as error:
-            self.log.unexpected("http_unexpected", error)
-        finally:
-            self._free.release()
-
-    def _answer_connection(self, connection: socket.socket, client_address: object) -> None:
-        connection.settimeout(self.settings.idle_seconds)
-        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        if self._context is not None:
-            connection = self._context.wrap_socket(connection, server_side=True)  # Here, so that accepting never waits.
-        with connection:
-            _Handler(connection, client_address, self)
+        limits = HttpLimits(settings.listen, settings.connections_max, settings.idle_seconds)
+        super().__init__(limits, _Handler, context, log)
 
 
 class _Handler(BaseHTTPRequestHandler):
