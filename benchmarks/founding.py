@@ -75,6 +75,6 @@ def opened(ground: Ground) -> Iterator[Ledger]:
     """Yields the ledger, open in this process."""
     configuration = load_configuration(ground.founded.configuration)
     environment = dict(os.environ)
-    keys = load_ledger_keys(configuration.keys, environment)
+    keys = load_ledger_keys(configuration.keys, environment, origin=ORIGIN)
     with open_ledger(configuration, origin=ORIGIN, keys=keys, environment=environment) as ledger:
         yield ledger

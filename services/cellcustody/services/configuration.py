@@ -11,7 +11,8 @@ The rules:
 
     [ledger]        data_directory, key_store_directory, journal_directory, store, anchor
     [postgres]      host, port, dbname, user, schema, password_file | password_environment
-    [keys]          log, service, passphrase_file | passphrase_environment, master_key_file | master_key_environment
+    [keys]          log, service, service_device, passphrase_file | passphrase_environment,
+                    master_key_file | master_key_environment
     [tls]           certificate, key, client_ca, operator_key_ids
     [grpc]          listen, reflection, threads, rpcs_max, streams_max, streams_per_connection_max, message_bytes_max,
                     append_timeout_seconds, drain_seconds, keepalive_seconds
@@ -54,6 +55,7 @@ __all__ = [
 
 KEY_ID_BYTES: Final = 32
 _KEY_ID_TEXT: Final = re.compile(r"[0-9a-f]{64}")
+_DEVICE_ID_TEXT: Final = re.compile(r"[0-9a-f]{32}")
 
 
 class StoreKind(StrEnum):
@@ -110,8 +112,13 @@ class PostgresSettings:
 class KeySettings:
     """The ledger's own keys."""
 
-    log: tuple[Path, ...]
-    service: Path
+    log: tuple[Path | str, ...]
+    """Key files, or PKCS #11 URIs of Ed25519 keys."""
+
+    service: Path | str
+    service_device: bytes
+    """The device that the service key is of, where the key is on a token; a key file names it itself."""
+
     passphrase: Secret
     master_key_file: Path | None
     master_key_variable: str | None
@@ -272,8 +279,9 @@ def _postgres(table: Table) -> PostgresSettings:
 def _keys(table: Table) -> KeySettings:
     master_key_file, master_key_variable = table.one_of("master_key")
     settings = KeySettings(
-        log=table.paths("log"),
-        service=table.path("service"),
+        log=table.key_places("log"),
+        service=table.key_place("service"),
+        service_device=_device_id(table),
         passphrase=table.secret("passphrase"),
         master_key_file=master_key_file,
         master_key_variable=master_key_variable,
@@ -282,6 +290,15 @@ def _keys(table: Table) -> KeySettings:
     if not settings.log:
         raise ConfigurationError("a log signs with at least one key", key="keys.log")
     return settings
+
+
+def _device_id(table: Table) -> bytes:
+    if not table.has("service_device"):
+        return b""
+    text = table.text("service_device")
+    if not _DEVICE_ID_TEXT.fullmatch(text):
+        raise ConfigurationError("a device id is 32 hex digits", key="keys.service_device", value=text)
+    return bytes.fromhex(text)
 
 
 def _tls(table: Table) -> TlsSettings:

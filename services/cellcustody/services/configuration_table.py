@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Final
 
 from cellcustody.ledger.errors import ConfigurationError
+from cellcustody.ledger.statements.pkcs11_uris import is_pkcs11_uri
 
 __all__ = ["ListenAddress", "Secret", "Table", "read_configuration_text"]
 
@@ -175,6 +176,17 @@ class Table:
     def path(self, key: str, default: str | None = None) -> Path:
         """Returns a path."""
         return self._base / self.text(key, default)
+
+    def key_place(self, key: str) -> Path | str:
+        """Returns where a key is: the path of its file, or a PKCS #11 URI as it stands."""
+        return self._place(self.text(key))
+
+    def key_places(self, key: str) -> tuple[Path | str, ...]:
+        """Returns where keys are, as `key_place` does."""
+        return tuple(self._place(text) for text in self.texts(key))
+
+    def _place(self, text: str) -> Path | str:
+        return text if is_pkcs11_uri(text) else self._base / text
 
     def paths(self, key: str) -> tuple[Path, ...]:
         """Returns a list of paths."""

@@ -149,7 +149,7 @@ def found_ledger(
     configuration = load_configuration(path)
 
     # (3): The first entries.
-    keys = load_ledger_keys(configuration.keys, environment or {})
+    keys = load_ledger_keys(configuration.keys, environment or {}, origin=wishes.origin)
     vkeys = tuple(signer.vkey for signer in keys.log_signers)
     with open_ledger(
         configuration, origin=wishes.origin, keys=keys, environment=environment or {}, random_bytes=random_bytes

@@ -32,25 +32,31 @@ from cellcustody.ledger.recording.preparers import end_with_parent
 from cellcustody.ledger.recording.recorder import Recorder
 from cellcustody.ledger.recording.remote import RemoteLedger
 from cellcustody.ledger.registry import Anchor, parse_anchor
-from cellcustody.ledger.statements import Signer
+from cellcustody.ledger.statements import KeyAlgorithm, Signer
 from cellcustody.ledger.statements.key_files import load_note_signer, load_signer, read_key_file
+from cellcustody.ledger.statements.pkcs11_signers import Pkcs11Signer, open_pkcs11_signer
+from cellcustody.ledger.statements.pkcs11_uris import parse_pkcs11_uri
 from cellcustody.ledger.store import HeadJournal, KeyStore, LedgerStore, StoreUnavailableError, Vault, open_sqlite
 from cellcustody.ledger.store.errors import JournalInUseError
 from cellcustody.ledger.transparency import NoteSigner
+from cellcustody.ledger.transparency.notes import Ed25519NoteSignerElsewhere
 from cellcustody.services.configuration import Configuration, KeySettings, PostgresSettings, StoreKind
 
 __all__ = [
     "SWITCH_INTERVAL_SECONDS",
     "LedgerKeys",
     "load_ledger_keys",
+    "load_log_signer",
     "load_service_key",
     "now_micros",
     "open_ledger",
     "open_served_ledger",
+    "open_store",
     "read_anchor",
     "tune_interpreter",
 ]
 
+PIN_VARIABLE: Final = "CELLCUSTODY_PIN"  # The same as clients read: one token, one PIN.
 CONNECT_SECONDS: Final = 10
 END_SECONDS: Final = 60.0  # What was taken is recorded by then, or something is wrong.
 JOURNAL_SECONDS: Final = 3.0  # A recording process whose server was killed has ended long before.
@@ -99,14 +105,41 @@ def load_service_key(settings: KeySettings, environment: Mapping[str, str]) -> t
     Raises:
         ConfigurationError: the file or the passphrase is not what it should be.
     """
+    if isinstance(settings.service, str):
+        if not settings.service_device:
+            raise ConfigurationError("a service key on a token needs its device named", key="keys.service_device")
+        return _token_signer(settings.service, environment), settings.service_device
     device = read_key_file(settings.service).holder
     if not device:
         raise ConfigurationError("the service key's file names no device", key="keys.service", value=settings.service)
     return load_signer(settings.service, settings.passphrase.read(environment)), device
 
 
-def load_ledger_keys(settings: KeySettings, environment: Mapping[str, str]) -> LedgerKeys:
-    """Returns the ledger's own keys out of their files.
+def load_log_signer(place: Path | str, origin: str, passphrase: str, environment: Mapping[str, str]) -> NoteSigner:
+    """Returns the signer of checkpoints whose key is in a file, or on a token under this origin.
+
+    Raises:
+        ConfigurationError: the file or token is not what it should be, or the token's key is not Ed25519.
+    """
+    if isinstance(place, Path):
+        return load_note_signer(place, passphrase)
+    signer = _token_signer(place, environment)
+    if signer.public_key.algorithm is not KeyAlgorithm.ED25519:
+        raise ConfigurationError("a log's key on a token is Ed25519", key="keys.log", value=place)
+    raw = signer.public_key.spki[len(KeyAlgorithm.ED25519.value) :]
+    return Ed25519NoteSignerElsewhere(origin, raw, signer.sign)
+
+
+def _token_signer(place: str, environment: Mapping[str, str]) -> Pkcs11Signer:
+    uri = parse_pkcs11_uri(place)
+    pin = uri.read_pin() or environment.get(PIN_VARIABLE, "")
+    if not pin:
+        raise ConfigurationError("no PIN: name a pin-source in the URI, or set the variable", variable=PIN_VARIABLE)
+    return open_pkcs11_signer(uri, pin)
+
+
+def load_ledger_keys(settings: KeySettings, environment: Mapping[str, str], *, origin: str) -> LedgerKeys:
+    """Returns the ledger's own keys out of their files, or on their tokens; `origin` names those of the log.
 
     Raises:
         ConfigurationError: a file or the passphrase is not what it should be.
@@ -114,7 +147,7 @@ def load_ledger_keys(settings: KeySettings, environment: Mapping[str, str]) -> L
     passphrase = settings.passphrase.read(environment)
     signer, device = load_service_key(settings, environment)
     return LedgerKeys(
-        log_signers=tuple(load_note_signer(path, passphrase) for path in settings.log),
+        log_signers=tuple(load_log_signer(place, origin, passphrase, environment) for place in settings.log),
         service_signer=signer,
         service_device=device,
     )
@@ -130,8 +163,11 @@ def open_ledger(
     now: Callable[[], int] = now_micros,
     random_bytes: Callable[[int], bytes] = os.urandom,
     answered: Callable[[], None] = lambda: None,
+    replaces_log_keys: bool = False,
 ) -> Iterator[Ledger]:
     """Yields the ledger, open and recording in this process; `origin` is the log's origin line.
+
+    With `replaces_log_keys` nothing is published before the first group is recorded: a log key is lost.
 
     Raises:
         ConfigurationError: a folder, key or password is missing or wrong.
@@ -146,7 +182,7 @@ def open_ledger(
         opened.callback(key_store.close)
         journal = _open_journal(section.journal)
         opened.callback(journal.close)
-        store = _open_store(configuration, environment)
+        store = open_store(configuration, environment)
         opened.callback(store.close)
         yield opened.enter_context(
             Ledger(
@@ -161,6 +197,7 @@ def open_ledger(
                     now=now,
                     random_bytes=random_bytes,
                     answered=answered,
+                    replaces_log_keys=replaces_log_keys,
                 )
             )
         )
@@ -191,7 +228,7 @@ def open_served_ledger(
         connection = opened.enter_context(recording_process(configuration, origin, environment, recording_now))
         key_store = KeyStore(configuration.ledger.key_store, configuration.keys.master_key(environment))
         opened.callback(key_store.close)
-        store = _open_store(configuration, environment)
+        store = open_store(configuration, environment)
         opened.callback(store.close)
         yield opened.enter_context(
             RemoteLedger(
@@ -247,7 +284,7 @@ def _record(
 
     @contextmanager
     def opened(answered: Callable[[], None]) -> Iterator[Ledger]:
-        keys = load_ledger_keys(configuration.keys, environment)
+        keys = load_ledger_keys(configuration.keys, environment, origin=origin)
         opening = open_ledger(
             configuration, origin=origin, keys=keys, environment=environment, now=now, answered=answered
         )
@@ -283,7 +320,12 @@ def _open_journal(path: Path) -> HeadJournal:
             time.sleep(JOURNAL_POLL_SECONDS)
 
 
-def _open_store(configuration: Configuration, environment: Mapping[str, str]) -> LedgerStore:
+def open_store(configuration: Configuration, environment: Mapping[str, str]) -> LedgerStore:
+    """Returns the store that the configuration describes, open; whoever opens it closes it.
+
+    Raises:
+        ConfigurationError, StoreError: it is not there, or does not answer.
+    """
     settings = configuration.postgres
     if configuration.ledger.store is StoreKind.SQLITE or settings is None:
         return open_sqlite(configuration.ledger.database)

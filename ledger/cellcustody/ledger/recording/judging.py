@@ -14,7 +14,7 @@ State moves on with each plan, and back to what is committed when a group is aba
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 
 from cellcustody.ledger.contract import BodyType
@@ -46,7 +46,7 @@ from cellcustody.ledger.statements import ParsedStatement, StreamKind
 from cellcustody.ledger.store import LedgerStore, OperationalFinding, Vault
 from cellcustody.v1 import registry_pb2
 
-__all__ = ["LedgerIdMismatchError", "LedgerJudge", "SchemaUnknownError", "StatementIdTakenError"]
+__all__ = ["LedgerIdMismatchError", "LedgerJudge", "LogKeyNotHereError", "SchemaUnknownError", "StatementIdTakenError"]
 
 _REGISTRY_KINDS = frozenset({StreamKind.REGISTRY, StreamKind.POLICY, StreamKind.SCHEMA})
 
@@ -67,6 +67,12 @@ class StatementIdTakenError(ConflictError):
     """Raised when another statement was recorded under this id."""
 
     reason = "STATEMENT_ID_TAKEN"
+
+
+class LogKeyNotHereError(RetryableRefusedError):
+    """Raised when the log's keys are to be rotated to one that the ledger has no signer for; install it first."""
+
+    reason = "LOG_KEY_NOT_HERE"
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,9 +105,14 @@ class LedgerJudge:
         *,
         packs: Packs | None = None,
         is_trial: bool = False,
+        log_vkeys: Collection[str] | None = None,
     ) -> None:
-        """A trial judges for an assessment: it leaves the registry, which it shares, as it is."""
+        """A trial judges for an assessment: it leaves the registry, which it shares, as it is.
+
+        `log_vkeys` are the verifier keys of which the signers are here; None: whoever signs is asked elsewhere.
+        """
         self._is_trial = is_trial
+        self._log_vkeys = log_vkeys
         self._store = store
         self._registry = registry
         self._committed_size = store.head().size
@@ -255,10 +266,25 @@ class LedgerJudge:
             judged = judge_co_signature(self._registry, seen_as, leaf_index, check_pack=PolicyPack.parse)
         else:
             judged = judge_registry(self._registry, seen_as, leaf_index, check_pack=PolicyPack.parse)
+        self._check_log_signers(seen_as, judged, leaf_index)
         if not self._is_trial:
             self._registry_moved = True
             apply(self._registry, seen_as, judged, leaf_index)
         return Plan([planned(prepared, submitting_site, _registry_entry(judged, admission))])
+
+    def _check_log_signers(self, statement: RegistryStatement, judged: RegistryJudgement, leaf_index: int) -> None:
+        """Refuses log keys that this ledger could not sign with: it would stop at its next checkpoint."""
+        joined = self._registry.acts.get(judged.puts_in_effect or b"")
+        body = statement.body if joined is None else joined.statement.body
+        if self._log_vkeys is None or not isinstance(body, registry_pb2.LogKeysRotated):
+            return
+        former = self._registry.as_of(leaf_index).log_keys
+        wanted = set(body.log_keys)
+        if former is not None and body.overlap_until_size:
+            wanted |= set(former.keys) - set(body.lost_keys)
+        missing = sorted(wanted.difference(self._log_vkeys))
+        if missing:
+            raise LogKeyNotHereError("the ledger has no signer for a key of the log", vkeys=" ".join(missing))
 
 
 def _registry_entry(judged: RegistryJudgement, admission: Admission) -> JudgedEntry:

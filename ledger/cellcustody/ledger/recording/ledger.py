@@ -35,7 +35,14 @@ from cellcustody.ledger.recording.preparers import prepared_elsewhere
 from cellcustody.ledger.recording.publisher import LogKeys, Published, Publisher
 from cellcustody.ledger.recording.writer import Member, MemberOutcome, Writer
 from cellcustody.ledger.statements import Signer
-from cellcustody.ledger.store import HeadJournal, LedgerStore, Vault, check_head_against_journal
+from cellcustody.ledger.store import (
+    HeadJournal,
+    LedgerStore,
+    Vault,
+    WitnessedHead,
+    check_head_against_journal,
+    check_head_against_witnesses,
+)
 from cellcustody.ledger.transparency import NoteSigner, RightEdge, build_log_proof
 
 __all__ = [
@@ -67,6 +74,10 @@ class LedgerParts:
     """How many processes verify and open the statements of large batches; 0: this one does."""
     answered: Callable[[], None] = field(default=lambda: None)
     """Called in the publisher's thread after all that one checkpoint covers was answered."""
+    witnessed: Callable[[], Sequence[WitnessedHead]] = field(default=lambda: ())
+    """Asked once at start: what others have seen of this log, against a store that is older."""
+    replaces_log_keys: bool = False
+    """A log key is lost: what was committed before is published with the first group, under the keys then in force."""
 
 
 class Ledger(LedgerFace):
@@ -76,7 +87,8 @@ class Ledger(LedgerFace):
         """Opens the ledger: checks the store against the journal, resumes registry and tree, starts its threads.
 
         Raises:
-            StoreRolledBackError, StoreForkedError, JournalMissingError: the store is not what the journal says.
+            StoreRolledBackError, StoreForkedError, JournalMissingError: the store is not what the journal, or a
+                witness, says.
             ConfigurationError: a log key in force has no signer here.
         """
         self._parts = parts
@@ -94,9 +106,11 @@ class Ledger(LedgerFace):
         check_head_against_journal(
             head, None if last is None else (last.head.size, last.head.root_hash), root_at=self._tree.root
         )
+        check_head_against_witnesses(head, parts.witnessed(), root_at=self._tree.root)
         published_size = 0 if last is None else last.head.size
         reader = TilesOfStore(parts.store)
-        judge = LedgerJudge(parts.store, parts.vault, self.registry, self._voice, packs=self._packs)
+        vkeys = frozenset(signer.vkey for signer in parts.log_signers)
+        judge = LedgerJudge(parts.store, parts.vault, self.registry, self._voice, packs=self._packs, log_vkeys=vkeys)
         self._publisher = Publisher(
             parts.store,
             parts.journal,
@@ -117,7 +131,7 @@ class Ledger(LedgerFace):
             publish=self._publisher.put,
             stop=self._stop,
         )
-        if head.size > published_size:
+        if head.size > published_size and not parts.replaces_log_keys:
             # A crash came between commit and checkpoint: what is durable is published now.
             self._publisher.publish(head)
         self._publisher.start()

@@ -31,7 +31,12 @@ from cellcustody.ledger.store.errors import (
     WriterLockedError,
     WriterNotStartedError,
 )
-from cellcustody.ledger.store.journal import HeadJournal, check_head_against_journal
+from cellcustody.ledger.store.journal import (
+    HeadJournal,
+    WitnessedHead,
+    check_head_against_journal,
+    check_head_against_witnesses,
+)
 from cellcustody.ledger.store.keystore import (
     DisclosureClass,
     KeyStore,
@@ -102,11 +107,13 @@ __all__ = [
     "Vault",
     "VaultDamagedError",
     "VaultRow",
+    "WitnessedHead",
     "WriterBusyError",
     "WriterLockedError",
     "WriterNotStartedError",
     "back_up_sqlite",
     "check_head_against_journal",
+    "check_head_against_witnesses",
     "master_key_from_environment",
     "open_sqlite",
     "read_master_key",

@@ -23,7 +23,8 @@ import fcntl
 import hashlib
 import os
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
@@ -170,7 +171,8 @@ def check_head_against_journal(
     if size > head.size:
         raise StoreRolledBackError(
             "the database is older than the last checkpoint that left this ledger: it was probably restored from a "
-            "backup. Do not delete the journal: bring back the newer database, or every entry after the backup",
+            "backup. Do not delete the journal: bring back the newer database, or every entry after the backup with "
+            "`cellcustody recover`",
             store_size=head.size,
             checkpoint_size=size,
         )
@@ -183,6 +185,44 @@ def check_head_against_journal(
             checkpoint_root=root_hash,
             store_root=found,
         )
+
+
+@dataclass(frozen=True, slots=True)
+class WitnessedHead:
+    """The last tree that somebody else has seen of this log; the root is None where they told the size alone."""
+
+    name: str
+    size: int
+    root_hash: bytes | None = None
+
+
+def check_head_against_witnesses(
+    head: Head, witnessed: Sequence[WitnessedHead], *, root_at: Callable[[int], bytes]
+) -> None:
+    """Refuses to start a ledger whose store is not what others have seen of it; a witness that is silent counts not.
+
+    Raises:
+        StoreRolledBackError: somebody has seen more entries than the store has.
+        StoreForkedError: somebody has seen other entries.
+    """
+    for seen in witnessed:
+        if seen.size > head.size:
+            raise StoreRolledBackError(
+                "the database is older than what a witness has seen of this log: it was probably restored from a "
+                "backup, with an old journal. Do not sign: bring back the newer database, or every entry after the "
+                "backup with `cellcustody recover`",
+                store_size=head.size,
+                checkpoint_size=seen.size,
+                witness=seen.name,
+            )
+        if seen.root_hash is not None and seen.size and root_at(seen.size) != seen.root_hash:
+            raise StoreForkedError(
+                "the database holds another history than a witness has seen: keep it, compare the entries with a "
+                "member's copy of the log, and do not sign",
+                checkpoint_size=seen.size,
+                checkpoint_root=seen.root_hash,
+                witness=seen.name,
+            )
 
 
 def _record_of(note: bytes) -> bytes:
@@ -255,4 +295,4 @@ def _sync_folder(folder: Path) -> None:
         os.close(handle)
 
 
-__all__ = ["HeadJournal", "check_head_against_journal"]
+__all__ = ["HeadJournal", "WitnessedHead", "check_head_against_journal", "check_head_against_witnesses"]

@@ -13,7 +13,7 @@ The rules, in the order they are checked:
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final, Protocol
 
@@ -38,6 +38,7 @@ __all__ = [
     "NOTE_SIZE_MAX_BYTES",
     "Ed25519Cosigner",
     "Ed25519NoteSigner",
+    "Ed25519NoteSignerElsewhere",
     "MlDsa44NoteSigner",
     "Note",
     "NoteSignature",
@@ -119,6 +120,19 @@ class Ed25519NoteSigner:
     def sign(self, text: str, timestamp_seconds: int) -> NoteSignature:
         """Returns the signature; this type carries no time."""
         return _line(self.vkey, self._private_key.sign(text.encode()))
+
+
+class Ed25519NoteSignerElsewhere:
+    """Signs notes under type 01 with a key that is kept elsewhere, such as on a token."""
+
+    def __init__(self, name: str, public_key: bytes, sign_message: Callable[[bytes], bytes]) -> None:
+        """Takes the 32 bytes of the public key, and what returns the signature over a message."""
+        self._sign_message = sign_message
+        self.vkey: str = format_vkey(name, NoteKeyType.ED25519, public_key)
+
+    def sign(self, text: str, timestamp_seconds: int) -> NoteSignature:
+        """Returns the signature; this type carries no time."""
+        return _line(self.vkey, self._sign_message(text.encode()))
 
 
 class Ed25519Cosigner:
