@@ -252,7 +252,10 @@ def test_a_kit_of_an_unreleased_lot_is_found_at_entry(world: World) -> None:
     received = course.say(
         world.nurse,
         harvest.KitReceived(
-            lot=common.LotUse(lot=lot, lot_number="K-2", kind="kit"), unit=world.apheresis, intact=True
+            lot=common.LotUse(lot=lot, lot_number="K-2", kind="kit"),
+            unit=world.apheresis,
+            intact=True,
+            expires_at_unix_micros=world.harness.clock + DAY,
         ),
     )
     assert codes(received) == {"LOT_NOT_USABLE"}
@@ -263,7 +266,9 @@ def test_a_kit_of_a_lot_that_nobody_registered_is_shown_at_entry(world: World) -
     course = world.course()
     course.enrols()
     lot = common.LotUse(lot=world.harness.new_stream(StreamKind.LOT), lot_number="K-3", kind="kit")
-    received = course.say(world.nurse, harvest.KitReceived(lot=lot, unit=world.apheresis, intact=True))
+    body = harvest.KitReceived(lot=lot, unit=world.apheresis, intact=True)
+    body.expires_at_unix_micros = world.harness.clock + DAY
+    received = course.say(world.nurse, body)
     assert (codes(received), status(received)) == ({"LOT_UNKNOWN"}, Status.CONFORMING)
 
 

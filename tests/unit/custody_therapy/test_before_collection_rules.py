@@ -373,12 +373,15 @@ def test_a_kit_is_received_whole_in_date_and_its_labels_counted_in() -> None:
     assert story.codes(_receives(story, "L3", counted=2)) == {"KIT_LABELS_MISCOUNTED"}
     assert story.codes(_receives(story, "L4", "L4", counted=2)) == {"KIT_LABELS_MISCOUNTED"}
     assert story.codes(_receives(story, intact=False)) == {"KIT_NOT_WHOLE"}
-    elsewhere = story.tell(harvest.KitReceived(unit=SUITE, intact=True))
+    elsewhere = story.tell(harvest.KitReceived(unit=SUITE, intact=True, expires_at_unix_micros=story.now + DAY))
     assert story.codes(elsewhere) == {"SIGNED_FOR_ANOTHER_SITE"}
     assert "KIT_MISSING" in story.codes(starts(story, kit=elsewhere.digest))
     story = consented()
     assert story.codes(_receives(story, expires=10 * MINUTE)) == set()
     assert story.codes(_receives(story, expires=10 * MINUTE - 1)) == {"KIT_EXPIRED"}
+
+    undated = story.tell(harvest.KitReceived(unit=APHERESIS, intact=True))
+    assert story.codes(undated) == {"KIT_EXPIRY_UNKNOWN"}
 
     story = consented()
     kit = _receives(story, expires=30 * MINUTE)

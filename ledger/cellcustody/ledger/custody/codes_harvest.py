@@ -96,6 +96,25 @@ RULES: tuple[FindingRule, ...] = (
         "Record the KitReceived and name it.",
     ),
     _rule(
+        "KIT_EXPIRY_UNKNOWN",
+        _GATE,
+        "A kit bears an expiry; unknown is never in date.",
+        "Correct the receipt with the date on the kit, or take another kit.",
+    ),
+    _rule(
+        "DAY_OUT_OF_RANGE",
+        _GATE,
+        "The days of a collection are counted from 1.",
+        "Correct the statement with the day.",
+    ),
+    _rule(
+        "STORE_OUT_OF_BAND",
+        _GATE,
+        "A store's stated temperature is known and lies within the pack's band for what is kept there; what was frozen "
+        "stays in the frozen band.",
+        "Move it to a store within its band; have quality decide with a cited stability study.",
+    ),
+    _rule(
         "KIT_EXPIRED",
         _HARD,
         "A kit is received and used before it expires.",

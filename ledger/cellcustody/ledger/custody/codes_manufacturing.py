@@ -35,6 +35,12 @@ RULES: tuple[FindingRule, ...] = (
         "Check identity at the point receipt, naming the material.",
     ),
     _rule(
+        "HANDOFF_TOO_LONG",
+        _GATE,
+        "Each handoff on a material's way was answered within its policy pack's time.",
+        "Find out where it was in between; have quality lift the hold, or override it beforehand.",
+    ),
+    _rule(
         "MATERIAL_NOT_ACCEPTED",
         _GATE,
         "Where the policy pack has that step, quality of the site accepts what came in before it is worked on.",

@@ -11,6 +11,8 @@ The rules:
   where the pack asks for loggers; elsewhere nothing is said of it.
 * A material is frozen from its store within the pack's frozen band until it is thawed; else it is fresh. A pack with
   one band for a kind means that one.
+* The stated temperature of a store lies within the band of what is kept there: of a frozen material the frozen one, of
+  any other one of those for its kind. One that is stated and cannot be read is in none.
 * What quality accepted of a way is in order; the worst of several loggers counts.
 
 Temperatures are in thousandths of a degree Celsius. Pure: nothing here reads a clock, and nothing changes the state.
@@ -31,9 +33,9 @@ from cellcustody.ledger.custody.therapy_state import MaterialKind, MaterialState
 from cellcustody.ledger.custody.treatment import HandlingKind
 from cellcustody.v1 import common_pb2 as common
 
-__all__ = ["CONDITION_CODES", "band_of", "code_of", "use_findings", "way_condition"]
+__all__ = ["CONDITION_CODES", "band_of", "code_of", "is_store_in_band", "use_findings", "way_condition"]
 
-CONDITION_CODES: Final = frozenset({"EXCURSION", "CONDITION_UNKNOWN"})
+CONDITION_CODES: Final = frozenset({"EXCURSION", "CONDITION_UNKNOWN", "STORE_OUT_OF_BAND"})
 """Findings whose holds only a disposition with a supporting study ends."""
 
 _FRESH, _FROZEN = "fresh", "frozen"
@@ -68,6 +70,19 @@ def _is_frozen(material: MaterialState, band: TemperatureBand) -> bool:
         elif one.kind is HandlingKind.THAWED:
             is_frozen = False
     return is_frozen
+
+
+def is_store_in_band(
+    pack: PolicyPack, material: MaterialState, temperature: common.Quantity, *, was_frozen: bool
+) -> bool:
+    """Tells whether a store's stated temperature is one that the pack has for what is kept there."""
+    kind = MaterialKind(material.kind).name.lower()
+    bands = [one for one in pack.temperature_bands if one.kind == kind]
+    frozen = pack.band_for(kind, _FROZEN)
+    if frozen is not None and material.thawed_at is None and (was_frozen or _is_frozen(material, frozen)):
+        bands = [frozen]
+    found = amount(temperature, "Cel")
+    return not bands or (found is not None and any(band.holds(found * _THOUSANDTHS) for band in bands))
 
 
 def use_findings(state: TherapyState, pack: PolicyPack, material: bytes) -> Iterable[str]:

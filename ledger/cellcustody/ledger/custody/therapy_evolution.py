@@ -144,11 +144,16 @@ def move_custody(material: MaterialState, unit: UnitRef, *, is_custodian: bool) 
 
 
 def note_foreign(state: TherapyState, act: Act, judged: Judged, materials: Iterable[bytes]) -> None:
-    """Notes which materials of another patient this therapy's act named."""
+    """Notes which materials of another patient this therapy's act named, and what was made of them."""
     if has_code(judged, "OTHER_PATIENTS_MATERIAL"):
-        for material in materials:
-            if material not in state.materials:
-                state.foreign_materials.setdefault(material, act.digest)
+        named = tuple(materials)
+        foreign = tuple(material for material in named if material not in state.materials)
+        for material in foreign:
+            state.foreign_materials.setdefault(material, act.digest)
+        for material in named:
+            made = state.materials.get(material)
+            if made is not None and made.created_by == act.digest:
+                made.foreign_parents = foreign
 
 
 def hold_over(

@@ -219,7 +219,11 @@ class Judging:
     # What stands in the way.
 
     def not_held(self, material: MaterialState, field: int) -> None:
-        """Finds if a hold stands on the material or on anything it was made of, or its ways are not in order."""
+        """Finds what keeps a material from use.
+
+        That is a hold on it or on anything it was made of, ways that are not in order, one person's word at a transfer.
+        """
+        self.handed_over_by_two(material, field)
         if self.state.holds_on(material.material):
             self.find("HOLD_OPEN", field)
         else:
@@ -240,6 +244,12 @@ class Judging:
         """Finds unless as many persons as needed had joined `relied_on` in time, before the act that relies on it."""
         if not self.is_joined(relied_on):
             self.find("SECOND_PERSON_MISSING", *fields)
+
+    def handed_over_by_two(self, material: MaterialState, field: int) -> None:
+        """Finds a material whose last transfer between units is one person's word alone."""
+        handed_over = self.state.placed.get(material.handed_over_by)
+        if handed_over is not None:
+            self.second_person(handed_over, field)
 
     def is_joined(self, relied_on: Act) -> bool:
         """Tells whether as many persons as needed had joined `relied_on` in time, before the act judged here."""

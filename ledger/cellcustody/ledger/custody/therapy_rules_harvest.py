@@ -7,10 +7,13 @@ The rules, in the order of the process:
   matching and none otherwise, joined by a second person before the start. A broken chain of identity stops it.
 * Each collection has a donation number of its own, that no other collection of any therapy bears.
 * A collection makes collections, samples and retains, and nothing that only manufacture makes.
-* A day of an attempt has one collection; a check at the chair holds for the policy's time and no longer.
+* Days are counted from 1, and a day of an attempt has one collection; nothing measured is below nothing.
+* A check at the chair holds for the policy's time and no longer.
 * A broken chain of identity is identified anew from a named source record, by two persons; restoring it names that.
 * A withdrawn consent to collection, manufacture or infusion holds the whole therapy; one to data or biobank does not.
-* Work on a material is its custodian's; accountability moves between units of one site by a transfer.
+* The stated temperature of a store lies within the pack's band for what is kept there.
+* Work on a material is its custodian's; accountability moves between units of one site by a transfer, which
+  whoever uses the material next relies on: by then the second person has joined.
 
 What nonconforming facts do: a consent recorded against the rules permits nothing; a withdrawal always counts. A
 collection without check or consent has been made, so its bags exist and are held. Whoever stores, moves or transfers
@@ -28,6 +31,7 @@ from cellcustody.ledger.custody import (
 )
 from cellcustody.ledger.custody.act import Act, Judged, Outcome, Status
 from cellcustody.ledger.custody.compared import names_course
+from cellcustody.ledger.custody.leg_conditions import is_store_in_band
 from cellcustody.ledger.custody.references import creates_key, din_key, din_number
 from cellcustody.ledger.custody.therapy_evolution import (
     BREAKS_IDENTITY,
@@ -198,6 +202,8 @@ def _check_collection_started(judging: Judging, body: harvest.CollectionStarted)
 def _check_day(judging: Judging, body: harvest.CollectionStarted) -> None:
     attempt = _attempt(body)
     collections = judging.state.collections.values()
+    if body.day < 1:
+        judging.find("DAY_OUT_OF_RANGE", 1)
     if any((one.attempt, one.day) == (attempt, body.day) for one in collections):
         judging.find("DAY_COLLECTED_ALREADY", 1, 6)
     if attempt > 1 + max((one.attempt for one in collections), default=0):
@@ -275,6 +281,10 @@ def _check_collection_completed(judging: Judging, body: harvest.CollectionComple
     started = judging.named(body.started, _COLLECTION_STARTED, 1)
     unit = judging.own_unit(body.unit, 3)
     check_new_materials(judging, list(body.outputs), 2, kinds=_COLLECTED)
+    if body.blood_processed.mantissa < 0:
+        judging.find("QUANTITY_NEGATIVE", 6)
+    if body.anticoagulant_used.mantissa < 0:
+        judging.find("QUANTITY_NEGATIVE", 7)
     if started is None:
         return
     collection = judging.state.collections.get(started.digest)
@@ -331,6 +341,10 @@ def _check_kept(judging: Judging, body: harvest.MaterialStored | harvest.Materia
     if material is not None:
         judging.unpacked(material, 1)
         judging.answered_by(material, unit, 1, 2)
+        if isinstance(body, harvest.MaterialStored) and body.HasField("temperature"):
+            was_frozen = body.material in judging.state.harvest.frozen_at
+            if not is_store_in_band(judging.pack, material, body.temperature, was_frozen=was_frozen):
+                judging.find("STORE_OUT_OF_BAND", 3)
 
 
 def _evolve_kept(
@@ -366,6 +380,7 @@ def _evolve_transfer(state: TherapyState, act: Act, body: harvest.UnitTransferre
             # The finding is of the whole transfer; custody passes for each material that was the releaser's to give.
             is_custodian = can_pass and (not is_disputed or answers_for(custody_of(state, one)[0], releaser))
             move_custody(material, unit_of(body.receiver), is_custodian=is_custodian)
+            material.handed_over_by = act.digest
             material.place = ""
             material.place_unit = None
 

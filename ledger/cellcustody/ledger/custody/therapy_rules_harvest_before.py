@@ -211,6 +211,8 @@ def _check_kit_received(judging: Judging, body: harvest.KitReceived) -> None:
     judging.own_unit(body.unit, 6)
     if body.expires_at_unix_micros and body.expires_at_unix_micros < end_of(judging.act):
         judging.find("KIT_EXPIRED", 3)
+    if body.expires_at_unix_micros <= 0:
+        judging.find("KIT_EXPIRY_UNKNOWN")
     if not body.intact:
         judging.find("KIT_NOT_WHOLE", 7)
     if body.labels_counted != len(set(body.label_serials)) or len(set(body.label_serials)) != len(body.label_serials):

@@ -4,8 +4,8 @@ The rules, in the order of the process:
 
 * A bag is issued by the unit that answers for it, released by quality, free of holds, in date, while no more bags are
   out than the pack lets be, and while lymphodepletion has been given and has not lapsed.
-* A product is thawed once, issued where the pack wants that first, released, free of holds, in date, and is whole
-  afterwards. From then on it may be used until the time stated with its thaw.
+* A product is thawed once, issued where the pack wants that first, and by two by then, released, free of holds, in
+  date, and is whole afterwards. From then on it may be used until the time stated with its thaw.
 * A thawed bag is diluted, washed or drawn into syringes by whoever answers for it, free of holds, in date, and not
   once something of it was infused. What is drawn balances; what comes of it goes on under the release, issue and thaw
   of the bag.
@@ -93,11 +93,19 @@ def _check_thawed(judging: Judging, body: returned.MaterialThawed) -> None:
     if material.kind == MaterialKind.PRODUCT:
         if not material.issued_by and asks_for(judging.pack, judging.act.body_type, _ISSUED):
             judging.find("NOT_ISSUED", 1)
+        _issued_by_two(judging, material)
         judging.identity_intact()
         released(judging, material, 1)
         in_date(judging, material, 1)
     if not body.intact:
         judging.find("BAG_BREACHED")
+
+
+def _issued_by_two(judging: Judging, material: MaterialState) -> None:
+    """Finds an issue that is one person's word alone, once somebody relies on it."""
+    issued = judging.state.placed.get(material.issued_by)
+    if issued is not None:
+        judging.second_person(issued, 1)
 
 
 def _evolve_thawed(state: TherapyState, act: Act, body: returned.MaterialThawed, judged: Judged) -> None:

@@ -11,8 +11,9 @@ The rules:
 * What is not sealed by itself lies in a container with no other patient's material: found in both therapies.
 * An identifier on the bag, or on the outside of the container it is packed into, that is not the therapy's breaks the
   chain of identity.
-* What arrives after its expiry is held. So is what travelled out of its pack's band, or in a condition that nobody
-  knows, as soon as the loggers were read; where they are read later, when it is used (`leg_conditions`).
+* What arrives after its expiry is held, and what waited at a handoff on its way for longer than its pack lets it.
+* So is what travelled out of its pack's band, or in a condition that nobody knows, as soon as the loggers were read;
+  where they are read later, when it is used (`leg_conditions`).
 
 What nonconforming facts do: the material lies in the container, wrong or not, and is taken out of it. Whoever takes it
 out without answering for the container has it; the container's custodian goes on answering for it. Whoever says to
@@ -23,13 +24,21 @@ from __future__ import annotations
 
 from cellcustody.ledger.custody.act import Act, Judged, UnitRef
 from cellcustody.ledger.custody.consignment_readings import loggers_of
-from cellcustody.ledger.custody.consignment_state import ConsignmentState, ContainerState
+from cellcustody.ledger.custody.consignment_state import ConsignmentState, ContainerState, ReleaseStatus
 from cellcustody.ledger.custody.genealogy import donation_numbers
 from cellcustody.ledger.custody.leg_conditions import code_of, way_condition
+from cellcustody.ledger.custody.policy import PolicyPack
 from cellcustody.ledger.custody.references import container_keys, din_number
 from cellcustody.ledger.custody.scan_comparison import ScanKind
 from cellcustody.ledger.custody.therapy_evolution import has_code, move_custody, take_out
-from cellcustody.ledger.custody.therapy_judging import Judging, answers_for, same_coi, same_din, unit_of
+from cellcustody.ledger.custody.therapy_judging import (
+    MICROS_PER_SECOND,
+    Judging,
+    answers_for,
+    same_coi,
+    same_din,
+    unit_of,
+)
 from cellcustody.ledger.custody.therapy_rows import TherapyAct, fact
 from cellcustody.ledger.custody.therapy_rules_harvest_cold import check_fresh_hold
 from cellcustody.ledger.custody.therapy_rules_harvest_labels import check_read_back
@@ -92,6 +101,7 @@ def _check_packed(judging: Judging, body: harvest.MaterialPacked) -> None:
         _check_dispatch(judging, material, consignment)
         check_fresh_hold(judging, material, 1)
         check_read_back(judging, material, 1)
+        judging.handed_over_by_two(material, 1)
     if container is not None and consignment is not None:
         if consignment.closed:
             judging.find("CONSIGNMENT_CLOSED", 2)
@@ -140,6 +150,7 @@ def _evolve_packed(state: TherapyState, act: Act, body: harvest.MaterialPacked, 
     take_out(state, material)
     material.packed = Packed(body.consignment, body.container)
     material.journeys.append(material.packed)
+    material.handed_over_by = b""  # From here on its consignment tells who has it.
     material.place = ""
     material.place_unit = None
 
@@ -175,6 +186,8 @@ def _check_arrived(judging: Judging, material: MaterialState, way: Packed) -> No
     if label is not None and label.expires_at is not None and judging.act.occurred_start > label.expires_at:
         judging.find("EXPIRED_ON_RECEIPT", 1)
     consignment = judging.state.consignments.get(way.consignment)
+    if consignment is not None and _waited_too_long(judging.pack, consignment, way.container):
+        judging.find("HANDOFF_TOO_LONG", 2, 3)
     container = None if consignment is None else consignment.containers.get(way.container)
     if container is None or not (container.inspected_by or not loggers_of(container)):
         return  # Its loggers are still to be read: it is asked again when the material is used.
@@ -183,6 +196,18 @@ def _check_arrived(judging: Judging, material: MaterialState, way: Packed) -> No
     code = code_of(way_condition(judging.state, judging.pack, material, way))
     if code is not None:
         judging.find(code, 2, 3)
+
+
+def _waited_too_long(pack: PolicyPack, consignment: ConsignmentState, container: str) -> bool:
+    """Tells whether a handoff of the container was accepted later than the pack lets it wait."""
+    budget = pack.handoff_acceptance_seconds * MICROS_PER_SECOND
+    return any(
+        container in release.containers
+        and release.status is ReleaseStatus.ANSWERED
+        and release.answered_at is not None
+        and release.answered_at - release.released_at > budget
+        for release in consignment.releases.values()
+    )
 
 
 def _evolve_received(state: TherapyState, act: Act, body: harvest.MaterialReceived, judged: Judged) -> None:

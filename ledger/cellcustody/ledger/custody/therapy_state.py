@@ -156,6 +156,7 @@ class MaterialState:
     din: str = ""
     made_by_step: str = ""
     parents: tuple[bytes, ...] = ()
+    foreign_parents: tuple[bytes, ...] = ()  # Another patient's materials that went into it.
     children: list[bytes] = field(default_factory=list)
     batch: bytes = b""
     label: Label | None = None

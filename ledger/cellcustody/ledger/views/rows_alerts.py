@@ -44,7 +44,9 @@ __all__ = [
 ]
 
 NEVER: Final = 2**62  # Later than every time that a ledger knows.
-EXCURSIONS: Final = frozenset({"EXCURSION", "EXCURSION_ALARMED", "CONDITION_UNKNOWN", "GRACE_EXCEEDED"})
+EXCURSIONS: Final = frozenset(
+    {"EXCURSION", "EXCURSION_ALARMED", "CONDITION_UNKNOWN", "GRACE_EXCEEDED", "STORE_OUT_OF_BAND"}
+)
 _MICROS: Final = 1_000_000
 DAY_MICROS: Final = 86_400 * _MICROS
 
