@@ -25,6 +25,7 @@ CHECKS: Final[dict[str, tuple[str, ...]]] = {
     "findings-table": (PYTHON, "scripts/findings_table.py", "--check"),
     "refusals-table": (PYTHON, "scripts/refusals_table.py"),
     "client-acts": (PYTHON, "scripts/client_acts.py"),
+    "verifier-page": (PYTHON, "scripts/verifier_page.py"),
     "vectors": (PYTHON, "scripts/golden_vectors.py"),
 }
 
