@@ -43,10 +43,17 @@ from cellcustody.ledger.store import (
     KeyStore,
     LedgerApplication,
     Vault,
+    WitnessedHead,
     open_sqlite,
     write_new_master_key,
 )
-from cellcustody.ledger.transparency import Ed25519NoteSigner, MlDsa44NoteSigner, root_of, verify_checkpoint
+from cellcustody.ledger.transparency import (
+    Ed25519NoteSigner,
+    MlDsa44NoteSigner,
+    NoteSigner,
+    root_of,
+    verify_checkpoint,
+)
 from cellcustody.v1 import options_pb2, registry_pb2, statement_pb2
 
 _FOLDED = frozenset({StreamKind.THERAPY, StreamKind.CONSIGNMENT, StreamKind.LOT, StreamKind.SITE, StreamKind.EQUIPMENT})
@@ -122,10 +129,12 @@ class LedgerHarness:
     ledger_id: bytes = b""
     last: dict[bytes, bytes] = field(default_factory=dict)
     counter: int = 0
+    replaces_log_keys: bool = False
+    witnessed: tuple[WitnessedHead, ...] = ()
 
     def __post_init__(self) -> None:
         self.faults = Faults()
-        self.log_signers = (
+        self.log_signers: tuple[NoteSigner, ...] = (
             Ed25519NoteSigner(ORIGIN, Ed25519PrivateKey.generate()),
             MlDsa44NoteSigner(ORIGIN, MLDSA44PrivateKey.generate()),
         )
@@ -163,6 +172,8 @@ class LedgerHarness:
             self.service,
             self.service_device,
             now=lambda: self.clock,
+            witnessed=lambda: self.witnessed,
+            replaces_log_keys=self.replaces_log_keys,
         )
         try:
             self.ledger = Ledger(parts)
