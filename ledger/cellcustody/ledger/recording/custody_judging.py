@@ -42,7 +42,7 @@ from cellcustody.ledger.recording.entry_checks import delay_seconds
 from cellcustody.ledger.recording.entry_findings import EntryBench
 from cellcustody.ledger.recording.explaining import explain
 from cellcustody.ledger.recording.identity import FIELD_PATIENT_IDENTIFIERS, compare, enrolled_macs, identifiers_of
-from cellcustody.ledger.recording.ledger_statements import LedgerVoice, revision
+from cellcustody.ledger.recording.ledger_statements import LedgerVoice, check_map, revision
 from cellcustody.ledger.recording.planning import Plan, PlannedEntry, SealedGroup
 from cellcustody.ledger.recording.prepared import Prepared
 from cellcustody.ledger.recording.replaying import act_of_prepared, openings_of
@@ -182,6 +182,7 @@ class CustodyJudge:
             # The ledger's own key could sign one; what it says would bind the rules without having been judged.
             raise JudgementFromOutsideError("a re-judgement is made in the ledger alone", stream=statement.stream)
         if statement.payload_type in (PayloadType.EXPORT, PayloadType.HEAD_MAP, PayloadType.TIME_EVIDENCE):
+            check_map(prepared.body, leaf_index)
             return Plan([planned(prepared, submitting_site, JudgedEntry(Judged(Status.RECORDED)))])
         if StreamKind(statement.stream[0]) not in _FOLDED:
             raise NothingFiledHereError("nothing is filed in this kind of stream", stream=statement.stream)

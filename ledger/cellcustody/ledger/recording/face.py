@@ -4,6 +4,8 @@ The rules:
 
 * A submission is prepared in the caller's thread, and answered when it is under a signed and journalled checkpoint.
 * What a checkpoint does not cover is not given out: neither entry nor proof nor tile.
+* Where witnesses are asked, the newest checkpoint that a quorum cosigned is shown, and receipts stand under it as far
+  as it reaches (`cosigned`).
 * Reads need no writer: they come from the store, and go on when the ledger has stopped recording.
 * An assessment judges against what is committed when it is asked, and leaves nothing behind.
 """
@@ -16,7 +18,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final, Protocol
 
-from cellcustody.ledger.contract import BODIES
+from cellcustody.ledger.contract import BODIES, DisclosureClass
 from cellcustody.ledger.custody.act import Judged, Status
 from cellcustody.ledger.entries import JudgedEntry, read_entry
 from cellcustody.ledger.errors import (
@@ -35,6 +37,7 @@ from cellcustody.ledger.recording.answers import (
     Submission,
 )
 from cellcustody.ledger.recording.batches import digest_of_envelope
+from cellcustody.ledger.recording.cosigned import Cosigned
 from cellcustody.ledger.recording.judging import LedgerJudge
 from cellcustody.ledger.recording.ledger_statements import LedgerVoice
 from cellcustody.ledger.recording.packs import Packs
@@ -43,9 +46,11 @@ from cellcustody.ledger.recording.prepared import Prepared, prepare, prepare_par
 from cellcustody.ledger.recording.preparers import BATCH_STATEMENTS_MIN, Preparers
 from cellcustody.ledger.recording.publisher import Published
 from cellcustody.ledger.recording.replaying import latest_judgements, openings_of
+from cellcustody.ledger.recording.shown_records import closed_records
 from cellcustody.ledger.registry.founding import founding_keys
 from cellcustody.ledger.registry.state import RegistryState
 from cellcustody.ledger.statements import (
+    ClosedRecord,
     KeyId,
     KeyLookup,
     Opening,
@@ -60,12 +65,11 @@ from cellcustody.ledger.statements import (
 from cellcustody.ledger.statements.envelope import EnvelopeSignature
 from cellcustody.ledger.store import LedgerStore, Vault
 from cellcustody.ledger.transparency import TileTree, build_log_proof, encode_bundle, tile_width
-from cellcustody.v1 import registry_pb2
+from cellcustody.v1 import heads_pb2, registry_pb2
 
 __all__ = ["Call", "LedgerFace", "TilesOfStore", "Waiting"]
 
 _ALL_CLASSES: Final = frozenset(range(1, 7))
-_PUBLIC_ONLY: Final = frozenset({1})
 _REVISED_KINDS: Final = frozenset(
     {StreamKind.THERAPY, StreamKind.CONSIGNMENT, StreamKind.LOT, StreamKind.SITE, StreamKind.EQUIPMENT}
 )
@@ -139,6 +143,8 @@ class LedgerFace(ABC):
         self._packs = Packs(registry)
         self._tree = TileTree(TilesOfStore(store))
         self._preparers = Preparers(preparing_processes) if preparing_processes else None
+        self.cosigned = Cosigned()
+        """The newest checkpoint that a quorum of witnesses cosigned; set anew by whoever gathers cosignatures."""
 
     @property
     @abstractmethod
@@ -153,6 +159,10 @@ class LedgerFace(ABC):
     @abstractmethod
     def wait_for_checkpoint_beyond(self, size: int, timeout_seconds: float) -> None:
         """Returns when a checkpoint beyond `size` is out, or the time is up."""
+
+    @abstractmethod
+    def halt(self, why: CellcustodyError) -> None:
+        """Stops recording for good; reads go on."""
 
     @abstractmethod
     def _call(self, waiting: Waiting, *, with_receipts: bool) -> Call:
@@ -246,8 +256,8 @@ class LedgerFace(ABC):
             return self.key_lookup
         return founding_keys(body).get
 
-    def record_own(self, body: registry_pb2.ExportMade, *, timeout_seconds: float) -> Recorded:
-        """Records what the ledger itself says, such as that an export was made, in the log's own stream."""
+    def record_own(self, body: registry_pb2.ExportMade | heads_pb2.HeadsMapped, *, timeout_seconds: float) -> Recorded:
+        """Records what the ledger itself says, that an export was made or how its maps stand, in the log's stream."""
         view = self.registry.latest
         if view.schema is None:
             raise ConfigurationError("the ledger is not founded")
@@ -281,11 +291,19 @@ class LedgerFace(ABC):
     # Reading. ------------------------------------------------------------------------------------------------------
 
     def checkpoint(self) -> bytes:
-        """Returns the last signed checkpoint.
+        """Returns the last signed checkpoint, or the last that witnesses cosigned where some are asked.
 
         Raises:
             BeyondCheckpointError: nothing has been signed yet.
         """
+        return self.cosigned.to_show(self._last()).checkpoint
+
+    def checkpoint_over(self, size: int, *, wait_seconds: float) -> bytes:
+        """Returns a checkpoint over at least `size` leaves, cosigned if that comes within the time."""
+        if self.cosigned.is_gathering:
+            witnessed = self.cosigned.wait(size, wait_seconds)
+            if witnessed is not None:
+                return witnessed.checkpoint
         return self._last().checkpoint
 
     def checkpoint_size(self) -> int:
@@ -300,7 +318,7 @@ class LedgerFace(ABC):
         return last
 
     def receipt(self, leaf_index: int) -> bytes:
-        """Returns the tlog-proof of an entry under the last checkpoint.
+        """Returns the tlog-proof of an entry under the last checkpoint that witnesses cosigned, else under the last.
 
         Raises:
             BeyondCheckpointError: no checkpoint covers it.
@@ -308,7 +326,23 @@ class LedgerFace(ABC):
         last = self._last()
         if not 0 <= leaf_index < last.head.size:
             raise BeyondCheckpointError("no checkpoint covers the entry", leaf_index=leaf_index, size=last.head.size)
-        return build_log_proof(leaf_index, self._tree.inclusion_proof(leaf_index, last.head.size), last.checkpoint)
+        cosigned = self.cosigned.newest
+        return self._receipt_under(
+            leaf_index, last if cosigned is None or cosigned.head.size <= leaf_index else cosigned
+        )
+
+    def witnessed_receipt(self, leaf_index: int, *, timeout_seconds: float) -> bytes | None:
+        """Returns the tlog-proof of an entry under a checkpoint that witnesses cosigned, None if the time is up."""
+        witnessed = self.cosigned.wait(leaf_index + 1, timeout_seconds)
+        return None if witnessed is None else self._receipt_under(leaf_index, witnessed)
+
+    def _receipt_under(self, leaf_index: int, published: Published) -> bytes:
+        proof = self._tree.inclusion_proof(leaf_index, published.head.size)
+        return build_log_proof(leaf_index, proof, published.checkpoint)
+
+    def root(self, size: int) -> bytes:
+        """Returns the root of the first `size` leaves, as the stored tiles make it."""
+        return self._tree.root(size)
 
     def consistency_proof(self, first_size: int, second_size: int = 0) -> tuple[list[bytes], int, bytes]:
         """Returns the proof between two sizes, the second size (0: the last checkpoint's) and the last checkpoint.
@@ -348,8 +382,8 @@ class LedgerFace(ABC):
         """Returns up to `limit` entries from leaf index `start` on, as far as a checkpoint covers them."""
         return self.store.entries(start, max(0, min(limit, self.checkpoint_size() - start)))
 
-    def public_openings(self, leaf_index: int) -> list[Opening]:
-        """Returns the openings of an entry that anyone may have.
+    def public_records(self, leaf_index: int) -> tuple[list[Opening], list[ClosedRecord]]:
+        """Returns the records of an entry's body: those that anyone may have open, the others closed.
 
         Raises:
             BeyondCheckpointError, EntryNotFoundError: there is no such entry.
@@ -357,7 +391,19 @@ class LedgerFace(ABC):
         if leaf_index >= self.checkpoint_size():
             raise BeyondCheckpointError("no checkpoint covers the entry", leaf_index=leaf_index)
         statement = parse_statement(read_entry(self.store.entry(leaf_index)).envelope)
-        return openings_of(self.store, self.vault, statement.digest, _PUBLIC_ONLY)
+        body = BODIES.get(statement.header.body_type)
+        if body is None:
+            return [], []
+        there = openings_of(self.store, self.vault, statement.digest, _ALL_CLASSES)
+        numbers = statement.commitment.field_numbers
+        shown = [one for one in there if body.classes[numbers[one.index]] is DisclosureClass.PUBLIC]
+        return shown, self.closed_records(statement, there, shown)
+
+    def closed_records(
+        self, statement: ParsedStatement, there: Sequence[Opening], shown: Sequence[Opening]
+    ) -> list[ClosedRecord]:
+        """Returns the records of a body that are not shown, by leaf hash; `there` are all openings that are left."""
+        return closed_records(self.store, statement, there, {one.index for one in shown})
 
     def read_entry(
         self,

@@ -17,6 +17,7 @@ from google.protobuf.message import Message
 
 from cellcustody.ledger.contract import BODIES
 from cellcustody.ledger.entries import JudgedEntry, write_judgement
+from cellcustody.ledger.errors import FormRefusedError
 from cellcustody.ledger.recording.prepared import Prepared
 from cellcustody.ledger.statements import (
     Signer,
@@ -25,12 +26,13 @@ from cellcustody.ledger.statements import (
     parse_statement,
     sign_statement,
 )
-from cellcustody.v1 import quality_pb2, statement_pb2
+from cellcustody.v1 import heads_pb2, quality_pb2, statement_pb2
 
-__all__ = ["ROLE_LEDGER", "LedgerVoice"]
+__all__ = ["ROLE_LEDGER", "LedgerVoice", "MapBeyondLogError", "check_map", "revision"]
 
 ROLE_LEDGER: Final = "ledger"
 _SEED_BYTES: Final = 32
+_HASH_BYTES: Final = 32
 _ZONE: Final = "Etc/UTC"  # The ledger has no place of its own.
 
 
@@ -80,3 +82,26 @@ def revision(judgements: Mapping[bytes, JudgedEntry], caused_by: bytes) -> quali
         ],
         caused_by=caused_by,
     )
+
+
+class MapBeyondLogError(FormRefusedError):
+    """Raised when a map of heads covers entries that are not there, or has a root that is none."""
+
+    reason = "MAP_BEYOND_LOG"
+
+
+def check_map(body: Message | None, leaf_index: int) -> None:
+    """Returns if a map that would be recorded at `leaf_index` is in its form, or if the body is no map.
+
+    Raises:
+        MapBeyondLogError: it is not.
+    """
+    if not isinstance(body, heads_pb2.HeadsMapped):
+        return
+    hashes = (body.heads_root, body.aliases_root, body.alias_key_commitment)
+    if body.covered_size > leaf_index or any(len(one) != _HASH_BYTES for one in hashes):
+        raise MapBeyondLogError(
+            "a map covers entries below its own alone, by roots of 32 bytes",
+            covered_size=body.covered_size,
+            leaf_index=leaf_index,
+        )

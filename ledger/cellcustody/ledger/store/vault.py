@@ -8,6 +8,7 @@ The rules:
 * Where the key was shredded, nothing opens, and that is said; it is not mistaken for damage.
 * An identity MAC is HMAC-SHA256 under a key derived by HKDF-SHA256 from the subject's IDENTITY key. It tells
   whether two values are the same patient's only while that key exists, and never what they are.
+* The key that blinds aliases in the map of heads is derived likewise, from the keys of the log's own stream.
 * Values are normalised by the caller; the kind of identifier is part of what is authenticated, with its length, so
   that no value of one kind equals one of another.
 """
@@ -17,6 +18,7 @@ from __future__ import annotations
 import hmac
 import os
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from typing import Final
 
 from cryptography.exceptions import InvalidTag
@@ -24,6 +26,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
+from cellcustody.ledger.errors import StoreError
 from cellcustody.ledger.store.errors import VaultDamagedError
 from cellcustody.ledger.store.keystore import KEY_BYTES, NONCE_BYTES, DisclosureClass, KeyStore
 
@@ -88,13 +91,24 @@ class Vault:
             SubjectNotFoundError: the subject never had keys here.
             ShreddedError: the subject's IDENTITY key was destroyed; nothing can be compared any more.
         """
-        identity_key = self._keys.key(subject, DisclosureClass.IDENTITY)
-        mac_key = HKDF(
-            algorithm=SHA256(), length=KEY_BYTES, salt=None, info=b"cellcustody/identity-mac/v1\x00" + subject
-        ).derive(identity_key)
+        mac_key = self._derived(subject, b"cellcustody/identity-mac/v1\x00" + subject)
         value = normalised_value.encode() if isinstance(normalised_value, str) else normalised_value
         encoded_kind = kind.encode()
         return hmac.digest(mac_key, len(encoded_kind).to_bytes(2, "big") + encoded_kind + value, "sha256")
+
+    def alias_key(self, subject: bytes, ledger_id: bytes) -> bytes:
+        """Returns the key under which a ledger blinds its aliases, made from the subject's IDENTITY key (32 bytes).
+
+        Raises:
+            ShreddedError: that key was destroyed.
+        """
+        with suppress(StoreError):  # The process that records may be making the same subject's keys.
+            self._keys.ensure_subjects([subject])
+        return self._derived(subject, b"cellcustody/alias-key/v1\x00" + ledger_id)
+
+    def _derived(self, subject: bytes, info: bytes) -> bytes:
+        identity_key = self._keys.key(subject, DisclosureClass.IDENTITY)
+        return HKDF(algorithm=SHA256(), length=KEY_BYTES, salt=None, info=info).derive(identity_key)
 
 
 def _bound(subject: bytes, disclosure_class: int, statement_digest: bytes) -> bytes:
