@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from cellcustody.ledger.store import LedgerStore
-from cellcustody.ledger.transparency import HASH_SIZE_BYTES
+from cellcustody.ledger.transparency.encoding import HASH_SIZE_BYTES
 
 __all__ = ["TilesOfStore"]
 
