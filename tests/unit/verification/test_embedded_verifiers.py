@@ -1,0 +1,96 @@
+"""The verifiers that a dossier carries: they stand by themselves, and what they took over is what the product has."""
+
+from __future__ import annotations
+
+import ast
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+from forge import Forge
+
+import embedded_verifiers
+from cellcustody.ledger.dossier import EMBEDDED_NAMES, embedded_digests
+from cellcustody.ledger.dossier import embedded_verifiers as files_of
+from cellcustody.ledger.dossier.layout import PAGE, SCRIPT
+from cellcustody.ledger.registry import encode_anchor
+
+
+def run(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Runs verify.py as a stranger would, out of a folder in which nothing else lies."""
+    script = folder / SCRIPT
+    script.write_bytes(files_of()[SCRIPT])
+    command = [sys.executable, "-I", str(script), *arguments]
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False, timeout=60)
+
+
+def written(forge: Forge, folder: Path) -> tuple[str, str]:
+    """Returns the names of a dossier and an anchor in a folder."""
+    (folder / "dossier.zip").write_bytes(forge.dossier().data)
+    (folder / "anchor.json").write_bytes(encode_anchor(forge.anchor))
+    return "dossier.zip", "anchor.json"
+
+
+def test_the_tables_taken_over_and_the_digests_told_are_up_to_date() -> None:
+    """Contract, finding codes, built-in pack and digests are those of this very tree."""
+    assert embedded_verifiers.main(write=False) == 0
+
+
+def test_verify_py_stands_on_the_standard_library_and_cryptography_alone() -> None:
+    """It imports nothing of the product."""
+    tree = ast.parse(files_of()[SCRIPT])
+    imported = {alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names}
+    imported |= {node.module or "" for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
+
+    roots = {name.partition(".")[0] for name in imported} - {"__future__"}
+    assert roots - set(sys.stdlib_module_names) == {"cryptography"}
+
+
+def test_both_verifiers_are_files_of_the_release() -> None:
+    """Each is there, and named by its digest."""
+    assert tuple(files_of()) == EMBEDDED_NAMES == (PAGE, SCRIPT)
+    assert all(len(digest) == 64 for digest in embedded_digests().values())
+
+
+def test_a_lawful_dossier_is_verified_with_exit_code_0(lawful: Forge, tmp_path: Path) -> None:
+    """The history is told for a reader, then every check, then the outcome."""
+    done = run(tmp_path, *written(lawful, tmp_path))
+
+    assert done.returncode == 0, done.stderr
+    assert "Therapy enrolled (in effect) by collection_nurse" in done.stdout
+    assert done.stdout.splitlines()[-1].startswith("VERIFIED: ")
+
+
+def test_without_an_anchor_the_exit_code_is_1(lawful: Forge, tmp_path: Path) -> None:
+    """Nobody knows whose ledger it is."""
+    dossier, _ = written(lawful, tmp_path)
+
+    done = run(tmp_path, dossier)
+
+    assert done.returncode == 1
+    assert done.stdout.splitlines()[-1].startswith("CONSISTENT, ISSUER UNPROVEN: ")
+
+
+def test_a_broken_dossier_is_told_as_json_with_exit_code_1(lawful: Forge, tmp_path: Path) -> None:
+    """The first broken link has its check and its reason."""
+    dossier, anchor = written(lawful, tmp_path)
+    data = bytearray((tmp_path / dossier).read_bytes())
+    data[len(data) // 2] ^= 1
+    (tmp_path / dossier).write_bytes(data)
+
+    done = run(tmp_path, dossier, anchor, "--json")
+
+    told = json.loads(done.stdout)
+    assert done.returncode == 1
+    assert told["outcome"] == "BROKEN"
+    assert (told["first_broken_link"]["check"], told["first_broken_link"]["reason"]) == ("CONTAINER", "DOSSIER_FORM")
+
+
+def test_wrong_use_ends_with_exit_code_2(lawful: Forge, tmp_path: Path) -> None:
+    """A file that is not there, and an anchor that is none."""
+    dossier, _ = written(lawful, tmp_path)
+    (tmp_path / "none.json").write_text("{}")
+
+    assert run(tmp_path, "nothing.zip").returncode == 2
+    assert run(tmp_path, dossier, "none.json").returncode == 2
