@@ -7,12 +7,16 @@ The rules:
   cannot be read goes on to the ledger, which refuses it with the reason that is its own.
 * The operator's TLS key carries statements of the registry, of policies and of schemas alone.
 * A caller's deadline bounds the wait. When it passes the outcome is unknown: the same statement sent again settles it.
+* Who asks for it gets the receipt when witnesses have cosigned a checkpoint over the entry. When the deadline passes
+  before that, or too many wait, the answer says recorded and not witnessed: that is settled, and the rest may follow.
 * Statements of a batch are judged in order, each with its own result. An authorisation that was refused because it
   names a refused statement of the same batch says so: DEPENDS_ON_REFUSED; a fact is recorded with that finding.
 """
 
 from __future__ import annotations
 
+import threading
+import time
 from collections.abc import Iterable, Sequence
 from typing import Final
 
@@ -25,7 +29,7 @@ from cellcustody.ledger.recording.answers import Recorded, Submission
 from cellcustody.ledger.recording.batches import digest_of_envelope
 from cellcustody.ledger.recording.face import LedgerFace
 from cellcustody.ledger.recording.planning import Explained
-from cellcustody.ledger.statements import Opening, StreamKind
+from cellcustody.ledger.statements import ClosedRecord, Opening, StreamKind
 from cellcustody.services.access import Caller, WrongCapabilityError
 from cellcustody.services.error_status import (
     BatchTooLargeError,
@@ -34,18 +38,21 @@ from cellcustody.services.error_status import (
     is_retryable,
     values_of,
 )
-from cellcustody.v1 import entry_pb2, envelope_pb2, ledger_service_pb2, statement_pb2
+from cellcustody.v1 import dossier_pb2, entry_pb2, envelope_pb2, ledger_service_pb2, statement_pb2
 
 __all__ = [
     "AppendCore",
     "DependsOnRefusedError",
+    "NoWitnessesError",
     "explained_findings",
     "named_values",
     "read_openings",
+    "write_closed",
     "write_openings",
 ]
 
 BATCH_STATEMENTS_MAX: Final = 500  # The contract's own limit.
+WITNESS_WAITERS_MAX: Final = 12  # A quarter of the default threads: those who do not wait are never kept waiting.
 DEADLINE_MARGIN_SECONDS: Final = 0.05  # Leaves time to say that the outcome is unknown before the caller hangs up.
 _OPERATOR_KINDS: Final = frozenset({StreamKind.REGISTRY, StreamKind.POLICY, StreamKind.SCHEMA})
 
@@ -56,6 +63,12 @@ class DependsOnRefusedError(RetryableRefusedError):
     reason = "DEPENDS_ON_REFUSED"
 
 
+class NoWitnessesError(RefusedError):
+    """Raised when a statement is to wait for witnesses, and this ledger asks none; nothing was written."""
+
+    reason = "NO_WITNESSES"
+
+
 class AppendCore:
     """Submits to one ledger for every servicer."""
 
@@ -63,6 +76,7 @@ class AppendCore:
         """`timeout_seconds` bounds the calls of those who give no deadline."""
         self._ledger = ledger
         self._timeout_seconds = timeout_seconds
+        self._may_wait = threading.BoundedSemaphore(WITNESS_WAITERS_MAX)
 
     def append(
         self,
@@ -86,8 +100,13 @@ class AppendCore:
                     "this rpc takes another act", field="envelope", body_type=header.body_type, expected=body_type
                 )
             _check_caller(caller, header)
+        self._check_witnesses([request])
         submission = Submission(request.envelope, read_openings(request.openings), caller.site_id)
-        return _response(self._ledger.submit(submission, timeout_seconds=self._time_left(context)))
+        until = time.monotonic() + self._time_left(context)
+        response = _response(self._ledger.submit(submission, timeout_seconds=self._time_left(context)))
+        if request.await_witnessed:
+            self._await_witnesses([response], until)
+        return response
 
     def append_batch(
         self, request: ledger_service_pb2.AppendBatchRequest, caller: Caller, context: grpc.ServicerContext
@@ -105,14 +124,45 @@ class AppendCore:
         if caller.site is None:
             for item in request.statements:
                 _check_caller(caller, _peek(item.envelope))
+        self._check_witnesses(request.statements)
+        until = time.monotonic() + self._time_left(context)
         outcomes = self._ledger.submit_many(
             [Submission(item.envelope, read_openings(item.openings), caller.site_id) for item in request.statements],
             timeout_seconds=self._time_left(context),
             with_receipts=not request.omit_receipts,
         )
-        return ledger_service_pb2.AppendBatchResponse(
-            results=[_result(outcome) for outcome in _with_dependence(request.statements, outcomes)]
+        results = [_result(outcome) for outcome in _with_dependence(request.statements, outcomes)]
+        self._await_witnesses(
+            [
+                result.recorded
+                for item, result in zip(request.statements, results, strict=True)
+                if item.await_witnessed and result.HasField("recorded")
+            ],
+            until,
         )
+        return ledger_service_pb2.AppendBatchResponse(results=results)
+
+    def _check_witnesses(self, items: Iterable[ledger_service_pb2.SubmitRequest]) -> None:
+        if any(item.await_witnessed for item in items) and not self._ledger.cosigned.is_gathering:
+            raise NoWitnessesError("this ledger asks no witnesses; send the statement without waiting for them")
+
+    def _await_witnesses(self, responses: Sequence[ledger_service_pb2.SubmitResponse], until: float) -> None:
+        """Puts witnessed receipts into responses, once there is a checkpoint for them; `until` is monotonic."""
+        # Each wait holds a thread of the pool; who finds no place learns that it is recorded, and asks again.
+        if not responses or not self._may_wait.acquire(blocking=False):
+            return
+        try:
+            last = max(response.position for response in responses)
+            left = max(0.0, until - time.monotonic())
+            if self._ledger.witnessed_receipt(last - 1, timeout_seconds=left) is None:
+                return
+            for response in responses:
+                receipt = self._ledger.witnessed_receipt(response.position - 1, timeout_seconds=0)
+                if receipt is not None:
+                    response.receipt = receipt
+                    response.witnessed = True
+        finally:
+            self._may_wait.release()
 
     def assess(self, request: ledger_service_pb2.AssessRequest, caller: Caller) -> ledger_service_pb2.AssessResponse:
         """Returns what the ledger would find now; nothing is written."""
@@ -152,6 +202,11 @@ def read_openings(openings: Iterable[entry_pb2.Opening]) -> tuple[Opening, ...]:
 def write_openings(openings: Iterable[Opening]) -> list[entry_pb2.Opening]:
     """Returns openings in the contract's form."""
     return [entry_pb2.Opening(index=one.index, salt=one.salt, record=one.record) for one in openings]
+
+
+def write_closed(records: Iterable[ClosedRecord]) -> list[dossier_pb2.ClosedRecord]:
+    """Returns closed records in the contract's form."""
+    return [dossier_pb2.ClosedRecord(index=one.index, leaf_hash=one.leaf_hash) for one in records]
 
 
 def explained_findings(findings: Iterable[Explained]) -> list[ledger_service_pb2.ExplainedFinding]:

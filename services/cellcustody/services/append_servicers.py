@@ -22,7 +22,7 @@ from cellcustody.ledger.recording.face import LedgerFace
 from cellcustody.ledger.registry import RegistryState, Site
 from cellcustody.ledger.statements import ParsedStatement, parse_statement
 from cellcustody.ledger.views import Views
-from cellcustody.services.append_core import AppendCore, write_openings
+from cellcustody.services.append_core import AppendCore, write_closed, write_openings
 from cellcustody.services.append_table import act_methods
 from cellcustody.services.custody_query_servicer import view_wait_seconds
 from cellcustody.services.disclosure import classes_open_to, openings_for, reader_of
@@ -109,6 +109,7 @@ class LedgerServicer(LedgerServiceServicer):
             leaf_index=found.leaf_index,
             entry=found.entry,
             openings=write_openings(openings),
+            closed=write_closed(self._ledger.closed_records(statement, found.openings, openings)),
             receipt=self._ledger.receipt(found.leaf_index),
             latest_judgement=write_judgement(found.latest_judgement),
         )

@@ -3,7 +3,8 @@
     /checkpoint                          the signed head, text/plain; never cached
     /tile/<L>/<N>[.p/<W>]                hashes, application/octet-stream; immutable
     /tile/entries/<N>[.p/<W>]            entries, likewise; members alone unless the configuration opens them
-    /openings/<leaf index>               PUBLIC openings of an entry, in a GetEntryResponse; immutable
+    /openings/<leaf index>               PUBLIC openings of an entry, in a GetEntryResponse, with what is closed by its
+                                         leaf hashes; immutable
 
 The rules:
 
@@ -31,7 +32,7 @@ from cellcustody.ledger.errors import AccessDeniedError, CellcustodyError, Malfo
 from cellcustody.ledger.recording.face import LedgerFace
 from cellcustody.ledger.transparency import parse_bundle_path, parse_tile_path
 from cellcustody.services.access import Gate, Right, TlsKeyUnknownError, check_right, tls_key_id_of_der
-from cellcustody.services.append_core import write_openings
+from cellcustody.services.append_core import write_closed, write_openings
 from cellcustody.services.bounded_http import BoundedHttpServer, HttpLimits, server_tls
 from cellcustody.services.configuration import HttpSettings, TlsSettings
 from cellcustody.services.structured_log import StructuredLog
@@ -183,8 +184,10 @@ class _Handler(BaseHTTPRequestHandler):
             return _Answer(HTTPStatus.OK, content, BINARY, IMMUTABLE if is_open else IMMUTABLE_PRIVATE, True)
         leaf = _LEAF.fullmatch(self.path)
         if leaf is not None:
-            openings = ledger.public_openings(int(leaf[1]))
-            response = ledger_service_pb2.GetEntryResponse(leaf_index=int(leaf[1]), openings=write_openings(openings))
+            openings, closed = ledger.public_records(int(leaf[1]))
+            response = ledger_service_pb2.GetEntryResponse(
+                leaf_index=int(leaf[1]), openings=write_openings(openings), closed=write_closed(closed)
+            )
             return _Answer(HTTPStatus.OK, response.SerializeToString(deterministic=True), PROTOBUF, IMMUTABLE, True)
         tile = parse_tile_path(self.path[1:])
         return _Answer(HTTPStatus.OK, ledger.tile(tile.level, tile.index, tile.width), BINARY, IMMUTABLE)

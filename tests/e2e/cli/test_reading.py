@@ -21,9 +21,8 @@ from tests.e2e.cli.cli_world import Desks, run
         ("nurse", "consignment CONSIGNMENT", "containers"),
         ("nurse", "readiness BAG", "reasons"),
         ("nurse", "trace therapy COI", "uses"),
-        ("inspector", "audit receipt --leaf-index 30", "receipt"),
-        ("inspector", "audit checkpoint", "root"),
-        ("inspector", "audit all", "root"),
+        ("inspector", "log receipt --leaf-index 30", "receipt"),
+        ("inspector", "log checkpoint", "root"),
     ],
 )
 def test_each_reading_command_prints_json(desks: Desks, desk: str, command: str, member: str) -> None:
@@ -121,13 +120,13 @@ def test_a_profile_that_is_not_there_ends_with_two(tmp_path: Path) -> None:
 def test_a_believed_checkpoint_of_another_log_is_a_contradiction(desks: Desks, tmp_path: Path) -> None:
     """What was believed before is compared; a log that does not continue it is not believed."""
     profile = desks.changed("inspector", tmp_path)
-    assert run("--profile", str(profile), "audit", "checkpoint").code == 0
+    assert run("--profile", str(profile), "log", "checkpoint").code == 0
     memory = tmp_path / "believed.checkpoint"
     lines = memory.read_text().splitlines(keepends=True)
     lines[1] = f"{int(lines[1]) + 1000}\n"
     memory.write_text("".join(lines))
 
-    printed = run("--profile", str(profile), "audit", "checkpoint")
+    printed = run("--profile", str(profile), "log", "checkpoint")
 
     assert printed.code != 0
     assert "root" not in printed.out

@@ -19,6 +19,7 @@ from cellcustody.clients.cli import (
     policies,
     reading,
     simulating,
+    whole_audit,
 )
 from cellcustody.clients.cli.context import Context
 from cellcustody.clients.cli.profile import PROFILE_VARIABLE
@@ -54,6 +55,7 @@ enrolling.register(app)
 policies.register(app)
 outbox_commands.register(app)
 auditing.register(app)
+whole_audit.register(app)
 bedside.register(app)
 labelling.register(app)
 loggers.register(app)

@@ -29,11 +29,10 @@ def register(app: typer.Typer) -> None:
     export.callback()(_group)
     app.add_typer(export, name="export")
     app.command()(verify)
-    audit = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Hold the log to what it showed before.")
-    audit.command("checkpoint")(audit_checkpoint)
-    audit.command("receipt")(audit_receipt)
-    audit.command("all")(audit_all)
-    app.add_typer(audit, name="audit")
+    log = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Hold the log to what it showed before.")
+    log.command("checkpoint")(log_checkpoint)
+    log.command("receipt")(log_receipt)
+    app.add_typer(log, name="log")
 
 
 def _group() -> None:
@@ -89,7 +88,7 @@ def verify(
         raise typer.Exit(1)
 
 
-def audit_checkpoint(context: typer.Context, json: AsJson = False) -> None:
+def log_checkpoint(context: typer.Context, json: AsJson = False) -> None:
     """Fetch the last checkpoint, verify it, and demand that it continues the one believed before."""
     with _auditor(context_of(context)) as auditor:
         before = auditor.believed
@@ -111,7 +110,7 @@ def audit_checkpoint(context: typer.Context, json: AsJson = False) -> None:
     say(f"{checkpoint.origin}: size {checkpoint.size}, root {checkpoint.root.hex()}{since}", style="green")
 
 
-def audit_receipt(
+def log_receipt(
     context: typer.Context,
     leaf_index: LeafIndex = -1,
     digest: Annotated[str, typer.Option(help="Statement digest in hexadecimal.")] = "",
@@ -136,16 +135,6 @@ def audit_receipt(
         say(f"leaf {entry.leaf_index} is in the tree of size {size}", style="green")
 
 
-def audit_all(context: typer.Context, json: AsJson = False) -> None:
-    """Read every entry and hash them up to the signed root."""
-    with _auditor(context_of(context)) as auditor:
-        checkpoint = auditor.verify_all()
-    if json:
-        typer.echo(as_json({"size": checkpoint.size, "root": checkpoint.root.hex()}))
-    else:
-        say(f"{checkpoint.size} entries make the signed root {checkpoint.root.hex()}", style="green")
-
-
 def _auditor(found: Context) -> AuditorClient:
     profile = found.profile
     if "anchor" not in profile.paths:
@@ -155,6 +144,7 @@ def _auditor(found: Context) -> AuditorClient:
         profile.connect(),
         origin=anchor.log_origin,
         log_keys=anchor.log_keys,
+        founding_digest=anchor.founding_digest,
         memory=profile.paths.get("audit_memory", profile.path.with_name("believed.checkpoint")),
     )
 

@@ -10,7 +10,7 @@ from typing import Final
 
 from cellcustody.ledger.dossier.building import GivenEntry
 from cellcustody.ledger.recording.replaying import openings_of
-from cellcustody.ledger.recording.sealing import LEAF_HASHES, decode_leaf_hashes
+from cellcustody.ledger.recording.shown_records import kept_leaf_hashes
 from cellcustody.ledger.statements import Opening
 from cellcustody.ledger.store import LedgerStore, Vault
 from cellcustody.ledger.transparency import TileTree
@@ -59,10 +59,7 @@ class StoreSource:
 
     def closed_hashes(self, statement_digest: bytes) -> Sequence[bytes]:
         """Returns the leaf hashes of a statement's records in order, kept for bodies that may lose some to erasure."""
-        for row in self._store.vault_rows(statement_digest):
-            if row.disclosure_class == LEAF_HASHES:
-                return decode_leaf_hashes(row.ciphertext)
-        return ()
+        return kept_leaf_hashes(self._store, statement_digest)
 
     def node(self, height: int, index: int, size: int) -> bytes:
         """Returns the hash of the full subtree over leaves [index << height, (index + 1) << height)."""
