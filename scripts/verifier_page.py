@@ -24,6 +24,7 @@ from cellcustody.ledger.contract import BODIES, BodyType
 from cellcustody.ledger.custody.findings import Family, Strength, all_rules
 from cellcustody.ledger.custody.policy import sample_pack_bytes
 from cellcustody.ledger.dossier.layout import FILE_NAMES, README_TEXT
+from cellcustody.ledger.verification import Check
 from cellcustody.v1 import dossier_pb2, entry_pb2, envelope_pb2, statement_pb2
 
 ROOT: Final = Path(__file__).resolve().parent.parent
@@ -45,6 +46,7 @@ FRAMES: Final = (
     entry_pb2.Entry,
     dossier_pb2.DossierManifest,
     dossier_pb2.DossierBodies,
+    dossier_pb2.DossierHeads,
 )
 KINDS: Final = {
     FieldDescriptor.TYPE_BOOL: "bool",
@@ -62,7 +64,8 @@ FAMILIES: Final = {Family.ENTRY: "E", Family.FOLD: "F"}
 
 LEGEND: Final = """\
 # Made by scripts/verifier_page.py from the contract; do not edit.
-# file NAME: the files of a dossier in order. readme: SHA-256 of README.txt. pack: the built-in policy pack.
+# check NAME: the checks and what each shows. file NAME: the files of a dossier in order. readme: SHA-256 of README.txt.
+# pack: the built-in policy pack.
 # message NAME, then its fields: number, name, type (* repeated, ! explicit presence, | the oneof it is a member of);
 # in a body its disclosure class too (1 PUBLIC to 6 IDENTITY). enum NAME: number=value, those that may be signed.
 # body NAME: F fact or A authorisation, kind of payload, stream kinds, capabilities of which one is asked for,
@@ -76,6 +79,8 @@ def tables() -> str:
 
 
 def _lines() -> Iterator[str]:
+    for check in Check:
+        yield f"check {check.name} {check.value}"
     for name in FILE_NAMES:
         yield f"file {name}"
     yield f"readme {hashlib.sha256(README_TEXT).hexdigest()}"
