@@ -3,6 +3,9 @@
 The rules:
 
 * Origin and keys come from the auditor, from an anchor got elsewhere; never from the server that is audited.
+* The log's keys may have been rotated since the anchor was written. What they do not verify sends the auditor through
+  the log: the registry is read, judged again from the founding that the anchor names, and tells which keys must sign at
+  which size; what was read must make the very root that is signed. The anchor may then be renewed.
 * Every checkpoint is verified before it is believed, and must be consistent with the last one that was. What was
   believed is kept in a file, so that a log cannot start over between two visits.
 * A receipt is verified against the very bytes of the entry; entries read as a whole are hashed up to the root.
@@ -21,16 +24,29 @@ from pathlib import Path
 
 from cellcustody.clients.connection import Connection
 from cellcustody.clients.errors import LogInconsistent
-from cellcustody.ledger.errors import VerificationError
+from cellcustody.ledger.errors import ConfigurationError, VerificationError
+from cellcustody.ledger.registry import Anchor, RegistryState
+from cellcustody.ledger.statements import ClosedRecord, Opening
 from cellcustody.ledger.transparency import (
     VerifiedCheckpoint,
     VerifiedLogProof,
     leaf_hash,
+    parse_checkpoint,
+    parse_log_proof,
     root_of,
     verify_checkpoint,
     verify_consistency,
-    verify_log_proof,
+    verify_inclusion,
 )
+from cellcustody.ledger.transparency.errors import CheckpointUnsignedError, NoteUnsignedError
+from cellcustody.ledger.verification import (
+    EntryToVerify,
+    KeyFinding,
+    checkpoint_standing,
+    replay_registry,
+    verify_log_checkpoint,
+)
+from cellcustody.ledger.verification.registry_replay import is_registry_entry
 from cellcustody.v1 import ledger_service_pb2, transparency_service_pb2
 from cellcustody.v1.ledger_service_pb2_grpc import LedgerServiceStub
 from cellcustody.v1.transparency_service_pb2_grpc import TransparencyServiceStub
@@ -52,16 +68,26 @@ class AuditorClient:
     """One auditor of one log; a context manager that closes the connection."""
 
     def __init__(
-        self, connection: Connection, *, origin: str, log_keys: Sequence[str], memory: Path | None = None
+        self,
+        connection: Connection,
+        *,
+        origin: str,
+        log_keys: Sequence[str],
+        founding_digest: bytes = b"",
+        memory: Path | None = None,
     ) -> None:
-        """Takes the log's origin line and verifier keys (C2SP text) as the anchor gives them.
+        """Takes the log's origin line, verifier keys (C2SP text) and founding as the anchor gives them.
 
-        `memory` is the file of the last checkpoint believed; without it, consistency is demanded within one visit.
+        Without `founding_digest`, 32 bytes, rotations of the keys are not followed. `memory` is
+        the file of the last checkpoint believed; without it, consistency is demanded within one visit.
         """
         self.connection = connection
         self._origin = origin
         self._log_keys = tuple(log_keys)
+        self._founding_digest = founding_digest
         self._memory = memory
+        self._registry: RegistryState | None = None
+        self._followed = 0
         self._believed: VerifiedCheckpoint | None = None
         if memory is not None and memory.exists():
             self._believed = self._verified(memory.read_bytes())
@@ -115,7 +141,10 @@ class AuditorClient:
             self._log.GetReceipt,
             transparency_service_pb2.GetReceiptRequest(leaf_index=entry.leaf_index),
         )
-        proof = verify_log_proof(answer.receipt, leaf_hash(entry.entry), self._origin, self._log_keys)
+        parsed = parse_log_proof(answer.receipt)
+        shown = self._verified(parsed.checkpoint)
+        verify_inclusion(parsed.index, shown.size, leaf_hash(entry.entry), parsed.hashes, shown.root)
+        proof = VerifiedLogProof(parsed.index, shown, parsed.extra)
         if proof.index != entry.leaf_index or (leaf_index is not None and proof.index != leaf_index):
             raise LogInconsistent("a receipt is of another entry", asked=entry.leaf_index, proved=proof.index)
         self._believe(proof.checkpoint, answer.receipt.partition(b"\n\n")[2])
@@ -147,8 +176,63 @@ class AuditorClient:
             raise LogInconsistent("the entries do not make the signed root", size=checkpoint.size, read=len(hashes))
         return checkpoint
 
+    def renewed_anchor(self, witness_policy: str = "") -> Anchor:
+        """Returns an anchor that names the log's present keys, after following them from the ones known.
+
+        `witness_policy` is that of the former anchor, which no log can change.
+
+        Raises:
+            ConfigurationError: the auditor does not know the founding.
+            VerificationError: the log's registry or checkpoint is not what it should be.
+        """
+        shown, _ = self.checkpoint()
+        registry = self._registry or self._follow(shown.size, shown.root)
+        keys = registry.as_of(shown.size).log_keys
+        if keys is None:
+            raise LogInconsistent("the log's registry names no keys", size=shown.size)
+        return Anchor(self._founding_digest, self._origin, keys.keys, witness_policy)
+
     def _verified(self, raw: bytes) -> VerifiedCheckpoint:
-        return verify_checkpoint(raw, self._origin, self._log_keys)
+        if self._registry is not None and parse_checkpoint(raw).size <= self._followed:
+            return self._verified_by_registry(raw, self._registry)
+        try:
+            return verify_checkpoint(raw, self._origin, self._log_keys, required_vkeys=self._log_keys)
+        except (NoteUnsignedError, CheckpointUnsignedError):
+            if not self._founding_digest:
+                raise
+        # Nothing of this checkpoint is believed yet but what it claims to be of; following it finds out.
+        claimed = parse_checkpoint(raw)
+        self._registry = self._follow(claimed.size, claimed.root)
+        return self._verified_by_registry(raw, self._registry)
+
+    def _verified_by_registry(self, raw: bytes, registry: RegistryState) -> VerifiedCheckpoint:
+        anchor = Anchor(self._founding_digest, self._origin, self._log_keys)
+        checkpoint = verify_log_checkpoint(raw, registry, anchor)
+        if checkpoint_standing(registry, checkpoint.size) is KeyFinding.SUSPECT:
+            raise LogInconsistent("a checkpoint is signed by a key that others had", size=checkpoint.size)
+        return checkpoint
+
+    def _follow(self, size: int, root: bytes) -> RegistryState:
+        """Returns the registry as the log shows it up to a size, whose root what was read makes."""
+        if not self._founding_digest:
+            raise ConfigurationError("the anchor's founding is not known, so that keys cannot be followed")
+        hashes: list[bytes] = []
+        given: list[EntryToVerify] = []
+        for leaf_index, entry in self.entries(0, size):
+            hashes.append(leaf_hash(entry))
+            one = EntryToVerify(leaf_index, entry)
+            if is_registry_entry(one):
+                given.append(EntryToVerify(leaf_index, entry, self._records(leaf_index)))
+        if len(hashes) != size or root_of(hashes) != root:
+            raise LogInconsistent("the entries do not make the root", size=size, read=len(hashes))
+        self._followed = size
+        return replay_registry(given, self._founding_digest).state
+
+    def _records(self, leaf_index: int) -> tuple[Opening | ClosedRecord, ...]:
+        answer = self.connection.ask(self._ledger.GetEntry, ledger_service_pb2.GetEntryRequest(leaf_index=leaf_index))
+        opened = [Opening(one.index, one.salt, one.record) for one in answer.openings]
+        closed = [ClosedRecord(one.index, one.leaf_hash) for one in answer.closed]
+        return tuple(sorted([*opened, *closed], key=lambda record: record.index))
 
     def _believe(self, shown: VerifiedCheckpoint, raw: bytes) -> None:
         """Keeps a checkpoint that continues the last one; an older one that it continues is right and kept not."""

@@ -87,7 +87,11 @@ class World:
         """Returns an auditor who holds the anchor, under the certificate of a desk."""
         anchor = parse_anchor(self.founded.anchor.read_bytes())
         return AuditorClient(
-            self.connect(self.desks[name].tls), origin=anchor.log_origin, log_keys=anchor.log_keys, memory=memory
+            self.connect(self.desks[name].tls),
+            origin=anchor.log_origin,
+            log_keys=anchor.log_keys,
+            founding_digest=anchor.founding_digest,
+            memory=memory,
         )
 
     def registrars(self) -> Quorum:

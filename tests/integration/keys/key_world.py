@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Unpack
 
@@ -23,6 +23,7 @@ from cellcustody.ledger.recording.ledger import Recorded, Submission
 from cellcustody.ledger.registry import Anchor
 from cellcustody.ledger.registry.possession import enrolled_key
 from cellcustody.ledger.statements import (
+    MlDsa65Signer,
     PayloadType,
     Signer,
     StreamKind,
@@ -32,7 +33,7 @@ from cellcustody.ledger.statements import (
     single_stream_id,
 )
 from cellcustody.ledger.transparency import Ed25519NoteSigner, MlDsa44NoteSigner, NoteSigner
-from cellcustody.v1 import common_pb2, harvest_pb2, options_pb2, quality_pb2, registry_pb2
+from cellcustody.v1 import common_pb2, envelope_pb2, harvest_pb2, options_pb2, quality_pb2, registry_pb2
 
 REGISTRY = single_stream_id(StreamKind.REGISTRY)
 POLICY = single_stream_id(StreamKind.POLICY)
@@ -53,6 +54,10 @@ class KeyWorld:
 
     folder: Path
     hybrid_roles: tuple[str, ...] = ()
+    second_key: bool = False
+    """Gives both nurses an ML-DSA-65 key."""
+
+    second_keys: dict[bytes, Signer] = field(default_factory=dict)
     harness: LedgerHarness = field(init=False)
 
     def __post_init__(self) -> None:
@@ -68,7 +73,13 @@ class KeyWorld:
         )
         self.therapy: bytes = harness.new_stream(StreamKind.THERAPY)
         self.pack_digest = pack
-        self.enrolled = harness.say(self.second, self.therapy, self.enrolment())
+        if self.second_key:
+            for one in (self.nurse, self.second):
+                self.second_keys[one.person] = MlDsa65Signer(os.urandom(32))
+                self.adds_key(one.person, self.second_keys[one.person])
+        self.enrolled = harness.submit(
+            self.signed_with(self.both_keys(self.second), self.second, self.therapy, self.enrolment())
+        )
 
     def anchor_now(self) -> Anchor:
         """Returns an anchor that names the log's keys of today."""
@@ -111,6 +122,28 @@ class KeyWorld:
     def says(self, by: Signing) -> Recorded:
         """Lets somebody state a fact in the therapy."""
         return self.harness.say(by, self.therapy, self.deviation())
+
+    def both_keys(self, by: Signing) -> list[Signer]:
+        """Returns the keys that somebody has: one, or two."""
+        second = self.second_keys.get(by.person)
+        return [by.signer] if second is None else [by.signer, second]
+
+    def says_with_both(self, by: Signing, body: Message, **details: Unpack[SubmitDetails]) -> Recorded:
+        """Lets somebody state something in the therapy under both keys."""
+        return self.harness.submit(self.signed_with(self.both_keys(by), by, self.therapy, body, **details))
+
+    @staticmethod
+    def without_a_signature(submission: Submission) -> Submission:
+        """Returns a statement whose envelope lacks the last of its signatures."""
+        envelope = envelope_pb2.Envelope.FromString(submission.envelope)
+        del envelope.signatures[-1]
+        return replace(submission, envelope=envelope.SerializeToString(deterministic=True))
+
+    def forget_hybrid_findings(self) -> None:
+        """Lets the ledger judge as if its policies asked for no second key."""
+        packs = self.harness.ledger._writer._judge.packs
+        policy = packs.pack(self.pack_digest)
+        packs._parsed[self.pack_digest] = replace(policy, hybrid_roles=frozenset())
 
     def enacts(self, body: Message) -> Recorded:
         """Lets the quorum of registrars enact something."""

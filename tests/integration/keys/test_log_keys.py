@@ -16,11 +16,15 @@ from cellcustody.ledger.registry.errors import RegistryFieldInvalidError
 from cellcustody.ledger.transparency import parse_checkpoint, sign_checkpoint, verify_checkpoint
 from cellcustody.ledger.verification import (
     CheckpointInvalidError,
+    InclusionInvalidError,
     IssuerMismatchError,
+    KeyFinding,
     Outcome,
+    checkpoint_standing,
     verify_dossier,
+    verify_log_checkpoint,
+    verify_receipt_by_registry,
 )
-from cellcustody.ledger.verification.dossiers import verify_log_checkpoint
 from cellcustody.v1 import registry_pb2
 
 
@@ -169,3 +173,37 @@ def test_only_keys_of_the_log_are_lost(world: KeyWorld, wrong: str) -> None:
             body.compromised_since_size = world.harness.store.head().size + 1
     with pytest.raises(RegistryFieldInvalidError):
         world.enacts(body)
+
+
+def test_receipts_of_every_era_lead_back_to_the_old_anchor(world: KeyWorld) -> None:
+    """A receipt of before the rotation, one of the overlap and one of after it: each by the keys of its size."""
+    harness = world.harness
+    receipts = [(harness.store.entry(3), harness.ledger.receipt(3))]
+    world.enacts(rotation(world, overlap=2))
+    receipts.append((harness.store.entry(4), harness.ledger.receipt(4)))
+    world.says(world.second)
+    receipts.append((harness.store.entry(5), harness.ledger.receipt(5)))
+    for number, (entry, receipt) in enumerate(receipts):
+        found = verify_receipt_by_registry(receipt, entry, harness.ledger.registry, world.anchor)
+        assert (found.leaf_index, found.standing) == (3 + number, KeyFinding.VALID)
+        with pytest.raises(InclusionInvalidError):
+            verify_receipt_by_registry(receipt, entry + b"\x00", harness.ledger.registry, world.anchor)
+
+
+def test_what_a_stolen_log_key_signed_alone_is_suspect(world: KeyWorld) -> None:
+    """Up to the size named it stays valid; beyond it, and up to the new keys, it needs a proof of consistency."""
+    harness = world.harness
+    stolen = tuple(one.vkey for one in harness.log_signers)
+    safe = harness.store.head().size
+    world.says(world.second)
+    doubtful = harness.ledger.receipt(4)
+    beyond = harness.store.head().size
+    world.enacts(rotation(world, 0, stolen, compromised_since_size=safe))
+    registry = harness.ledger.registry
+    assert checkpoint_standing(registry, safe) is KeyFinding.VALID
+    assert checkpoint_standing(registry, safe + 1) is KeyFinding.SUSPECT
+    found = verify_receipt_by_registry(doubtful, harness.store.entry(4), registry, world.anchor)
+    assert (found.checkpoint.size, found.standing) == (beyond, KeyFinding.SUSPECT)
+    now = harness.store.head().size
+    assert checkpoint_standing(registry, now) is KeyFinding.VALID
+    assert verify_dossier(world.dossier(), world.anchor).outcome is Outcome.VERIFIED

@@ -4,10 +4,12 @@
 """
 
 from cellcustody.ledger.verification.container import EntryToVerify, OpenedDossier, open_dossier
-from cellcustody.ledger.verification.dossiers import verify_dossier
+from cellcustody.ledger.verification.dossiers import verify_dossier, verify_log_checkpoint
 from cellcustody.ledger.verification.errors import (
+    AliasesInvalidError,
     CheckpointInvalidError,
     CommitmentInvalidError,
+    CompletenessInvalidError,
     CoSignatureInvalidError,
     DossierError,
     DossierFormError,
@@ -34,6 +36,11 @@ from cellcustody.ledger.verification.exports import (
     verify_chunk,
     verify_entries,
 )
+from cellcustody.ledger.verification.receipts import (
+    VerifiedReceipt,
+    checkpoint_standing,
+    verify_receipt_by_registry,
+)
 from cellcustody.ledger.verification.registry_replay import ReplayedRegistry, replay_registry
 from cellcustody.ledger.verification.report import (
     Check,
@@ -48,6 +55,7 @@ from cellcustody.ledger.verification.statements import CheckedStatement, Stateme
 from cellcustody.ledger.verification.witnesses import CheckedReceipt, verify_receipt
 
 __all__ = [
+    "AliasesInvalidError",
     "Check",
     "CheckLine",
     "CheckedReceipt",
@@ -56,6 +64,7 @@ __all__ = [
     "ChunkRunner",
     "CoSignatureInvalidError",
     "CommitmentInvalidError",
+    "CompletenessInvalidError",
     "DossierError",
     "DossierFormError",
     "EntryInvalidError",
@@ -82,12 +91,16 @@ __all__ = [
     "StatementVerifier",
     "StreamBrokenError",
     "VerifiedChunk",
+    "VerifiedReceipt",
     "VerifyChunk",
     "WitnessQuorumError",
+    "checkpoint_standing",
     "open_dossier",
     "replay_registry",
     "verify_chunk",
     "verify_dossier",
     "verify_entries",
+    "verify_log_checkpoint",
     "verify_receipt",
+    "verify_receipt_by_registry",
 ]
