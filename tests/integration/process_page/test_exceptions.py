@@ -383,9 +383,12 @@ def test_record_passes_to_another_custodian_with_a_full_copy(course: EuCourse, e
     """By two sites, with a copy by digest and the size and root of the log."""
     course.to_the_collection()
     body = returned.CustodianOfRecordChanged(custodian_of_record=eu.plant, circumstances=REASON)
-    assert refusal(course, eu.physician, body) == {"COPY_NOT_STATED"}
+    assert refusal(course, eu.physician, body) == {"COPY_NOT_STATED", "COPY_OF_ANOTHER_LOG"}
     body.copy_sha256, body.checkpoint_root = b"c" * 32, b"r" * 32
-    body.checkpoint_size = course.harness.store.head().size
+    head = course.harness.store.head()
+    body.checkpoint_size = head.size
+    assert refusal(course, eu.physician, body) == {"COPY_OF_ANOTHER_LOG"}
+    body.checkpoint_root = head.root_hash
     passing = course.say(eu.physician, body)
     assert status(passing) is Status.PENDING
     course.join(eu.operator, passing)

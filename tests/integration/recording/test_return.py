@@ -306,11 +306,24 @@ def test_the_record_passes_once_a_person_of_the_other_site_joins(world: World) -
             custodian_of_record=world.plant,
             copy_sha256=b"c" * 32,
             checkpoint_size=head.size,
-            checkpoint_root=b"r" * 32,
+            checkpoint_root=world.harness.store.head().root_hash,
             circumstances=REASON,
         ),
     )
     assert status(passing) is Status.PENDING
+    for size, root in ((head.size, b"r" * 32), (head.size - 1, head.root_hash), (head.size + 1, head.root_hash)):
+        with pytest.raises(RuleRefusedError) as of_another:
+            course.say(
+                world.nurse,
+                returned.CustodianOfRecordChanged(
+                    custodian_of_record=world.plant,
+                    copy_sha256=b"c" * 32,
+                    checkpoint_size=size,
+                    checkpoint_root=root,
+                    circumstances=REASON,
+                ),
+            )
+        assert {one.code for one in of_another.value.findings} >= {"COPY_OF_ANOTHER_LOG"}
     with pytest.raises(CoSignatureRefusedError) as refused:
         course.join(world.second_nurse, passing)
     assert refused.value.rule == "CO_SIGNER_OF_ANOTHER_SITE"

@@ -13,6 +13,7 @@ from cellcustody.ledger.custody.policy import DEFAULT_PACK
 from cellcustody.ledger.views import Reader, Views
 from cellcustody.v1 import inspection_service_pb2 as pb
 from cellcustody.v1 import options_pb2
+from cellcustody.v1 import return_pb2 as returned
 
 from ...unit.custody_therapy.stories import (
     APHERESIS,
@@ -25,6 +26,7 @@ from ...unit.custody_therapy.stories import (
     PACK,
     SUITE,
     VAN,
+    WARD,
     Story,
     material,
 )
@@ -125,6 +127,30 @@ def test_a_budget_warns_before_it_runs_out(alerting: Alerting) -> None:
     assert warned.state == "warning" and list(warned.materials) == [material("apheresis")]
     (due,) = budget(warned.due_unix_micros)
     assert due.state == "due" and due.statements
+
+
+def test_a_day_of_monitoring_without_a_record_is_told(alerting: Alerting) -> None:
+    """The first one that is missing, with its own day; once the last time has its record, none."""
+    story = Story().to_the_bedside()
+    check = story.checks_bedside("bag-1")
+    started = story.starts_infusion("bag-1", check)
+    start = started.occurred_start
+    story.stops_infusion("bag-1", started)
+    story.tell(returned.PatientMonitored(unit=WARD, day=0), at=start + HOUR)
+    alerting.tell(story)
+    hospital = alerting.told.hospital
+
+    def monitoring(now: int) -> list[tuple[str, str, int]]:
+        found = of_kind(alerting.at(now, hospital), "monitoring")
+        return [(one.subject, one.state, one.due_unix_micros) for one in found]
+
+    assert monitoring(start + DAY - 1) == []
+    assert monitoring(start + DAY) == [("monitoring of day 1 after infusion", "warning", start + 2 * DAY)]
+    assert monitoring(start + 2 * DAY) == [("monitoring of day 1 after infusion", "due", start + 2 * DAY)]
+    assert PACK.monitoring is not None
+    story.tell(returned.PatientMonitored(unit=WARD), at=start + PACK.monitoring.daily_days * DAY)
+    alerting.tell(story)
+    assert monitoring(start + 40 * DAY) == []
 
 
 def test_a_carrier_is_alerted_of_its_consignment_alone(alerting: Alerting) -> None:

@@ -18,6 +18,7 @@ from cellcustody.v1 import common_pb2 as common
 from cellcustody.v1 import modification_pb2 as modification
 from cellcustody.v1 import return_pb2 as returned
 
+from .packs import member, pack_with
 from .stories import (
     DAY,
     HOUR,
@@ -33,6 +34,7 @@ from .stories import (
 
 assert PACK.monitoring is not None
 DAILY = PACK.monitoring.daily_days
+TOTAL = PACK.monitoring.total_days
 
 
 def infused() -> tuple[Story, int]:
@@ -82,7 +84,7 @@ def test_daily_monitoring_is_due_and_then_overdue() -> None:
     story.tell(returned.ToxicityGraded(day=1), at=start + DAY + HOUR)
     state = story.case().state
     days = monitoring_days(state, PACK, start + 3 * DAY + HOUR)
-    assert len(days) == DAILY
+    assert [one.day for one in days] == [*range(DAILY), TOTAL - 1]
     assert [one.state for one in days[:5]] == [
         DueState.DONE,
         DueState.DONE,
@@ -90,9 +92,38 @@ def test_daily_monitoring_is_due_and_then_overdue() -> None:
         DueState.DUE,
         DueState.NOT_YET,
     ]
-    assert [one.starts_at for one in days] == [start + day * DAY for day in range(DAILY)]
+    assert [one.starts_at for one in days] == [start + day * DAY for day in range(DAILY + 1)]
+    assert [one.ends_at for one in days] == [*(start + (day + 1) * DAY for day in range(DAILY)), start + TOTAL * DAY]
     assert days[0].digests == (state.treatment.monitored[0].digest,)
     assert monitoring_days(Story().to_the_ward().case().state, PACK, start) == ()
+
+
+@pytest.mark.parametrize(
+    ("seen", "asked", "state"),
+    [
+        (DAILY * DAY - 1, TOTAL * DAY, DueState.OVERDUE),
+        (DAILY * DAY, TOTAL * DAY, DueState.DONE),
+        (TOTAL * DAY - 1, TOTAL * DAY, DueState.DONE),
+        (TOTAL * DAY, TOTAL * DAY, DueState.OVERDUE),
+        (HOUR, DAILY * DAY - 1, DueState.NOT_YET),
+        (HOUR, DAILY * DAY, DueState.DUE),
+        (HOUR, TOTAL * DAY - 1, DueState.DUE),
+    ],
+)
+def test_after_the_daily_ones_the_patient_is_seen_once_more(seen: int, asked: int, state: DueState) -> None:
+    """Until the pack's days are over; a look before or after them is none."""
+    story, start = infused()
+    story.tell(returned.PatientMonitored(unit=WARD), at=start + seen)
+    assert monitoring_days(story.case().state, PACK, start + asked)[-1].state is state
+
+
+def test_a_pack_with_daily_days_alone_asks_for_nothing_more() -> None:
+    """All its days are daily."""
+    pack = pack_with(member("monitoring", {"daily_days": 3, "total_days": 3}))
+    story, start = infused()
+    assert [one.day for one in monitoring_days(story.case().state, pack, start)] == [0, 1, 2]
+    nothing = pack_with(member("monitoring", None))
+    assert monitoring_days(story.case().state, nothing, start) == ()
 
 
 def test_nothing_more_is_monitored_of_a_patient_who_has_died() -> None:

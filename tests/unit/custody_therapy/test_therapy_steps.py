@@ -11,12 +11,12 @@ from cellcustody.ledger.custody.case import TherapyCase
 from cellcustody.ledger.custody.findings import rule_of
 from cellcustody.ledger.custody.policy import PolicyPack
 from cellcustody.ledger.custody.readiness import reasons
-from cellcustody.ledger.custody.therapy_steps import ASKED_CLOSER, STANDS_FOR, breaks_order
+from cellcustody.ledger.custody.therapy_steps import ASKED_BY_PACK, ASKED_CLOSER, STANDS_FOR, breaks_order
 from cellcustody.v1 import harvest_pb2 as harvest
 from cellcustody.v1 import quality_pb2 as quality
 from cellcustody.v1 import return_pb2 as returned
 
-from .packs import codes_under, pack_with, step
+from .packs import codes_under, member, pack_with, step
 from .stories import NURSE, THERAPY, Story, material
 
 SCREENED_FIRST = pack_with(step("DonorScreened"), step("CollectionStarted", "ConsentRecorded", "DonorScreened"))
@@ -61,7 +61,14 @@ def test_an_optional_step_is_not_asked_for_and_what_stands_before_it_is() -> Non
     without = Story()
     without.enrols()
     without.checks_identity()
-    assert "STEP_OUT_OF_ORDER" in codes_under(SCREENED_IF_WANTED, without, without.starts_collection())
+    started = without.starts_collection()
+    assert codes_under(SCREENED_IF_WANTED, without, started) == {"CONSENT_MISSING"}  # Said once, by the closer rule.
+    unscreened = pack_with(
+        step("EligibilityAssessed"),
+        step("DonorScreened", "EligibilityAssessed", optional=True),
+        step("CollectionStarted", "DonorScreened"),
+    )
+    assert "STEP_OUT_OF_ORDER" in codes_under(unscreened, without, started)
 
 
 def test_a_step_taken_back_was_not_done() -> None:
@@ -139,3 +146,29 @@ def test_what_other_rules_ask_for_is_not_told_twice() -> None:
         assert rule_of(code).code == code
         pack = pack_with(step(before), step(after, before))
         assert not breaks_order(pack, after, frozenset())
+
+
+def test_what_the_pack_has_another_rule_ask_for_is_told_once() -> None:
+    """Where that rule found it; where the pack does not have it ask, the order still does."""
+    for (after, before), code in ASKED_BY_PACK.items():
+        assert rule_of(code).code == code
+        pack = pack_with(step(before), step(after, before))
+        assert breaks_order(pack, after, frozenset())
+        assert not breaks_order(pack, after, frozenset(), found=frozenset({code}))
+    both = pack_with(
+        step("DonorScreened"), step("SlotReserved"), step("CollectionStarted", "DonorScreened", "SlotReserved")
+    )
+    assert breaks_order(both, "CollectionStarted", frozenset(), found=frozenset({"SCREENING_MISSING"}))
+
+
+def test_a_collection_without_its_kit_is_told_of_the_kit_alone() -> None:
+    """Not of the order too, though the pack has the kit's receipt before it."""
+    pack = pack_with(member("kit_required", True), step("KitReceived"), step("CollectionStarted", "KitReceived"))
+    story = Story()
+    story.enrols()
+    story.consents()
+    story.checks_identity()
+    started = story.starts_collection()
+    assert {one.code for one in TherapyCase(THERAPY, pack, story.acts).judged[started.digest].findings} == {
+        "KIT_MISSING"
+    }

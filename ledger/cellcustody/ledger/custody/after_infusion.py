@@ -4,8 +4,8 @@ The rules of this module:
 
 * Everything is computed from a therapy's state, its pack and a time that is passed in; nothing is stored.
 * Day 0 begins with the first infusion of the therapy; days are of 24 hours from there.
-* Monitoring is due on each of the pack's days, daily or till the end; a day is done if the patient was looked at
-  or a toxicity graded on it. A day that is over without is missed.
+* Monitoring is due on each of the pack's daily days, and once more between the last of them and the end of the pack's
+  days in all. It is done if the patient was looked at or a toxicity graded then; a time that is over without is missed.
 * A visit is due after the pack's days, within its window on either side. One recorded as missed does not count as
   done. Once contact is lost, or the patient declines or has died, what is not due yet falls away.
 * A failing result of a batch of which a bag was infused before is late. It is closed for a site when that site has
@@ -61,10 +61,14 @@ class DueState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class MonitoringDay:
-    """One day of monitoring, from `starts_at` for 24 hours; `digests` are the statements that show it was done."""
+    """A time at which the patient is looked at: a day, or the days after the daily ones up to `day`.
+
+    `digests` are the statements that show it was done.
+    """
 
     day: int
     starts_at: int
+    ends_at: int
     state: DueState
     digests: tuple[bytes, ...]
 
@@ -121,7 +125,7 @@ def day_after_infusion(state: TherapyState, at: int) -> int | None:
 
 
 def monitoring_days(state: TherapyState, pack: PolicyPack, now: int) -> tuple[MonitoringDay, ...]:
-    """Returns the days of daily monitoring, day 0 first; none if there was no infusion or the pack asks for none."""
+    """Returns the days of daily monitoring, day 0 first, then the time that is left; none if there was no infusion."""
     first = first_infusion(state)
     if first is None or pack.monitoring is None:
         return ()
@@ -129,23 +133,28 @@ def monitoring_days(state: TherapyState, pack: PolicyPack, now: int) -> tuple[Mo
     for one in (*state.treatment.monitored, *state.treatment.toxicities):
         if one.at >= first:
             seen.setdefault((one.at - first) // DAY_MICROS, []).append(one.digest)
+    daily, total = pack.monitoring.daily_days, pack.monitoring.total_days
+    spans = [(day, day + 1) for day in range(daily)]
+    if total > daily:
+        spans.append((daily, total))
     ended_at = _ended_at(state)
-    return tuple(
-        _monitoring_day(day, first + day * DAY_MICROS, tuple(sorted(seen.get(day, ()))), now, ended_at)
-        for day in range(pack.monitoring.daily_days)
-    )
+    found = []
+    for begins, ends in spans:
+        digests = tuple(sorted(one for day in range(begins, ends) for one in seen.get(day, ())))
+        starts_at, ends_at = first + begins * DAY_MICROS, first + ends * DAY_MICROS
+        how = _monitoring_state(starts_at, ends_at, now, ended_at, is_done=bool(digests))
+        found.append(MonitoringDay(ends - 1, starts_at, ends_at, how, digests))
+    return tuple(found)
 
 
-def _monitoring_day(day: int, starts: int, digests: tuple[bytes, ...], now: int, ended_at: int | None) -> MonitoringDay:
-    if digests:
-        state = DueState.DONE
-    elif ended_at is not None and ended_at <= starts:
-        state = DueState.FALLEN_AWAY
-    elif now < starts:
-        state = DueState.NOT_YET
-    else:
-        state = DueState.DUE if now < starts + DAY_MICROS else DueState.OVERDUE
-    return MonitoringDay(day, starts, state, digests)
+def _monitoring_state(starts_at: int, ends_at: int, now: int, ended_at: int | None, *, is_done: bool) -> DueState:
+    if is_done:
+        return DueState.DONE
+    if ended_at is not None and ended_at <= starts_at:
+        return DueState.FALLEN_AWAY
+    if now < starts_at:
+        return DueState.NOT_YET
+    return DueState.DUE if now < ends_at else DueState.OVERDUE
 
 
 def _ended_at(state: TherapyState) -> int | None:

@@ -262,6 +262,12 @@ RULES: tuple[FindingRule, ...] = (
         "Export the therapy, and name copy and checkpoint.",
     ),
     _fold(
+        "COPY_OF_ANOTHER_LOG",
+        _GATE,
+        "The checkpoint that a full copy reaches to is one of this log: its root is the log's at that size.",
+        "Name size and root of a checkpoint that this ledger has signed.",
+    ),
+    _fold(
         "NOT_BREACHED",
         _GATE,
         "A physician decides about a bag that was found breached at its thaw.",

@@ -128,9 +128,12 @@ class TherapyRules:
         row.check(judging)
         # An authorisation is judged at its arrival; before the enrolment all waits for it.
         is_judged_here = state.is_enrolled and not act.is_authorisation
-        if is_judged_here and breaks_order(judging.pack, act.body_type, state.steps_done):
-            judging.find("STEP_OUT_OF_ORDER")
         found = judging.findings()
+        if is_judged_here and breaks_order(
+            judging.pack, act.body_type, state.steps_done, found={one.code for one in found}
+        ):
+            judging.find("STEP_OUT_OF_ORDER")
+            found = judging.findings()
         if judging.waits:
             return found
         if scans_of(act):

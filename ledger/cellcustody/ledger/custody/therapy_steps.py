@@ -22,7 +22,7 @@ from typing import Final
 from cellcustody.ledger.custody.manufacturing_acts import STEP_OF
 from cellcustody.ledger.custody.policy import PolicyPack
 
-__all__ = ["ASKED_CLOSER", "STANDS_FOR", "breaks_order"]
+__all__ = ["ASKED_BY_PACK", "ASKED_CLOSER", "STANDS_FOR", "breaks_order"]
 
 _MANUFACTURING: Final = frozenset(full.rpartition(".")[2] for full in STEP_OF)
 
@@ -48,8 +48,24 @@ ASKED_CLOSER: Final[Mapping[tuple[str, str], str]] = {
 """For a step and one before it: the finding of the rule that asks for it bag by bag, batch by batch or by digest."""
 
 
-def breaks_order(pack: PolicyPack, body_type: str, done: AbstractSet[str]) -> bool:
-    """Tells whether an act breaks the pack's order in a therapy that has `done` before it (short names of bodies)."""
+ASKED_BY_PACK: Final[Mapping[tuple[str, str], str]] = {
+    ("CollectionStarted", "ConsentRecorded"): "CONSENT_MISSING",
+    ("CollectionStarted", "DonorScreened"): "SCREENING_MISSING",
+    ("CollectionStarted", "SlotReserved"): "SLOT_MISSING",
+    ("CollectionStarted", "KitReceived"): "KIT_MISSING",
+    ("InfusionStarted", "LymphodepletionStopped"): "LYMPHODEPLETION_MISSING",
+    ("MaterialIssued", "LymphodepletionStopped"): "LYMPHODEPLETION_MISSING",
+}
+"""The same where another member of the pack has that rule ask: counted as said once it was found."""
+
+
+def breaks_order(
+    pack: PolicyPack, body_type: str, done: AbstractSet[str], *, found: AbstractSet[str] = frozenset()
+) -> bool:
+    """Tells whether an act breaks the pack's order in a therapy that has `done` before it (short names of bodies).
+
+    `found` are the codes found against it already.
+    """
     rule = pack.step_for(body_type)
     if rule is None:
         return False
@@ -60,6 +76,7 @@ def breaks_order(pack: PolicyPack, body_type: str, done: AbstractSet[str]) -> bo
         before not in done
         and done.isdisjoint(STANDS_FOR.get(before, frozenset()))
         and (rule.step, before) not in ASKED_CLOSER
+        and ASKED_BY_PACK.get((rule.step, before)) not in found
         and not (is_made_along_lines and (before in _MANUFACTURING or before in _OPENING))
         and not (rule.step == "BatchReleased" and before in _MANUFACTURING)
         for before in rule.requires

@@ -35,8 +35,10 @@ from cellcustody.ledger.recording.cases import Case, Cases
 from cellcustody.ledger.recording.explaining import explain
 from cellcustody.ledger.recording.lots_inside import lot_findings
 from cellcustody.ledger.recording.planning import RuleRefusedError, RuleRefusedRetryableError
+from cellcustody.ledger.recording.stored_tiles import TilesOfStore
 from cellcustody.ledger.statements import Opening
 from cellcustody.ledger.store import LedgerStore
+from cellcustody.ledger.transparency import TileTree
 from cellcustody.v1 import facilities_pb2, return_pb2
 
 __all__ = ["AuthorisationBench", "CoSignatureRefusedError", "SeenUnknownError", "refuse_if_blocking"]
@@ -108,6 +110,7 @@ class AuthorisationBench:
 
     def __init__(self, store: LedgerStore, cases: Cases) -> None:
         self._store = store
+        self._tree = TileTree(TilesOfStore(store))
         self._cases = cases
         self._group: dict[bytes, bytes] = {}
 
@@ -175,11 +178,21 @@ class AuthorisationBench:
             return (Finding("DIN_SETTLED_OTHERWISE", act.leaves_of(1)),)
         return ()
 
+    def _of_another_log(self, act: Act) -> tuple[Finding, ...]:
+        """Returns a finding if the record would pass with a checkpoint that is none of this log's."""
+        body = act.body
+        if not isinstance(body, return_pb2.CustodianOfRecordChanged):
+            return ()
+        size = body.checkpoint_size
+        if 0 < size <= self._store.head().size and self._tree.root(size) == body.checkpoint_root:
+            return ()
+        return (Finding("COPY_OF_ANOTHER_LOG", act.leaves_of(3, 4)),)
+
     def _rules(self, case: Case, act: Act, pack: PolicyPack) -> tuple[tuple[Finding, ...], tuple[News, ...]]:
         revised_at = self._cases.revised_at(act.stream)
         if isinstance(case, TherapyCase):
             found, news = case.judge_authorisation(act, pack=pack, revised_at=revised_at)
-            settled = self._settled_otherwise(act)
+            settled = (*self._settled_otherwise(act), *self._of_another_log(act))
             return (*found, *settled, *lot_findings(self._cases, case.state, act.body, act.field_numbers)), news
         if not isinstance(case, Fold):
             raise TypeError("the stream takes no authorisations")

@@ -6,7 +6,8 @@ The rules:
   Whether it stands at a time is settled when that time is asked about (`alerts`).
 * An acceptance is overdue when nobody answers a release; a budget, when it runs out while it still runs; an excursion
   wants a disposition from the moment it is known; a qualification, renewal before it lapses; a failing result that came
-  after an infusion, acknowledgement by the site that infused; a visit of the follow-up, a record.
+  after an infusion, acknowledgement by the site that infused; a day of monitoring, and a visit of the follow-up, a
+  record.
 * An alert is addressed to whoever has to act: releaser and receiver, the custodian, the treating site, the owner.
 * Its id is SHA-256 over what it is about, so that the same reason has the same id wherever and whenever it is computed.
 """
@@ -18,7 +19,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
 from cellcustody.ledger.custody.act import UnitRef
-from cellcustody.ledger.custody.after_infusion import DueState, late_results, visits
+from cellcustody.ledger.custody.after_infusion import DueState, late_results, monitoring_days, visits
 from cellcustody.ledger.custody.case import TherapyCase
 from cellcustody.ledger.custody.consignment_state import ConsignmentState
 from cellcustody.ledger.custody.policy import DEFAULT_PACK, PolicyPack
@@ -147,6 +148,8 @@ def write_therapy_alerts(writer: RowWriter, case: TherapyCase, told: Sequence[To
             )
             _write(writer, alert, _custodians(state, hold.materials))
     _write_late_results(writer, state, pack, by_digest)
+    if not state.closed:
+        _write_monitoring(writer, state, pack, by_digest)
     _write_follow_up(writer, state, pack, by_digest)
 
 
@@ -201,6 +204,27 @@ def _write_late_results(writer: RowWriter, state: TherapyState, pack: PolicyPack
         )
         units = {one.unit for one in state.infusions.values() if one.unit.site == late.site}
         _write(writer, alert, units or {UnitRef(late.site)})
+
+
+def _write_monitoring(writer: RowWriter, state: TherapyState, pack: PolicyPack, by_digest: dict[bytes, Told]) -> None:
+    """Adds the first day of monitoring that nobody told of, until the patient was seen in the last of its time."""
+    days = monitoring_days(state, pack, NEVER)
+    first = min(state.infusions.values(), key=lambda one: one.started_at, default=None)
+    if first is None or not days or days[-1].state is DueState.DONE:
+        return
+    missing = next((one for one in days if one.state not in (DueState.DONE, DueState.FALLEN_AWAY)), None)
+    if missing is None:
+        return
+    alert = pb.Alert(
+        alert=alert_id("monitoring", writer.stream, str(missing.day)),
+        kind="monitoring",
+        subject=f"monitoring of day {missing.day} after infusion",
+        warns_unix_micros=missing.starts_at,
+        due_unix_micros=missing.ends_at,
+        action="see the patient and record it",
+        statements=_places(by_digest, first.started_by),
+    )
+    _write(writer, alert, [state.treating_unit] if state.treating_unit is not None else [first.unit])
 
 
 def _write_follow_up(writer: RowWriter, state: TherapyState, pack: PolicyPack, by_digest: dict[bytes, Told]) -> None:
