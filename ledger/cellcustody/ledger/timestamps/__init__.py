@@ -20,7 +20,7 @@ from cellcustody.ledger.timestamps.errors import (
     TokenInvalidError,
     TokenMalformedError,
 )
-from cellcustody.ledger.timestamps.hash_trees import HashTree, hash_tree_root, verify_shared_hash_proof
+from cellcustody.ledger.timestamps.hash_trees import HashTree, verify_shared_hash_proof
 from cellcustody.ledger.timestamps.hashes import HASHES_BY_NAME, HashAlgorithm
 from cellcustody.ledger.timestamps.paths import TimeAuthority, load_certificate
 from cellcustody.ledger.timestamps.records import (
@@ -77,7 +77,6 @@ __all__ = [
     "build_request",
     "encode_item",
     "format_record",
-    "hash_tree_root",
     "held_items",
     "imprint_hashes",
     "load_certificate",

@@ -8,59 +8,54 @@ two below its width. Where nothing is proven the whole tree is one hash. Every h
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Iterable, Sequence
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
 from itertools import pairwise
-from typing import Final
+from typing import Final, TypeAlias
 
 from cellcustody.ledger.timestamps.errors import RenewalProofError
 from cellcustody.ledger.timestamps.hashes import HashAlgorithm
 
-__all__ = ["HashTree", "hash_tree_root", "verify_shared_hash_proof"]
+__all__ = ["HashTree", "verify_shared_hash_proof"]
 
 SIZE_MAX: Final = 1 << 63
+CHUNK: Final = 256  # As many as an entry bundle has; what is held is a two-hundredth of all hashes.
+CHUNK_HEIGHT: Final = 8
+CHUNKS_KEPT_MAX: Final = 1_024  # A dossier has fewer entries; each chunk is read once for it.
 _LEAF: Final = b"\x00"
 _NODE: Final = b"\x01"
 
-
-def hash_tree_root(algorithm: HashAlgorithm, items: Iterable[bytes]) -> bytes:
-    """Returns the root over these items, in memory of one hash for each level."""
-    digest = algorithm.digest
-    edge: list[tuple[int, bytes]] = []
-    for item in items:
-        height, here = 0, digest(_LEAF + item)
-        while edge and edge[-1][0] == height:
-            here = digest(_NODE + edge.pop()[1] + here)
-            height += 1
-        edge.append((height, here))
-    if not edge:
-        return digest(b"")
-    root = edge.pop()[1]
-    while edge:
-        root = digest(_NODE + edge.pop()[1] + root)
-    return root
+Read: TypeAlias = Callable[[int, int], Sequence[bytes]]
+"""Returns so many items from a number on."""
 
 
 class HashTree:
-    """A whole tree in memory, over hashes of its leaves, to make proofs from."""
+    """A tree over items that are read when they are needed; held are hashes over 256 of them and above."""
 
-    def __init__(self, algorithm: HashAlgorithm, items: Iterable[bytes]) -> None:
-        self._digest = algorithm.digest
-        level = [self._digest(_LEAF + item) for item in items]
-        self._levels = [level]
-        while len(level) > 1:  # Full subtrees alone; what is ragged at the right is made when it is asked for.
-            level = [self._digest(_NODE + level[i] + level[i + 1]) for i in range(0, len(level) - 1, 2)]
-            self._levels.append(level)
-        self._root = self._hash(0, self.size) if self.size else self._digest(b"")
+    def __init__(
+        self, algorithm: HashAlgorithm, size: int, read: Read, chunk_hashes: Sequence[bytes] | None = None
+    ) -> None:
+        """Takes the first `size` items of `read(start, count)`; `chunk_hashes` are those of every whole chunk.
 
-    @property
-    def size(self) -> int:
-        """The count of leaves."""
-        return len(self._levels[0])
+        Without `chunk_hashes` every item is read once.
+        """
+        self.algorithm = algorithm
+        self.size = size
+        self._read = read
+        whole = size // CHUNK
+        if chunk_hashes is None or len(chunk_hashes) != whole:
+            chunk_hashes = [self._chunk(index)[-1][0] for index in range(whole)]
+        self.chunk_hashes = tuple(chunk_hashes)
+        self._above = [list(self.chunk_hashes)]
+        while len(self._above[-1]) > 1:
+            self._above.append(_paired(algorithm, self._above[-1]))
+        self._kept: OrderedDict[int, list[list[bytes]]] = OrderedDict()
+        self.root = self._hash(0, size)
 
-    @property
-    def root(self) -> bytes:
-        """The root over all leaves."""
-        return self._root
+    @classmethod
+    def over(cls, algorithm: HashAlgorithm, items: Sequence[bytes]) -> HashTree:
+        """Returns the tree over items that are at hand."""
+        return cls(algorithm, len(items), lambda start, count: items[start : start + count])
 
     def shared_proof(self, leaves: Sequence[int]) -> list[bytes]:
         """Returns the hashes that prove these leaves (strictly ascending, below the size)."""
@@ -80,12 +75,38 @@ class HashTree:
     def _hash(self, start: int, end: int) -> bytes:
         width = end - start
         if width == 0:
-            return self._digest(b"")
+            return self.algorithm.digest(b"")
         if width & (width - 1) == 0:
             height = width.bit_length() - 1
-            return self._levels[height][start >> height]
+            if height >= CHUNK_HEIGHT:
+                return self._above[height - CHUNK_HEIGHT][start >> height]
+            return self._kept_chunk(start // CHUNK)[height][start % CHUNK >> height]
         middle = start + _left_width(width)
-        return self._digest(_NODE + self._hash(start, middle) + self._hash(middle, end))
+        return self.algorithm.digest(_NODE + self._hash(start, middle) + self._hash(middle, end))
+
+    def _kept_chunk(self, index: int) -> list[list[bytes]]:
+        levels = self._kept.get(index)
+        if levels is None:
+            levels = self._kept[index] = self._chunk(index)
+            if len(self._kept) > CHUNKS_KEPT_MAX:
+                self._kept.popitem(last=False)
+        return levels
+
+    def _chunk(self, index: int) -> list[list[bytes]]:
+        start = index * CHUNK
+        count = min(CHUNK, self.size - start)
+        items = self._read(start, count)
+        if len(items) != count:
+            raise RenewalProofError("items of the tree are not there", start=start, wanted=count, found=len(items))
+        levels = [[self.algorithm.digest(_LEAF + item) for item in items]]
+        while len(levels[-1]) > 1:
+            levels.append(_paired(self.algorithm, levels[-1]))
+        return levels
+
+
+def _paired(algorithm: HashAlgorithm, level: Sequence[bytes]) -> list[bytes]:
+    """Returns the full subtrees above a level; what is ragged at its right is made when it is asked for."""
+    return [algorithm.digest(_NODE + level[at] + level[at + 1]) for at in range(0, len(level) - 1, 2)]
 
 
 def verify_shared_hash_proof(
