@@ -5,6 +5,7 @@ The rules:
 * Each connection holds a thread, and there are so many at most; one more is closed at once.
 * A connection ends when nothing comes for a while. TLS is spoken in the connection's own thread, so that accepting
   never waits for anybody.
+* On stopping, connections are read no more: what is being answered is answered, and then each ends.
 * What a handler did not foresee is written to the log with its place, and ends that connection alone.
 """
 
@@ -13,6 +14,7 @@ from __future__ import annotations
 import socket
 import ssl
 import threading
+from contextlib import suppress
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -72,6 +74,8 @@ class BoundedHttpServer(ThreadingHTTPServer):
         self._context = context
         self._idle_seconds = limits.idle_seconds
         self._free = threading.BoundedSemaphore(limits.connections_max)
+        self._open: set[socket.socket] = set()
+        self._open_lock = threading.Lock()
         super().__init__((limits.listen.host, limits.listen.port), handler)
         # Looks for the end this often; the default of half a second is what every stop would wait.
         self._thread = threading.Thread(
@@ -88,6 +92,10 @@ class BoundedHttpServer(ThreadingHTTPServer):
             self.shutdown()
             self._thread.join()
         self.server_close()
+        with self._open_lock:
+            for connection in self._open:
+                with suppress(OSError):  # It has ended by itself meanwhile.
+                    connection.shutdown(socket.SHUT_RD)
 
     def server_bind(self) -> None:
         # The base class asks the resolver for the host's name here, which may take seconds and serves nothing.
@@ -116,4 +124,10 @@ class BoundedHttpServer(ThreadingHTTPServer):
         if self._context is not None:
             connection = self._context.wrap_socket(connection, server_side=True)  # Here, so that accepting never waits.
         with connection:
-            self.finish_request(connection, client_address)
+            with self._open_lock:
+                self._open.add(connection)
+            try:
+                self.finish_request(connection, client_address)
+            finally:
+                with self._open_lock:
+                    self._open.discard(connection)

@@ -55,6 +55,9 @@ def found(
     grpc_listen: Annotated[str, typer.Option(help="Where gRPC listens; port 0 takes a free one.")] = "127.0.0.1:8443",
     http_listen: Annotated[str, typer.Option(help="Where the log's HTTP listens.")] = "127.0.0.1:8480",
     entries_open: Annotated[bool, typer.Option(help="Give entries to anyone over HTTP.")] = False,
+    witness_policy: Annotated[
+        Path | None, typer.Option(help="C2SP tlog-policy of witnesses, with their addresses, for the anchor.")
+    ] = None,
     postgres_host: Annotated[
         str, typer.Option(help="Keep entries in PostgreSQL on this host, or in this folder of a local socket.")
     ] = "",
@@ -84,6 +87,7 @@ def found(
         grpc_listen=grpc_listen,
         http_listen=http_listen,
         entries_open=entries_open,
+        witness_policy=_policy_text(witness_policy),
         postgres=_postgres_table(
             postgres_host, postgres_port, postgres_dbname, postgres_user, postgres_schema, postgres_password_file
         ),
@@ -129,6 +133,15 @@ def tls(
 app.add_typer(init, name="init")
 app.add_typer(log_keys, name="log-keys")
 app.add_typer(witness, name="witness")
+
+
+def _policy_text(path: Path | None) -> str:
+    if path is None:
+        return ""
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as defect:
+        raise ConfigurationError("the witness policy cannot be read", key="--witness-policy", value=path) from defect
 
 
 def _postgres_table(host: str, port: int, dbname: str, user: str, schema: str, password_file: Path | None) -> str:

@@ -43,6 +43,7 @@ EXPORT_POSITION_KEY: Final = "cellcustody-export-position"
 CHUNK_BYTES: Final = 64 * 1024  # Well under every message limit; a megabyte of dossier is sixteen of them.
 KEPT_BYTES_MAX: Final = 64 * 1024 * 1024  # Some sixty dossiers for whoever's connection broke.
 PURPOSE_LENGTH_MAX: Final = 1_000
+WITNESS_WAIT_SECONDS: Final = 15.0  # Longer than a round of requests; then the dossier says itself who is lacking.
 RECORD_TIMEOUT_SECONDS: Final = 30.0
 _STREAM_BYTES: Final = 17
 _COI: Final = "coi"  # The kind of claim under which an enrolment holds its chain of identity identifier.
@@ -148,10 +149,10 @@ class ExportServicer(ExportServiceServicer):
             requester=site.site,
             purpose=request.purpose,
         )
-        self._ledger.record_own(exported, timeout_seconds=RECORD_TIMEOUT_SECONDS)
+        recorded = self._ledger.record_own(exported, timeout_seconds=RECORD_TIMEOUT_SECONDS)
 
-        # (3): Under the checkpoint that covers that record.
-        checkpoint = self._ledger.checkpoint()
+        # (3): Under a checkpoint that covers that record, cosigned if witnesses are asked and answer in time.
+        checkpoint = self._ledger.checkpoint_over(recorded.position, wait_seconds=WITNESS_WAIT_SECONDS)
         built = build_dossier(
             source,
             therapy,

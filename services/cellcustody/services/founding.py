@@ -26,7 +26,7 @@ from typing import Final
 from google.protobuf.message import Message
 
 from cellcustody.ledger.contract import BODIES
-from cellcustody.ledger.errors import ConfigurationError
+from cellcustody.ledger.errors import CellcustodyError, ConfigurationError
 from cellcustody.ledger.recording.ledger import Ledger, Submission
 from cellcustody.ledger.registry import ROLE_REGISTRAR, Anchor, encode_anchor, enrolled_key, ledger_id_of
 from cellcustody.ledger.statements import (
@@ -48,6 +48,7 @@ from cellcustody.ledger.statements.key_files import (
     signer_of,
 )
 from cellcustody.ledger.store import write_new_master_key
+from cellcustody.ledger.transparency import parse_policy
 from cellcustody.services.certificates import (
     IssuedCertificate,
     create_authority,
@@ -56,6 +57,7 @@ from cellcustody.services.certificates import (
 )
 from cellcustody.services.configuration import load_configuration
 from cellcustody.services.open_ledger import load_ledger_keys, open_ledger
+from cellcustody.services.witness.client import addresses_in
 from cellcustody.v1 import registry_pb2, statement_pb2
 
 __all__ = ["CONFIGURATION_FILE", "Founded", "FoundingWishes", "found_ledger", "schema_bytes"]
@@ -82,6 +84,9 @@ class FoundingWishes:
     entries_open: bool = False
     reflection: bool = True
     registrar_cost: Cost = COST_DEFAULT
+    witness_policy: str = ""
+    """Text of a C2SP tlog-policy for the anchor; empty: no witness is asked for."""
+
     postgres: str = ""
     """The lines of a [postgres] table; empty for SQLite."""
 
@@ -158,7 +163,7 @@ def found_ledger(
         ledger_id, founding_digest = first.found(service, wishes.threshold, wishes.origin, vkeys)
 
     # (4): The anchor.
-    anchor = Anchor(founding_digest, wishes.origin, vkeys)
+    anchor = Anchor(founding_digest, wishes.origin, vkeys, wishes.witness_policy)
     configuration.ledger.anchor.write_bytes(encode_anchor(anchor))
     return Founded(
         configuration=path,
@@ -268,6 +273,20 @@ def _check(wishes: FoundingWishes, directory: Path, passphrase: str) -> None:
         raise ConfigurationError("a server's certificate names a host", key="hosts")
     if not passphrase:
         raise ConfigurationError("the registrars' keys need a passphrase", key="passphrase")
+    _check_policy(wishes.witness_policy)
+
+
+def _check_policy(text: str) -> None:
+    if not text:
+        return
+    try:
+        policy = parse_policy(text.encode())
+        addresses_in(policy)
+    except CellcustodyError as defect:
+        raise ConfigurationError("the witness policy is none", key="witness_policy", cause=defect) from defect
+    if policy.logs:
+        # The log's keys are drawn here, so that no line can name them; a verifier takes them from the anchor.
+        raise ConfigurationError("the policy of a new ledger lists no log", key="witness_policy")
 
 
 def _make_registrars(

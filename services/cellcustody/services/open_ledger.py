@@ -36,11 +36,20 @@ from cellcustody.ledger.statements import KeyAlgorithm, Signer
 from cellcustody.ledger.statements.key_files import load_note_signer, load_signer, read_key_file
 from cellcustody.ledger.statements.pkcs11_signers import Pkcs11Signer, open_pkcs11_signer
 from cellcustody.ledger.statements.pkcs11_uris import parse_pkcs11_uri
-from cellcustody.ledger.store import HeadJournal, KeyStore, LedgerStore, StoreUnavailableError, Vault, open_sqlite
+from cellcustody.ledger.store import (
+    HeadJournal,
+    KeyStore,
+    LedgerStore,
+    StoreUnavailableError,
+    Vault,
+    WitnessedHead,
+    open_sqlite,
+)
 from cellcustody.ledger.store.errors import JournalInUseError
 from cellcustody.ledger.transparency import NoteSigner
 from cellcustody.ledger.transparency.notes import Ed25519NoteSignerElsewhere
 from cellcustody.services.configuration import Configuration, KeySettings, PostgresSettings, StoreKind
+from cellcustody.services.witness.asking import ask_witnesses, policy_of
 
 __all__ = [
     "SWITCH_INTERVAL_SECONDS",
@@ -198,9 +207,23 @@ def open_ledger(
                     random_bytes=random_bytes,
                     answered=answered,
                     replaces_log_keys=replaces_log_keys,
+                    witnessed=lambda: _seen_by_witnesses(configuration, origin, keys),
                 )
             )
         )
+
+
+def _seen_by_witnesses(configuration: Configuration, origin: str, keys: LedgerKeys) -> tuple[WitnessedHead, ...]:
+    """Returns what witnesses have seen of this log; nothing while the ledger is being founded and has no anchor."""
+    if not configuration.ledger.anchor.exists():
+        return ()
+    anchor = read_anchor(configuration.ledger.anchor)
+    policy = policy_of(configuration, anchor.witness_policy)
+    if policy is None:
+        return ()
+    # Those of the anchor may have been rotated away since, and signed what a witness remembers.
+    vkeys = tuple(dict.fromkeys((*(signer.vkey for signer in keys.log_signers), *anchor.log_keys)))
+    return ask_witnesses(policy, origin, vkeys, configuration.witnesses)
 
 
 @contextmanager

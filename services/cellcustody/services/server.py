@@ -9,7 +9,8 @@ The rules:
   which appears whole or not at all.
 * On SIGTERM or SIGINT health says NOT_SERVING, nothing new is accepted, what runs may end within the drain time, then
   HTTP, views and ledger end in this order. What was acknowledged is durable at any moment, drained or not.
-* When the ledger stops signing, health says NOT_SERVING and reads go on.
+* When the ledger stops signing, health says NOT_SERVING and reads go on. The service `cellcustody.witnesses` in health
+  says whether witnesses keep up.
 """
 
 from __future__ import annotations
@@ -31,12 +32,14 @@ from grpc_reflection.v1alpha import reflection
 
 from cellcustody.ledger.errors import ConfigurationError
 from cellcustody.ledger.recording.face import LedgerFace
+from cellcustody.ledger.registry import Anchor
 from cellcustody.ledger.views import Views
 from cellcustody.services.access import Gate
 from cellcustody.services.append_core import AppendCore
 from cellcustody.services.append_servicers import LedgerServicer, act_handlers
 from cellcustody.services.append_table import ACT_SERVICES
 from cellcustody.services.configuration import Configuration, TlsSettings
+from cellcustody.services.cosigning import CosignatureCollector
 from cellcustody.services.custody_query_servicer import CustodyQueryServicer
 from cellcustody.services.export_servicer import ExportServicer
 from cellcustody.services.http_log import LogHttpServer
@@ -52,6 +55,7 @@ from cellcustody.services.open_ledger import (
 from cellcustody.services.registry_servicer import RegistryQueries
 from cellcustody.services.structured_log import StructuredLog
 from cellcustody.services.transparency_servicer import TransparencyServicer
+from cellcustody.services.witness.asking import policy_of, witness_tls
 from cellcustody.v1 import (
     custody_query_service_pb2_grpc,
     export_service_pb2_grpc,
@@ -68,6 +72,11 @@ KEEPALIVE_TIMEOUT_MILLISECONDS: Final = 20_000
 PING_INTERVAL_MILLISECONDS_MIN: Final = 10_000  # Watching clients behind a hospital's proxy ping to stay connected.
 STOPPED_POLL_SECONDS: Final = 1.0
 
+WITNESSES: Final = "cellcustody.witnesses"
+"""The name under which health tells whether witnesses keep up, where some are asked."""
+
+_SERVING: Final = health_pb2.HealthCheckResponse.SERVING
+_NOT_SERVING: Final = health_pb2.HealthCheckResponse.NOT_SERVING
 _REGISTRY: Final = "RegistryService"
 _PACKAGE: Final = "cellcustody.v1"
 
@@ -82,6 +91,7 @@ class LedgerServer:
     health: health.HealthServicer
     grpc_port: int
     http_port: int | None
+    collector: CosignatureCollector | None = None
 
 
 @contextmanager
@@ -117,6 +127,7 @@ def serving(
             )
         )
         _check_anchor(ledger, anchor.founding_digest)
+        collector = _collector(opened, configuration, ledger, anchor, log, now)
         views = opened.enter_context(Views.open(configuration.ledger.views_database, ledger))
         gate = Gate(ledger.registry, configuration.tls.operator_key_ids)
         queries = CustodyQueryServicer(views, gate, now, service_signer)
@@ -124,7 +135,7 @@ def serving(
         exports = ExportServicer(ledger, gate, service_signer, concurrent_max=configuration.exports.concurrent_max)
         health_servicer = health.HealthServicer()
         server = _grpc_server(configuration, gate, log)
-        _register(server, configuration, ledger, views, queries, inspection, exports, health_servicer)
+        _register(server, configuration, ledger, collector, views, queries, inspection, exports, health_servicer)
         grpc_port = _bind(server, str(configuration.grpc.listen), credentials)
         http = None
         if configuration.http is not None:
@@ -134,7 +145,9 @@ def serving(
         server.start()
         opened.callback(_drain, server, (queries, inspection), health_servicer, configuration.grpc.drain_seconds, log)
         _watch_ledger(opened, ledger, health_servicer, log)
-        yield LedgerServer(ledger, views, gate, health_servicer, grpc_port, None if http is None else http.port)
+        yield LedgerServer(
+            ledger, views, gate, health_servicer, grpc_port, None if http is None else http.port, collector
+        )
 
 
 def run_server(
@@ -173,6 +186,33 @@ def run_server(
         asked_to_end.wait()
         used_log.write("draining")
     used_log.write("ended")
+
+
+def _collector(
+    opened: ExitStack,
+    configuration: Configuration,
+    ledger: LedgerFace,
+    anchor: Anchor,
+    log: StructuredLog,
+    now: Callable[[], int],
+) -> CosignatureCollector | None:
+    """Starts gathering cosignatures, where a policy says whom to ask."""
+    policy = policy_of(configuration, anchor.witness_policy)
+    if policy is None or not policy.urls:
+        return None
+    collector = CosignatureCollector(
+        ledger,
+        policy,
+        anchor.log_origin,
+        configuration.witnesses,
+        configuration.ledger.journal_directory / "witnesses",
+        log,
+        now=now,
+        context=witness_tls(configuration.witnesses),
+    )
+    collector.start()
+    opened.callback(collector.close)
+    return collector
 
 
 def _credentials(tls: TlsSettings) -> grpc.ServerCredentials:
@@ -228,6 +268,7 @@ def _register(
     server: grpc.Server,
     configuration: Configuration,
     ledger: LedgerFace,
+    collector: CosignatureCollector | None,
     views: Views,
     queries: CustodyQueryServicer,
     inspection: InspectionServicer,
@@ -242,7 +283,9 @@ def _register(
         server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(service.full_name, handlers),))
     server.add_generic_rpc_handlers((_registry_queries(registry),))
     ledger_service_pb2_grpc.add_LedgerServiceServicer_to_server(LedgerServicer(ledger, views, core), server)
-    transparency_service_pb2_grpc.add_TransparencyServiceServicer_to_server(TransparencyServicer(ledger), server)
+    transparency_service_pb2_grpc.add_TransparencyServiceServicer_to_server(
+        TransparencyServicer(ledger, collector), server
+    )
     custody_query_service_pb2_grpc.add_CustodyQueryServiceServicer_to_server(queries, server)
     server.add_generic_rpc_handlers((inspection.handler(),))
     export_service_pb2_grpc.add_ExportServiceServicer_to_server(exports, server)
@@ -316,11 +359,14 @@ def _drain(
 def _watch_ledger(
     opened: ExitStack, ledger: LedgerFace, health_servicer: health.HealthServicer, log: StructuredLog
 ) -> None:
-    """Says in health and log when the ledger stops recording; reads go on."""
+    """Says in health and log when the ledger stops recording, and in health whether witnesses keep up."""
     ended = threading.Event()
 
     def watch() -> None:
         while not ended.wait(STOPPED_POLL_SECONDS):
+            if ledger.cosigned.is_gathering:
+                late = ledger.cosigned.is_overdue or ledger.cosigned.newest is None
+                health_servicer.set(WITNESSES, _NOT_SERVING if late else _SERVING)
             if ledger.stopped is not None:
                 health_servicer.set("", health_pb2.HealthCheckResponse.NOT_SERVING)
                 log.write("ledger_stopped", why=ledger.stopped)

@@ -11,6 +11,7 @@ from typing import Final
 import grpc
 
 from cellcustody.ledger.recording.face import LedgerFace
+from cellcustody.services.cosigning import CosignatureCollector
 from cellcustody.services.error_status import RequestInvalidError
 from cellcustody.v1 import transparency_service_pb2
 from cellcustody.v1.transparency_service_pb2_grpc import TransparencyServiceServicer
@@ -23,8 +24,9 @@ ENTRIES_READ_AT_ONCE: Final = 256  # One bundle's worth: a few hundred kilobytes
 class TransparencyServicer(TransparencyServiceServicer):
     """TransparencyService over one ledger."""
 
-    def __init__(self, ledger: LedgerFace) -> None:
+    def __init__(self, ledger: LedgerFace, collector: CosignatureCollector | None = None) -> None:
         self._ledger = ledger
+        self._collector = collector
 
     def GetCheckpoint(
         self, request: transparency_service_pb2.GetCheckpointRequest, context: grpc.ServicerContext
@@ -59,6 +61,21 @@ class TransparencyServicer(TransparencyServiceServicer):
         hashes, proved, checkpoint = self._ledger.consistency_proof(request.first_size, second)
         return transparency_service_pb2.GetConsistencyProofResponse(
             hashes=hashes, second_size=proved, checkpoint=checkpoint
+        )
+
+    def GetWitnesses(
+        self, request: transparency_service_pb2.GetWitnessesRequest, context: grpc.ServicerContext
+    ) -> transparency_service_pb2.GetWitnessesResponse:
+        standing = () if self._collector is None else self._collector.standing()
+        return transparency_service_pb2.GetWitnessesResponse(
+            size=self._ledger.checkpoint_size(),
+            witnessed_size=self._ledger.cosigned.size,
+            witnesses=[
+                transparency_service_pb2.WitnessStanding(
+                    names=one.names, size=one.size, cosigned_at_unix_micros=one.cosigned_at, failure=one.failure
+                )
+                for one in standing
+            ],
         )
 
     def StreamEntries(

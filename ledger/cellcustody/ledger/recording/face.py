@@ -47,6 +47,7 @@ from cellcustody.ledger.recording.preparers import BATCH_STATEMENTS_MIN, Prepare
 from cellcustody.ledger.recording.publisher import Published
 from cellcustody.ledger.recording.replaying import latest_judgements, openings_of
 from cellcustody.ledger.recording.shown_records import closed_records
+from cellcustody.ledger.recording.stored_tiles import TilesOfStore
 from cellcustody.ledger.registry.founding import founding_keys
 from cellcustody.ledger.registry.state import RegistryState
 from cellcustody.ledger.statements import (
@@ -54,6 +55,7 @@ from cellcustody.ledger.statements import (
     KeyId,
     KeyLookup,
     Opening,
+    ParsedStatement,
     PayloadType,
     PublicKey,
     StreamKind,
@@ -73,17 +75,6 @@ _ALL_CLASSES: Final = frozenset(range(1, 7))
 _REVISED_KINDS: Final = frozenset(
     {StreamKind.THERAPY, StreamKind.CONSIGNMENT, StreamKind.LOT, StreamKind.SITE, StreamKind.EQUIPMENT}
 )
-
-
-class TilesOfStore:
-    """Reads hash tiles out of the store; a narrower tile is a prefix of the widest that is kept."""
-
-    def __init__(self, store: LedgerStore) -> None:
-        self._store = store
-
-    def read_tile(self, level: int, index: int, width: int) -> bytes:
-        """Returns the first `width` hashes of a tile; fewer where the store has fewer, which the tree refuses."""
-        return (self._store.tile(level, index) or b"")[: width * 32]
 
 
 @dataclass(slots=True)

@@ -78,6 +78,8 @@ class LedgerParts:
     """Asked once at start: what others have seen of this log, against a store that is older."""
     replaces_log_keys: bool = False
     """A log key is lost: what was committed before is published with the first group, under the keys then in force."""
+    has_writing_thread: bool = True
+    """False: whoever opens the ledger lends its own thread and calls `record_waiting`."""
 
 
 class Ledger(LedgerFace):
@@ -135,7 +137,8 @@ class Ledger(LedgerFace):
             # A crash came between commit and checkpoint: what is durable is published now.
             self._publisher.publish(head)
         self._publisher.start()
-        self._writer.start()
+        if parts.has_writing_thread:
+            self._writer.start()
 
     def __enter__(self) -> Self:
         return self
@@ -178,6 +181,18 @@ class Ledger(LedgerFace):
         """
         self._writer.put(members)
 
+    @property
+    def waiting(self) -> int:
+        """How many members wait to be recorded."""
+        return self._writer.waiting
+
+    def record_waiting(self) -> int:
+        """Records one group of what waits in the calling thread, and returns how many members it had.
+
+        Only for a ledger without a writing thread of its own.
+        """
+        return self._writer.record_waiting()
+
     def _call(self, waiting: Waiting, *, with_receipts: bool) -> Call:
         return _LocalCall(self._writer, waiting, with_receipts)
 
@@ -203,6 +218,10 @@ class Ledger(LedgerFace):
                     holds_opened=outcome.holds_opened,
                 )
             )
+
+    def halt(self, why: CellcustodyError) -> None:
+        """Stops recording for good; reads go on."""
+        self._stop(why)
 
     def _stop(self, why: CellcustodyError) -> None:
         self._stopped = self._stopped or why

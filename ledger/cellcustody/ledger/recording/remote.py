@@ -15,7 +15,6 @@ import contextlib
 import itertools
 import threading
 from collections.abc import Callable, Sequence
-from multiprocessing.connection import Connection
 from types import TracebackType
 from typing import Final, Self
 
@@ -24,27 +23,29 @@ from cellcustody.ledger.recording.answers import OutcomeUnknownError, Submission
 from cellcustody.ledger.recording.face import Call, LedgerFace, Waiting
 from cellcustody.ledger.recording.ledger_statements import LedgerVoice
 from cellcustody.ledger.recording.opening import RegistryReplica
+from cellcustody.ledger.recording.pipe import MessagePipe, PipeFullError
 from cellcustody.ledger.recording.prepared import Prepared
 from cellcustody.ledger.recording.publisher import Published
-from cellcustody.ledger.recording.recorder import AnswersMessage, StatementMessage, SubmitMessage, packed, receive
-from cellcustody.ledger.recording.writer import LedgerStoppedError
+from cellcustody.ledger.recording.recorder import AnswersMessage, StatementMessage, SubmitMessage, packed, unpacked
+from cellcustody.ledger.recording.writer import LedgerBusyError, LedgerStoppedError
 from cellcustody.ledger.store import LedgerStore, Vault
 
 __all__ = ["RemoteLedger"]
 
 _NOTHING_MORE: Final = None
+SEND_SECONDS_MAX: Final = 5.0  # A process that takes nothing for so long waits for its disk; callers are told.
 CLOSE_SECONDS: Final = 60.0  # What was taken is recorded by then; after it, whoever started the process ends it.
 
 
 class RemoteLedger(LedgerFace):
-    """One ledger, open for reading here and for writing in the process behind `connection`."""
+    """One ledger, open for reading here and for writing in the process behind `pipe`."""
 
     def __init__(
         self,
         store: LedgerStore,
         vault: Vault,
         voice: LedgerVoice,
-        connection: Connection,
+        pipe: MessagePipe,
         *,
         now: Callable[[], int],
         preparing_processes: int,
@@ -55,8 +56,9 @@ class RemoteLedger(LedgerFace):
             LedgerStoppedError: it ended without a word.
             CellcustodyError: it could not; the error is its own.
         """
-        self._connection = connection
-        first = self._first(connection)
+        self._pipe = pipe
+        received = self._first_messages(pipe)
+        first = self._first(received)
         replica = RegistryReplica(store, vault)
         replica.catch_up(_size_of(first.published))
         super().__init__(store, vault, replica.state, voice, now=now, preparing_processes=preparing_processes)
@@ -68,15 +70,21 @@ class RemoteLedger(LedgerFace):
         self._calls: dict[int, Waiting] = {}
         self._numbers = itertools.count()
         self._closing = False
-        self._thread = threading.Thread(target=self._run, name="cellcustody-recorder", daemon=True)
+        self._thread = threading.Thread(
+            target=self._run, args=(received[1:],), name="cellcustody-recorder", daemon=True
+        )
         self._thread.start()
 
     @staticmethod
-    def _first(connection: Connection) -> AnswersMessage:
+    def _first_messages(pipe: MessagePipe) -> list[bytes]:
         try:
-            message = receive(connection)
+            return pipe.receive()
         except (EOFError, OSError) as failure:
             raise LedgerStoppedError("the process that records ended while it opened the ledger") from failure
+
+    @staticmethod
+    def _first(received: Sequence[bytes]) -> AnswersMessage:
+        message = unpacked(received[0])
         if isinstance(message, CellcustodyError):
             raise message
         if not isinstance(message, AnswersMessage):
@@ -96,9 +104,9 @@ class RemoteLedger(LedgerFace):
         with self._sending:
             self._closing = True
             with contextlib.suppress(OSError):  # It may have ended already.
-                self._connection.send_bytes(packed(_NOTHING_MORE))
+                self._pipe.send(packed(_NOTHING_MORE), SEND_SECONDS_MAX)
         self._thread.join(CLOSE_SECONDS)
-        self._connection.close()
+        self._pipe.close()
         super().close()
 
     @property
@@ -119,6 +127,12 @@ class RemoteLedger(LedgerFace):
                 timeout_seconds,
             )
 
+    def halt(self, why: CellcustodyError) -> None:
+        """Takes nothing more to the process that records; what it has taken is recorded, and reads go on."""
+        self._stopped = self._stopped or why
+        with self._has_published:
+            self._has_published.notify_all()
+
     def _call(self, waiting: Waiting, *, with_receipts: bool) -> Call:
         return _RemoteCall(self, next(self._numbers), waiting, with_receipts)
 
@@ -132,14 +146,23 @@ class RemoteLedger(LedgerFace):
             raise self._stopped_error()
         self._calls[message.call] = waiting
         travelling = packed(message)
-        with self._sending:
+        if not self._sending.acquire(timeout=SEND_SECONDS_MAX):
+            raise self._busy_error(message)
+        try:
             if self._closing:
                 raise LedgerStoppedError("the ledger is closing")
-            try:
-                self._connection.send_bytes(travelling)
-            except OSError as failure:
-                self._calls.pop(message.call, None)
-                raise LedgerStoppedError("the process that records has ended") from failure
+            self._pipe.send(travelling, SEND_SECONDS_MAX)
+        except PipeFullError as failure:
+            raise self._busy_error(message) from failure
+        except OSError as failure:
+            self._calls.pop(message.call, None)
+            raise LedgerStoppedError("the process that records has ended") from failure
+        finally:
+            self._sending.release()
+
+    def _busy_error(self, message: SubmitMessage) -> LedgerBusyError:
+        self._calls.pop(message.call, None)
+        return LedgerBusyError("the process that records takes nothing for now", waited_seconds=SEND_SECONDS_MAX)
 
     def _stopped_error(self) -> LedgerStoppedError:
         why = self._stopped
@@ -147,19 +170,20 @@ class RemoteLedger(LedgerFace):
             return LedgerStoppedError("the ledger is closing")
         return LedgerStoppedError("the ledger has stopped recording", cause=why.reason, why=str(why))
 
-    def _run(self) -> None:
-        while True:
-            try:
-                message = receive(self._connection)
-            except (EOFError, OSError):
-                break
-            if isinstance(message, AnswersMessage):
-                try:
-                    self._tell(message)
-                except Exception as failure:
-                    # The registry could not be followed: who may sign is not known here any more.
-                    self._stopped = failure if isinstance(failure, CellcustodyError) else StoreError(repr(failure))
-                    break
+    def _run(self, received: Sequence[bytes]) -> None:
+        """Tells callers what the other process says, beginning with what came right after its first message."""
+        try:
+            while True:
+                for travelled in received:
+                    message = unpacked(travelled)
+                    if isinstance(message, AnswersMessage):
+                        self._tell(message)
+                received = self._pipe.receive()
+        except (EOFError, OSError):
+            pass
+        except Exception as failure:
+            # The registry could not be followed: who may sign is not known here any more.
+            self._stopped = failure if isinstance(failure, CellcustodyError) else StoreError(repr(failure))
         if not self._closing:
             self._stopped = self._stopped or LedgerStoppedError("the process that records has ended")
         ended = OutcomeUnknownError("the process that records has ended: send the same statement again")
