@@ -25,6 +25,7 @@ from benchmarks.ceilings import Disk, RawSignature, RawVerification, measure_dis
 from benchmarks.founding import Ground, found, opened
 from benchmarks.frames import write_frames
 from benchmarks.load_generator import APPEND, APPEND_BATCH, ECHO, Answer, Specification
+from benchmarks.log_audit import audit_rate, write_log_files
 from benchmarks.offline_verification import write_export
 from benchmarks.processes import ROOT, Running, children_of, echo_server, generate_load, ledger_server
 from benchmarks.timing import Latencies
@@ -87,10 +88,11 @@ class Throughput:
 
 @dataclass(frozen=True, slots=True)
 class Offline:
-    """Signatures a second: raw, and with everything else that the verifier checks of an export."""
+    """Signatures a second: raw, with all that the verifier checks of an export, and with all that an audit checks."""
 
     raw_per_second: float
     per_second: float
+    audit_per_second: float
 
 
 def measure_throughput(directory: Path, sizes: Sizes) -> Throughput:
@@ -117,11 +119,17 @@ def measure_offline(directory: Path, after: Throughput) -> Iterator[Offline]:
         RuntimeError: the export does not verify.
     """
     export = directory / "export"
+    log = directory / "log"
     with opened(after.ground) as ledger:
         write_export(ledger, export)
+        write_log_files(ledger, log)
     for _ in after.runs:
         raw = measure_verification(after.signatures)
-        yield Offline(raw.per_second, _verify_offline(export, after.ground.founded.founding_digest))
+        yield Offline(
+            raw.per_second,
+            _verify_offline(export, after.ground.founded.founding_digest),
+            audit_rate(log, after.ground.founded.anchor),
+        )
 
 
 class _Load:
