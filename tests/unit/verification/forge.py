@@ -301,10 +301,11 @@ class Forge:
             registry_pb2.KeyRevoked(key_id=person.signer.key_id, compromised_since_leaf=since), self.administrators[0]
         )
 
-    def enrols(self) -> bytes:
-        """Enrols the therapy."""
+    def enrols(self, stream: bytes | None = None, aliases: Sequence[tuple[str, str]] = ()) -> bytes:
+        """Enrols the therapy, or another, under these aliases."""
         return self.records(
             harvest_pb2.TherapyEnrolled(
+                aliases=[common_pb2.Alias(scheme=scheme, value=value) for scheme, value in aliases],
                 product="EXAMPLE-CAR",
                 jurisdiction="EU",
                 treating_unit=common_pb2.Unit(site=self.site, unit="apheresis"),
@@ -316,7 +317,7 @@ class Forge:
                 indication="example",
             ),
             self.nurse,
-            self.therapy,
+            self.therapy if stream is None else stream,
         )
 
     def packs(self, **said: object) -> bytes:
@@ -358,9 +359,9 @@ class Forge:
         )
         return self.records(body, by or self.service, self.therapy, RECORDED)
 
-    def lives(self) -> Forge:
+    def lives(self, aliases: Sequence[tuple[str, str]] = ()) -> Forge:
         """Records a short lawful history: enrolment, a consignment, a hold, an authorisation of two persons."""
-        enrolment = self.enrols()
+        enrolment = self.enrols(aliases=aliases)
         opened = self.opens_consignment()
         self.packs(seen=[(self.therapy, enrolment), (self.consignment, opened)])
         hold = self.places_hold()
@@ -406,7 +407,9 @@ class Forge:
         root = TileTree(self.tiles).root(size)
         return sign_checkpoint(ORIGIN, size, root, self.log_signers, timestamp_seconds=self.now // SECOND)
 
-    def dossier(self, classes: Collection[DisclosureClass] = ALL_CLASSES, *, size: int | None = None) -> BuiltDossier:
+    def dossier(
+        self, classes: Collection[DisclosureClass] = ALL_CLASSES, *, size: int | None = None, heads: bytes = b""
+    ) -> BuiltDossier:
         """Returns the therapy's dossier, under the checkpoint of another size where one is given."""
         return build_dossier(
             self,
@@ -415,6 +418,7 @@ class Forge:
             ledger_id=self.ledger_id,
             service_signer=self.service.signer,
             open_classes=classes,
+            heads=heads,
         )
 
     def to_verify(self) -> list[EntryToVerify]:

@@ -47,7 +47,8 @@ from cellcustody.ledger.verification import (
 )
 from cellcustody.v1 import dossier_pb2, entry_pb2, options_pb2, quality_pb2, registry_pb2
 
-DONE = [check for check in Check if check not in (Check.WITNESSES, Check.COMPLETENESS, Check.TIME, Check.REPLAY)]
+NOT_SHOWN = (Check.WITNESSES, Check.COMPLETENESS, Check.ALIASES, Check.TIME, Check.REPLAY)
+DONE = [check for check in Check if check not in NOT_SHOWN]
 
 
 def refusal_of(forge: Forge, data: bytes | None = None) -> DossierError:

@@ -10,6 +10,7 @@ The rules, in the order in which they are checked; the first that fails ends it 
 5. Every entry is in the tree that the checkpoint names.
 6. The ledger signed the manifest, which lists these very files, and the streams.
 7. Every statement holds by itself (`statements`), and across entries (`crossing`).
+8. Where the log's map of heads is given, nothing of the streams is left out that it covers (`completeness`).
 
 Without an anchor all of this shows that the file is consistent, and not who made it. What is not checked is listed as
 UNVERIFIED, and nothing is said of nothing. No I/O, no clock: bytes in, a report out.
@@ -20,7 +21,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final, NamedTuple
 
+from cellcustody.ledger.completeness.values import AliasKey
 from cellcustody.ledger.dossier.embedded import EMBEDDED_NAMES
+from cellcustody.ledger.dossier.layout import HEADS
 from cellcustody.ledger.entries import leaf_hash_of
 from cellcustody.ledger.errors import CellcustodyError
 from cellcustody.ledger.registry import Anchor, RegistryState
@@ -28,6 +31,13 @@ from cellcustody.ledger.transparency import (
     VerifiedCheckpoint,
     format_vkey,
     verify_checkpoint,
+)
+from cellcustody.ledger.verification.completeness import (
+    check_aliases,
+    check_heads,
+    read_heads,
+    verify_heads,
+    with_aliases,
 )
 from cellcustody.ledger.verification.container import EntryToVerify, OpenedDossier, open_dossier
 from cellcustody.ledger.verification.crossing import Crossing, check_streams
@@ -60,7 +70,6 @@ from cellcustody.ledger.verification.witnesses import verify_anchored_witnesses
 __all__ = ["verify_dossier", "verify_log_checkpoint"]
 
 _NEVER_DONE: Final = (
-    (Check.COMPLETENESS, "no proof of the stream heads is in this format; ask the log for later entries"),
     (Check.TIME, "times are the signers' and the ledger's own words"),
     (
         Check.REPLAY,
@@ -69,15 +78,17 @@ _NEVER_DONE: Final = (
 )
 
 
-def verify_dossier(data: bytes, anchor: Anchor | None = None) -> Report:
+def verify_dossier(data: bytes, anchor: Anchor | None = None, *, alias_key: AliasKey | None = None) -> Report:
     """Returns what was verified; without an anchor the outcome is CONSISTENT, ISSUER UNPROVEN.
+
+    `alias_key` is the key of the map of aliases, where the reader is entitled to it.
 
     Raises:
         DossierError: the first broken link, by its class; its `report` lists what was checked before.
     """
     progress = _Progress()
     try:
-        return _verify(data, anchor, progress)
+        return _verify(data, anchor, alias_key, progress)
     except DossierError as broken:
         broken.report = progress.broken(broken)
         raise
@@ -116,7 +127,7 @@ class _Progress:
         return Report(Outcome.BROKEN, self.lines())
 
 
-def _verify(data: bytes, anchor: Anchor | None, progress: _Progress) -> Report:
+def _verify(data: bytes, anchor: Anchor | None, alias_key: AliasKey | None, progress: _Progress) -> Report:
     # (1): The container and the form of all that is in it.
     dossier = open_dossier(data)
     progress.passed(Check.CONTAINER, len(dossier.files))
@@ -137,13 +148,17 @@ def _verify(data: bytes, anchor: Anchor | None, progress: _Progress) -> Report:
     _verify_witnesses(dossier.checkpoint, checkpoint, anchor, progress)
 
     # (5), (6) and (7): The entries in the tree, the manifest over the files, the statements.
-    statements, crossing, heads = _verify_entries(dossier, registry, checkpoint, progress)
+    verified = _verify_entries(dossier, registry, checkpoint, progress)
+    statements, crossing, heads, _ = verified
     manifest = verify_manifest(dossier.files, registry.state, checkpoint.size)
     progress.passed(Check.MANIFEST, len(manifest.files))
     _tell_embedded(dossier, progress)
     withheld = check_open_classes(manifest, dossier.entries)
     note = f"{withheld} records of open classes are not shown: erased, or withheld" if withheld else ""
     progress.passed(Check.SCOPE, check_scope(manifest, heads, statements), note)
+
+    # (8): That nothing of these streams is left out.
+    _verify_completeness(dossier, verified, manifest.therapy, checkpoint, alias_key, progress)
 
     for check, why in _NEVER_DONE:
         progress.unverified(check, why)
@@ -216,6 +231,36 @@ class _Verified(NamedTuple):
     statements: list[CheckedStatement]
     crossing: Crossing
     heads: dict[bytes, tuple[int, bytes]]
+    verifier: StatementVerifier
+
+
+def _verify_completeness(
+    dossier: OpenedDossier,
+    verified: _Verified,
+    therapy: bytes,
+    checkpoint: VerifiedCheckpoint,
+    alias_key: AliasKey | None,
+    progress: _Progress,
+) -> None:
+    if not dossier.files[HEADS]:
+        progress.unverified(Check.COMPLETENESS, "no map of heads is in this file; ask the log for later entries")
+        progress.unverified(Check.ALIASES, "no map of heads is in this file")
+        return
+    size = checkpoint.size
+    heads = read_heads(dossier.files[HEADS])
+    found = verify_heads(heads, verified.verifier, size=size, root=checkpoint.root)
+    checked = check_heads(found, verified.statements, verified.heads, size=size)
+    unknown = found.unknown_after((one.leaf_index for one in verified.statements), size)
+    note = f"; {unknown} of the {size - found.logged.covered_size} entries since are unknown here" if unknown else ""
+    progress.passed(Check.COMPLETENESS, checked, f"up to {found.logged.covered_size if unknown else size}{note}")
+    found = with_aliases(found, heads)
+    if alias_key is None:
+        progress.unverified(Check.ALIASES, f"{len(found.aliases)} proofs; the key of aliases was not given")
+    elif not found.aliases:
+        progress.unverified(Check.ALIASES, "no proof of aliases is in this file")
+    else:
+        named = check_aliases(found, verified.statements, therapy, alias_key)
+        progress.told(Check.ALIASES, named, f"as of {found.logged.covered_size}", "no alias is open")
 
 
 def _verify_entries(
@@ -247,7 +292,7 @@ def _verify_entries(
     joined = sum(map(len, crossing.co_signers.values()))
     progress.passed(Check.CO_SIGNATURES, joined + len(crossing.in_effect_at))
     progress.passed(Check.REFERENCES, len(statements) + crossing.references)
-    return _Verified(statements, crossing, heads)
+    return _Verified(statements, crossing, heads, verifier)
 
 
 def _bodies_note(not_shown: int, closed: int) -> str:

@@ -11,6 +11,8 @@ VerificationError
    |- InclusionInvalidError      INCLUSION_INVALID
    |- ManifestInvalidError       MANIFEST_INVALID
    |- ScopeInvalidError          SCOPE_INVALID
+   |- CompletenessInvalidError   COMPLETENESS_INVALID
+   |- AliasesInvalidError        ALIASES_INVALID
    |- StatementInvalidError      STATEMENT_INVALID
    |- CommitmentInvalidError     BODY_INVALID
    |- SignerInvalidError         SIGNER_INVALID
@@ -18,6 +20,8 @@ VerificationError
    |- JudgementInvalidError      JUDGEMENT_INVALID
    |- CoSignatureInvalidError    CO_SIGNATURE_INVALID
    |- ReferenceInvalidError      REFERENCE_INVALID
+   |- TimeInvalidError           TIME_INVALID
+   |- AlgorithmBrokenError       ALGORITHM_BROKEN
    `- NothingCheckedError        NOTHING_CHECKED
 """
 
@@ -29,9 +33,12 @@ from cellcustody.ledger.errors import VerificationError
 from cellcustody.ledger.verification.report import Check, Report
 
 __all__ = [
+    "AlgorithmBrokenError",
+    "AliasesInvalidError",
     "CheckpointInvalidError",
     "CoSignatureInvalidError",
     "CommitmentInvalidError",
+    "CompletenessInvalidError",
     "DossierError",
     "DossierFormError",
     "EntryInvalidError",
@@ -46,6 +53,7 @@ __all__ = [
     "SignerInvalidError",
     "StatementInvalidError",
     "StreamBrokenError",
+    "TimeInvalidError",
     "WitnessQuorumError",
 ]
 
@@ -121,6 +129,20 @@ class ScopeInvalidError(DossierError):
     check = Check.SCOPE
 
 
+class CompletenessInvalidError(DossierError):
+    """Raised when entries of a stream are left out, or the map that says where streams end does not hold."""
+
+    reason = "COMPLETENESS_INVALID"
+    check = Check.COMPLETENESS
+
+
+class AliasesInvalidError(DossierError):
+    """Raised when an alias of the therapy names another, or the key or a proof that shows it does not hold."""
+
+    reason = "ALIASES_INVALID"
+    check = Check.ALIASES
+
+
 class StatementInvalidError(DossierError):
     """Raised when a statement's bytes, signatures or header are wrong."""
 
@@ -175,3 +197,17 @@ class NothingCheckedError(DossierError):
 
     reason = "NOTHING_CHECKED"
     check = Check.ENTRIES
+
+
+class TimeInvalidError(DossierError):
+    """Raised when time evidence is not in its form, is not of this log, or is an authority's and does not hold."""
+
+    reason = "TIME_INVALID"
+    check = Check.TIME
+
+
+class AlgorithmBrokenError(DossierError):
+    """Raised when statements rest on algorithms that the verifier holds broken; the report tells which do and why."""
+
+    reason = "ALGORITHM_BROKEN"
+    check = Check.SIGNATURES

@@ -54,7 +54,8 @@ class Check(Enum):
     REFERENCES = "schemas, policies and statements relied on were there before"
     EMBEDDED_VERIFIERS = "the verifiers in the file are the published ones of this release"
     WITNESSES = "other organisations saw the same log"
-    COMPLETENESS = "nothing was recorded after the last entry of each stream"
+    COMPLETENESS = "nothing of these streams is left out, up to the size that the log's map covers"
+    ALIASES = "the therapy's aliases name it, and its chain of identity identifier no other"
     TIME = "times are as claimed"
     REPLAY = "the judgements are those that the rules make"
 
