@@ -28,6 +28,7 @@ from typing import Final
 from cellcustody.ledger.errors import CellcustodyError, ConfigurationError
 from cellcustody.ledger.recording.ledger import Ledger, LedgerParts
 from cellcustody.ledger.recording.ledger_statements import LedgerVoice
+from cellcustody.ledger.recording.pipe import MessagePipe
 from cellcustody.ledger.recording.preparers import end_with_parent
 from cellcustody.ledger.recording.recorder import Recorder
 from cellcustody.ledger.recording.remote import RemoteLedger
@@ -173,10 +174,12 @@ def open_ledger(
     random_bytes: Callable[[int], bytes] = os.urandom,
     answered: Callable[[], None] = lambda: None,
     replaces_log_keys: bool = False,
+    has_writing_thread: bool = True,
 ) -> Iterator[Ledger]:
     """Yields the ledger, open and recording in this process; `origin` is the log's origin line.
 
-    With `replaces_log_keys` nothing is published before the first group is recorded: a log key is lost.
+    With `replaces_log_keys` nothing is published before the first group is recorded: a log key is lost. Without a
+    writing thread of its own the ledger records when `record_waiting` is called.
 
     Raises:
         ConfigurationError: a folder, key or password is missing or wrong.
@@ -208,6 +211,7 @@ def open_ledger(
                     answered=answered,
                     replaces_log_keys=replaces_log_keys,
                     witnessed=lambda: _seen_by_witnesses(configuration, origin, keys),
+                    has_writing_thread=has_writing_thread,
                 )
             )
         )
@@ -249,6 +253,8 @@ def open_served_ledger(
     _check_folders(configuration)
     with ExitStack() as opened:
         connection = opened.enter_context(recording_process(configuration, origin, environment, recording_now))
+        pipe = MessagePipe(connection)
+        opened.callback(pipe.close)
         key_store = KeyStore(configuration.ledger.key_store, configuration.keys.master_key(environment))
         opened.callback(key_store.close)
         store = open_store(configuration, environment)
@@ -258,7 +264,7 @@ def open_served_ledger(
                 store,
                 Vault(key_store),
                 LedgerVoice(service_signer, service_device, os.urandom),
-                connection,
+                pipe,
                 now=now,
                 preparing_processes=max(1, (os.cpu_count() or 1) - 1),  # One processor is left to record.
             )
@@ -309,13 +315,19 @@ def _record(
     def opened(answered: Callable[[], None]) -> Iterator[Ledger]:
         keys = load_ledger_keys(configuration.keys, environment, origin=origin)
         opening = open_ledger(
-            configuration, origin=origin, keys=keys, environment=environment, now=now, answered=answered
+            configuration,
+            origin=origin,
+            keys=keys,
+            environment=environment,
+            now=now,
+            answered=answered,
+            has_writing_thread=False,
         )
         with opening as ledger:
             tune_interpreter()
             yield ledger
 
-    Recorder(connection).run(opened)
+    Recorder(MessagePipe(connection)).run(opened)
 
 
 def tune_interpreter() -> None:

@@ -6,7 +6,6 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from multiprocessing import Pipe
-from multiprocessing.connection import Connection
 from typing import cast
 
 import pytest
@@ -14,6 +13,7 @@ import pytest
 from cellcustody.ledger.recording.answers import OutcomeUnknownError, Recorded
 from cellcustody.ledger.recording.face import Waiting
 from cellcustody.ledger.recording.ledger_statements import LedgerVoice
+from cellcustody.ledger.recording.pipe import MessagePipe
 from cellcustody.ledger.recording.publisher import Published
 from cellcustody.ledger.recording.recorder import AnswersMessage, SubmitMessage, packed
 from cellcustody.ledger.recording.remote import RemoteLedger
@@ -58,16 +58,16 @@ def store() -> BrokenStore:
 
 
 @pytest.fixture
-def other_end() -> Iterator[tuple[Connection, Connection]]:
-    here, there = Pipe()
+def other_end() -> Iterator[tuple[MessagePipe, MessagePipe]]:
+    here, there = map(MessagePipe, Pipe())
     yield here, there
     there.close()
 
 
 @pytest.fixture
-def ledger(store: BrokenStore, other_end: tuple[Connection, Connection]) -> Iterator[RemoteLedger]:
+def ledger(store: BrokenStore, other_end: tuple[MessagePipe, MessagePipe]) -> Iterator[RemoteLedger]:
     here, there = other_end
-    there.send_bytes(told(3))
+    there.send(told(3))
     # Nothing of vault and voice is touched: what is asked of them stands in the registry's streams, which are empty.
     remote = RemoteLedger(
         cast(LedgerStore, store), cast(Vault, None), cast(LedgerVoice, None), here, now=lambda: 0, preparing_processes=0
@@ -81,25 +81,25 @@ def recorded(position: int) -> Recorded:
     return Recorded(position, bytes(32), None, (), None, False, ())
 
 
-def test_the_last_checkpoint_never_goes_back(ledger: RemoteLedger, other_end: tuple[Connection, Connection]) -> None:
+def test_the_last_checkpoint_never_goes_back(ledger: RemoteLedger, other_end: tuple[MessagePipe, MessagePipe]) -> None:
     """Two threads of the other process tell of checkpoints; the later one may arrive first."""
     waiting = Waiting(1, [None])
     ledger.send(SubmitMessage(0, False, [], [], True), waiting)
-    other_end[1].send_bytes(told(7))
-    other_end[1].send_bytes(told(5, (0, 0, recorded(5))))
+    other_end[1].send(told(7))
+    other_end[1].send(told(5, (0, 0, recorded(5))))
 
     assert waiting.event.wait(SECONDS_MAX)
     assert ledger.published == published(7)
 
 
 def test_a_registry_that_cannot_be_followed_stops_the_ledger(
-    ledger: RemoteLedger, store: BrokenStore, other_end: tuple[Connection, Connection]
+    ledger: RemoteLedger, store: BrokenStore, other_end: tuple[MessagePipe, MessagePipe]
 ) -> None:
     """Who waits is told that the outcome is unknown; nothing more is taken, and the reason is told."""
     waiting = Waiting(1, [None])
     ledger.send(SubmitMessage(0, False, [], [], True), waiting)
     store.is_broken = True
-    other_end[1].send_bytes(told(4, (0, 0, recorded(4)), has_registry_moved=True))
+    other_end[1].send(told(4, (0, 0, recorded(4)), has_registry_moved=True))
 
     assert waiting.event.wait(SECONDS_MAX)
     assert isinstance(waiting.results[0], OutcomeUnknownError)
@@ -109,7 +109,7 @@ def test_a_registry_that_cannot_be_followed_stops_the_ledger(
 
 
 def test_what_was_sent_to_a_process_that_ended_has_an_unknown_outcome(
-    ledger: RemoteLedger, other_end: tuple[Connection, Connection]
+    ledger: RemoteLedger, other_end: tuple[MessagePipe, MessagePipe]
 ) -> None:
     waiting = Waiting(1, [None])
     ledger.send(SubmitMessage(0, False, [], [], True), waiting)

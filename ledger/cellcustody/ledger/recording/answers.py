@@ -9,6 +9,7 @@ The rules:
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TypeAlias
 
 from cellcustody.ledger.custody.act import Judged, Status
 from cellcustody.ledger.entries import JudgedEntry
@@ -16,7 +17,17 @@ from cellcustody.ledger.errors import NotFoundError, RefusedError, StoreError
 from cellcustody.ledger.recording.planning import Explained
 from cellcustody.ledger.statements import Opening
 
-__all__ = ["Assessment", "BeyondCheckpointError", "EntryView", "OutcomeUnknownError", "Recorded", "Submission"]
+__all__ = [
+    "Assessment",
+    "BeyondCheckpointError",
+    "EntryView",
+    "OutcomeUnknownError",
+    "PlainRecorded",
+    "Recorded",
+    "Submission",
+    "plain_of",
+    "recorded_of",
+]
 
 
 class OutcomeUnknownError(StoreError):
@@ -52,36 +63,41 @@ class Recorded:
     already_recorded: bool
     holds_opened: tuple[bytes, ...]
 
-    def __reduce__(self) -> tuple[object, ...]:
-        """Says how an answer travels to another process; a judgement without findings, as most are, as plain values."""
-        judgement = self.judgement
-        told: JudgedEntry | tuple[str, bytes, bytes, int] | None = judgement
-        if judgement is not None and not judgement.judged.findings and not judgement.comparisons:
-            status = judgement.judged.status.name
-            told = (status, judgement.policy_digest, judgement.puts_in_effect, judgement.rule_set)
-        return _recorded_again, (
-            self.position,
-            self.statement_digest,
-            told,
-            self.explained,
-            self.receipt,
-            self.already_recorded,
-            self.holds_opened,
-        )
+
+PlainJudgement: TypeAlias = JudgedEntry | tuple[str, bytes, bytes, int] | None
+PlainRecorded: TypeAlias = tuple[
+    int, bytes, PlainJudgement, tuple[Explained, ...], bytes | None, bool, tuple[bytes, ...]
+]
+"""An answer as it travels to another process; a judgement without findings, as most are, as plain values."""
 
 
-def _recorded_again(
-    position: int,
-    statement_digest: bytes,
-    told: JudgedEntry | tuple[str, bytes, bytes, int] | None,
-    explained: tuple[Explained, ...],
-    receipt: bytes | None,
-    already_recorded: bool,
-    holds_opened: tuple[bytes, ...],
-) -> Recorded:
+def plain_of(recorded: Recorded, checkpoint: bytes) -> PlainRecorded:
+    """Returns an answer as plain values; a receipt that ends in `checkpoint`, which travels beside it, without that."""
+    judgement = recorded.judgement
+    told: PlainJudgement = judgement
+    if judgement is not None and not judgement.judged.findings and not judgement.comparisons:
+        status = judgement.judged.status.name
+        told = (status, judgement.policy_digest, judgement.puts_in_effect, judgement.rule_set)
+    receipt = recorded.receipt
+    return (
+        recorded.position,
+        recorded.statement_digest,
+        told,
+        recorded.explained,
+        None if receipt is None else receipt.removesuffix(checkpoint),
+        recorded.already_recorded,
+        recorded.holds_opened,
+    )
+
+
+def recorded_of(plain: PlainRecorded, checkpoint: bytes) -> Recorded:
+    """Returns the answer that `plain_of` made these values of."""
+    position, statement_digest, told, explained, receipt, already_recorded, holds_opened = plain
     if isinstance(told, tuple):
         status, policy_digest, puts_in_effect, rule_set = told
         told = JudgedEntry(Judged(Status[status]), policy_digest, (), puts_in_effect, rule_set)
+    if receipt is not None:
+        receipt += checkpoint
     return Recorded(position, statement_digest, told, explained, receipt, already_recorded, holds_opened)
 
 

@@ -46,7 +46,15 @@ from cellcustody.ledger.store import (
 )
 from cellcustody.ledger.transparency import RightEdge
 
-__all__ = ["CommittedGroup", "LedgerStoppedError", "Member", "MemberOutcome", "Writer"]
+__all__ = [
+    "GROUP_MEMBERS_MAX",
+    "CommittedGroup",
+    "LedgerBusyError",
+    "LedgerStoppedError",
+    "Member",
+    "MemberOutcome",
+    "Writer",
+]
 
 GROUP_MEMBERS_MAX: Final = 256  # One transaction stays a few milliseconds; a batch of 500 makes two groups.
 HEADS_KEPT_MAX: Final = 10_000  # About two megabytes; what is not kept is read.
@@ -120,7 +128,7 @@ class _Building:
 
 
 class Writer:
-    """Owns the write side of a ledger. `start` it once; `put` from any thread; `close` drains what waits."""
+    """Owns the write side of a ledger. `start` it, or lend it a thread; `put` from any; `close` drains what waits."""
 
     def __init__(
         self,
@@ -193,22 +201,42 @@ class Writer:
         if self._thread.is_alive():
             self._thread.join()
 
+    @property
+    def waiting(self) -> int:
+        """How many members wait for the next group."""
+        return len(self._waiting)
+
+    def record_waiting(self) -> int:
+        """Records one group of what waits in the calling thread, and returns how many it had; 0 if nothing waits.
+
+        For an owner that lends its own thread instead of calling `start`.
+        """
+        with self._wake:
+            members = self._next_group()
+        if members:
+            self._record_or_halt(members)
+        return len(members)
+
     def _run(self) -> None:
         while True:
             members = self._take()
-            if members is None:
+            if members is None or not self._record_or_halt(members):
                 return
-            try:
-                self._record(members)
-            except Exception as failure:
-                why = failure if isinstance(failure, CellcustodyError) else StoreError(repr(failure))
-                self.halt(why)
-                self._stop(why)
-                for member in members:
-                    member.done(self.stopped_error())
-                if not isinstance(failure, CellcustodyError):
-                    raise
-                return
+
+    def _record_or_halt(self, members: Sequence[Member]) -> bool:
+        """Records a group; a failure that is nobody's statement's stops the writer. Returns whether it goes on."""
+        try:
+            self._record(members)
+        except Exception as failure:
+            why = failure if isinstance(failure, CellcustodyError) else StoreError(repr(failure))
+            self.halt(why)
+            self._stop(why)
+            for member in members:
+                member.done(self.stopped_error())
+            if not isinstance(failure, CellcustodyError):
+                raise
+            return False
+        return True
 
     def _take(self) -> list[Member] | None:
         with self._wake:
@@ -216,8 +244,11 @@ class Writer:
                 if self._closing or self._stopped is not None:
                     return None
                 self._wake.wait()
-            count = min(len(self._waiting), GROUP_MEMBERS_MAX)
-            return [self._waiting.popleft() for _ in range(count)]
+            return self._next_group()
+
+    def _next_group(self) -> list[Member]:
+        count = min(len(self._waiting), GROUP_MEMBERS_MAX)
+        return [self._waiting.popleft() for _ in range(count)]
 
     def _record(self, members: Sequence[Member]) -> None:
         try:
