@@ -41,7 +41,14 @@ def world(tmp_path: Path) -> World:
     """A founded ledger whose pack wants lines cleared, pairs of operators, doses and reviews."""
     world = World(tmp_path)
     members = json.loads(sample_pack_bytes())
-    changed = ("SelectionPerformed", "BatchReleased")
+    changed = (
+        "LineCleared",
+        "ManufacturingStarted",
+        "SelectionPerformed",
+        "FillPerformed",
+        "BatchReviewed",
+        "BatchReleased",
+    )
     members["version"] = 2
     members["steps"] = [
         *(one for one in members["steps"] if one["step"] not in changed),

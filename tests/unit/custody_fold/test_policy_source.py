@@ -178,8 +178,23 @@ def test_the_linter_finds_it_and_says_what_to_do(path: str, value: Json, at: str
     assert found[at].message and found[at].remedy
 
 
-def test_a_role_of_ones_own_is_no_fault_once_it_is_named() -> None:
+def test_a_role_of_ones_own_is_no_fault() -> None:
     """Roles are free; a slip of the pen is not."""
+    assert lint(changed("roles#BatchReviewed", ["release_officer"])) == ()
+    slip = lint(changed("roles#BatchReviewed", ["quality_reviwer"]))
+    assert [(one.level, one.value, one.message) for one in slip] == [
+        (LintLevel.WARNING, "quality_reviwer", "it reads like quality_reviewer")
+    ]
+
+
+def test_roles_are_those_that_sites_give_where_all_are_named() -> None:
+    """Whatever is not among them is found, in each place; whatever is, is not."""
     pack = changed("roles#BatchReviewed", ["release_officer"])
-    assert [one.level for one in lint(pack)] == [LintLevel.WARNING]
-    assert lint(pack, roles=["release_officer"]) == ()
+    given = {role for roles in pack.roles.values() for role in roles} | set(pack.training_roles)
+    for one in (*pack.overridable_gates.values(), *pack.hold_lifting_roles.values()):
+        given |= set(one)
+    given |= {role for one in pack.co_signing.values() for role in one.roles}
+    assert lint(pack, roles=given) == ()
+    assert [(one.path, one.value) for one in lint(pack, roles=given - {"release_officer"})] == [
+        ("$.roles.BatchReviewed", "release_officer")
+    ]

@@ -54,7 +54,7 @@ def compile_policy(
 
 def check_policy(
     file: Source,
-    role: Annotated[list[str] | None, typer.Option(help="A role that your sites give; repeat for more.")] = None,
+    role: Annotated[list[str] | None, typer.Option(help="A role that your sites give; repeat for all of them.")] = None,
     without_course: Annotated[bool, typer.Option("--without-course", help="Lint only; simulate nothing.")] = False,
     json: AsJson = False,
 ) -> None:

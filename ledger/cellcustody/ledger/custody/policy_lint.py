@@ -2,21 +2,23 @@
 
 The rules, each with the path, the value and what to do about it:
 
-* Bodies, roles, capabilities' kinds of stream, identity points and finding codes are those of the contract and of the
+* Bodies, capabilities' kinds of stream, identity points and finding codes are those of the contract and of the
   findings table. An override names a gate of the fold: hard gates have none, findings of entry are made once.
 * A test that is required says what it must say. Windows that hang together do not contradict each other.
 * A budget lies within the orders of magnitude of the process; a limit that is off by a factor is most often in
   another unit.
 * A step that must be done can be done: it is a body of a therapy. What waits for itself does not even parse.
 
-An ERROR makes the pack unfit; a WARNING is to be looked at. What a person may hold as a role is free: roles known here
-are those of the sample packs and of the profiles, and `roles` adds others.
+An ERROR makes the pack unfit; a WARNING is to be looked at. What a person may hold as a role is free: none is known
+here, but a name that is much like one which the pack names more often is perhaps a slip.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from difflib import get_close_matches
 from enum import StrEnum
 from typing import Final
 
@@ -27,34 +29,16 @@ from cellcustody.v1 import common_pb2 as common
 from cellcustody.v1 import harvest_pb2 as harvest
 from cellcustody.v1 import options_pb2 as options
 
-__all__ = ["KNOWN_ROLES", "Lint", "LintLevel", "lint"]
+__all__ = ["Lint", "LintLevel", "lint"]
 
-KNOWN_ROLES: Final = frozenset(
-    {
-        "administrator",
-        "analyst",
-        "collection_nurse",
-        "courier",
-        "driver",
-        "manufacturing_operator",
-        "nurse",
-        "operator",
-        "pharmacist",
-        "physician",
-        "qualified_person",
-        "quality_head",
-        "quality_reviewer",
-        "registrar",
-        "ward_nurse",
-    }
-)
+_ALIKE: Final = 0.85  # Of two names: a letter or two apart in a name of usual length.
 _STATES: Final = frozenset({"fresh", "frozen", "thawed"})
 _STREAM_KINDS: Final = frozenset({"therapy", "consignment", "lot", "site", "registry", "policy", "schema", "log"})
 _BODIES: Final = {body.short_name: body for body in BODIES.values()}
 # Beside the points of IdentityChecked, LABEL asks for a LabelReadBack before a bag leaves.
 _POINTS: Final = frozenset(
     value.name.removeprefix("IDENTITY_POINT_") for value in harvest.IdentityPoint.DESCRIPTOR.values if value.number
-) | {"LABEL"}  # Not a point of IdentityChecked: labels are read back. | {"LABEL"}
+) | {"LABEL"}
 _KINDS: Final = frozenset(
     value.name.removeprefix("MATERIAL_KIND_").lower() for value in common.MaterialKind.DESCRIPTOR.values if value.number
 )
@@ -92,10 +76,14 @@ class Lint:
 
 
 def lint(pack: PolicyPack, *, roles: Collection[str] = ()) -> tuple[Lint, ...]:
-    """Returns everything found in a pack, in the order of its members; `roles` are known beside `KNOWN_ROLES`."""
+    """Returns everything found in a pack, in the order of its members.
+
+    Roles are free names: `roles` are all that sites give, where that is known. Without them, a name that reads like a
+    slip of another one in the pack is found.
+    """
     found = [
         *_bodies(pack),
-        *_roles(pack, KNOWN_ROLES | frozenset(roles)),
+        *_roles(pack, frozenset(roles)),
         *_codes(pack),
         *_names(pack),
         *_tests(pack),
@@ -153,9 +141,13 @@ def _roles(pack: PolicyPack, known: frozenset[str]) -> Iterator[Lint]:
     places.extend((f"$.co_signing.{body}.roles", one.roles) for body, one in pack.co_signing.items())
     places.extend((f"$.overridable_gates.{code}", roles) for code, roles in pack.overridable_gates.items())
     places.extend((f"$.hold_lifting_roles.{code}", roles) for code, roles in pack.hold_lifting_roles.items())
+    counted = Counter(role for _, roles in places for role in roles)
     for path, roles in places:
         for role in sorted(roles - known):
-            yield _warning(path, role, "the role is not known", "Correct it, or name it with --role if it is meant.")
+            if known:
+                yield _warning(path, role, "no site gives the role", "Correct it, or name it with --role as well.")
+            elif meant := _meant(role, counted):
+                yield _warning(path, role, f"it reads like {meant}", "Correct it, or name all roles with --role.")
     for body, roles in pack.roles.items():
         if not roles:
             yield _error(
@@ -166,6 +158,12 @@ def _roles(pack: PolicyPack, known: frozenset[str]) -> Iterator[Lint]:
             yield _error(
                 f"$.overridable_gates.{code}", "[]", "nobody may override it", "Name roles, or take the code out."
             )
+
+
+def _meant(role: str, counted: Counter[str]) -> str | None:
+    """Returns the role of the pack that this one is perhaps a slip of: one much like it that is named more often."""
+    more = [other for other, times in counted.items() if times > counted[role]]
+    return next(iter(get_close_matches(role, sorted(more), n=1, cutoff=_ALIKE)), None)
 
 
 def _codes(pack: PolicyPack) -> Iterator[Lint]:
