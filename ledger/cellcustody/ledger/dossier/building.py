@@ -54,7 +54,17 @@ from cellcustody.ledger.statements import (
 from cellcustody.ledger.transparency import parse_checkpoint
 from cellcustody.v1 import dossier_pb2, entry_pb2, options_pb2
 
-__all__ = ["BuiltDossier", "DossierSource", "GivenEntry", "TherapyUnknownError", "build_dossier", "streams_given"]
+__all__ = [
+    "BuiltDossier",
+    "DossierSource",
+    "GivenEntry",
+    "ReadBody",
+    "TherapyUnknownError",
+    "build_dossier",
+    "read_given",
+    "shown_body",
+    "streams_given",
+]
 
 _ALWAYS: Final = (StreamKind.REGISTRY, StreamKind.POLICY, StreamKind.SCHEMA)
 
@@ -103,7 +113,9 @@ class BuiltDossier(NamedTuple):
     position: int
 
 
-class _Body(NamedTuple):
+class ReadBody(NamedTuple):
+    """A statement with the openings of its body that are still there."""
+
     statement: ParsedStatement
     openings: Sequence[Opening]
 
@@ -131,14 +143,14 @@ def build_dossier(
 
     # (1): The therapy, what it cites, and what makes the registry.
     streams = {stream: source.stream_entries(stream, size) for stream in streams_given(source, therapy, size)}
-    bodies = {given.leaf_index: _read(source, given) for entries in streams.values() for given in entries}
+    bodies = {given.leaf_index: read_given(source, given) for entries in streams.values() for given in entries}
     given_entries = sorted(entry for entries in streams.values() for entry in entries)
 
     # (2): The files.
     shown = [
         shape
         for given in given_entries
-        if (shape := _shown_body(source, given.leaf_index, bodies[given.leaf_index], classes)) is not None
+        if (shape := shown_body(source, given.leaf_index, bodies[given.leaf_index], classes)) is not None
     ]
     leaves = [given.leaf_index for given in given_entries]
     nodes = shared_proof(leaves, size, lambda height, index: source.node(height, index, size))
@@ -190,27 +202,29 @@ def streams_given(source: DossierSource, therapy: bytes, size: int) -> tuple[byt
     own = source.stream_entries(therapy, size)
     if not own:
         raise TherapyUnknownError("no such therapy is recorded", therapy=therapy)
-    cited = {stream for given in own for stream in _citations(_read(source, given))}
+    cited = {stream for given in own for stream in _citations(read_given(source, given))}
     streams = {therapy, *cited, *(single_stream_id(kind) for kind in _ALWAYS)}
     return tuple(stream for stream in sorted(streams) if stream == therapy or source.stream_entries(stream, size))
 
 
-def _read(source: DossierSource, given: GivenEntry) -> _Body:
+def read_given(source: DossierSource, given: GivenEntry) -> ReadBody:
+    """Returns the statement of an entry, with what is still there of its body."""
     statement = parse_statement(entry_pb2.Entry.FromString(given.entry).envelope)
     openings = source.openings(statement.digest) if statement.commitment.field_numbers else ()
-    return _Body(statement, openings)
+    return ReadBody(statement, openings)
 
 
-def _citations(body: _Body) -> frozenset[bytes]:
+def _citations(body: ReadBody) -> frozenset[bytes]:
     found = BODIES.get(body.statement.header.body_type)
     if found is None:
         return frozenset()
     return cited_in(partial_body(found.message_class, body.openings))
 
 
-def _shown_body(
-    source: DossierSource, leaf_index: int, body: _Body, classes: frozenset[DisclosureClass]
+def shown_body(
+    source: DossierSource, leaf_index: int, body: ReadBody, classes: frozenset[DisclosureClass]
 ) -> dossier_pb2.DossierBody | None:
+    """Returns a body with the records of these classes open, or None where nothing of it can be shown."""
     numbers = body.statement.commitment.field_numbers
     if not numbers:
         return None

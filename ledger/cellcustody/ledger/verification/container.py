@@ -29,7 +29,7 @@ from cellcustody.ledger.statements import ClosedRecord, Opening, parse_wire_form
 from cellcustody.ledger.verification.errors import DossierFormError
 from cellcustody.v1 import dossier_pb2
 
-__all__ = ["EntryToVerify", "OpenedDossier", "open_dossier", "records_of"]
+__all__ = ["EntryToVerify", "OpenedDossier", "bodies_of", "open_dossier", "read_entries_file", "records_of"]
 
 _HASH_BYTES: Final = 32
 _LOCAL_SIGNATURE: Final = b"PK\x03\x04"
@@ -92,7 +92,7 @@ def open_dossier(data: bytes) -> OpenedDossier:
     bodies = _read_bodies(files[BODIES])
     entries = tuple(
         EntryToVerify(leaf_index, entry, bodies.pop(leaf_index, None))
-        for leaf_index, entry in _read_entries(files[ENTRIES])
+        for leaf_index, entry in read_entries_file(files[ENTRIES])
     )
     if bodies:
         raise DossierFormError("a body belongs to no entry", file=BODIES, leaf_index=min(bodies))
@@ -103,7 +103,12 @@ def open_dossier(data: bytes) -> OpenedDossier:
     return OpenedDossier(files, entries, hashes)
 
 
-def _read_entries(raw: bytes) -> list[tuple[int, bytes]]:
+def read_entries_file(raw: bytes) -> list[tuple[int, bytes]]:
+    """Returns the entries laid out as in entries.bin, each with its leaf index.
+
+    Raises:
+        DossierFormError: the layout is not kept.
+    """
     entries: list[tuple[int, bytes]] = []
     at, last = 0, -1
     while at < len(raw):
@@ -125,6 +130,15 @@ def _read_bodies(raw: bytes) -> dict[int, Records]:
         message = parse_wire_form(dossier_pb2.DossierBodies, raw)
     except CellcustodyError as defect:
         raise DossierFormError("the bodies are not in their exact form", file=BODIES, defect=str(defect)) from defect
+    return bodies_of(message)
+
+
+def bodies_of(message: dossier_pb2.DossierBodies) -> dict[int, Records]:
+    """Returns the records of each body by the leaf index of its entry.
+
+    Raises:
+        DossierFormError: bodies or records do not ascend.
+    """
     bodies: dict[int, Records] = {}
     last = -1
     for body in message.bodies:
