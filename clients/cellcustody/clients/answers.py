@@ -29,6 +29,9 @@ class Recorded:
     puts_in_effect: bytes
     """The authorisation that this co-signature put in effect; empty otherwise."""
 
+    witnessed: bool = False
+    """Whether the receipt is under a checkpoint that a quorum of witnesses cosigned, as was waited for."""
+
     @property
     def leaf_index(self) -> int:
         """Where the entry stands in the log, from 0."""
@@ -48,6 +51,7 @@ def recorded_of(statement: SignedStatement, answer: ledger_service_pb2.SubmitRes
         already_recorded=answer.already_recorded,
         holds_opened=tuple(answer.holds_opened),
         puts_in_effect=answer.judgement.puts_in_effect,
+        witnessed=answer.witnessed,
     )
 
 

@@ -8,6 +8,7 @@ The rules:
   which size; what was read must make the very root that is signed. The anchor may then be renewed.
 * Every checkpoint is verified before it is believed, and must be consistent with the last one that was. What was
   believed is kept in a file, so that a log cannot start over between two visits.
+* Where the anchor has a witness policy, a checkpoint that its quorum did not cosign is not believed.
 * A receipt is verified against the very bytes of the entry; entries read as a whole are hashed up to the root.
 
 A log that shows a smaller tree than before, or one that does not contain it, is `LogInconsistent`; the file keeps what
@@ -47,6 +48,7 @@ from cellcustody.ledger.verification import (
     verify_log_checkpoint,
 )
 from cellcustody.ledger.verification.registry_replay import is_registry_entry
+from cellcustody.ledger.verification.witnesses import signing_vkeys, verify_anchored_witnesses
 from cellcustody.v1 import ledger_service_pb2, transparency_service_pb2
 from cellcustody.v1.ledger_service_pb2_grpc import LedgerServiceStub
 from cellcustody.v1.transparency_service_pb2_grpc import TransparencyServiceStub
@@ -62,6 +64,8 @@ class AuditedEntry:
     entry: bytes
     receipt: bytes
     proof: VerifiedLogProof
+    witnesses: tuple[str, ...] | None = None
+    """Names of the witnesses that cosigned; None where the anchor asks for none."""
 
 
 class AuditorClient:
@@ -74,17 +78,20 @@ class AuditorClient:
         origin: str,
         log_keys: Sequence[str],
         founding_digest: bytes = b"",
+        witness_policy: str = "",
         memory: Path | None = None,
     ) -> None:
         """Takes the log's origin line, verifier keys (C2SP text) and founding as the anchor gives them.
 
-        Without `founding_digest`, 32 bytes, rotations of the keys are not followed. `memory` is
-        the file of the last checkpoint believed; without it, consistency is demanded within one visit.
+        `witness_policy` is the anchor's too. Without `founding_digest`, 32 bytes, rotations of the keys are not
+        followed. `memory` is the file of the last checkpoint believed; without it, consistency is demanded within one
+        visit.
         """
         self.connection = connection
         self._origin = origin
         self._log_keys = tuple(log_keys)
         self._founding_digest = founding_digest
+        self._witness_policy = witness_policy
         self._memory = memory
         self._registry: RegistryState | None = None
         self._followed = 0
@@ -115,11 +122,12 @@ class AuditorClient:
         """Returns the log's last checkpoint with its bytes, after it was verified and found consistent.
 
         Raises:
-            VerificationError: the log's keys did not sign it.
+            VerificationError: the log's keys did not sign it, or too few witnesses cosigned.
             LogInconsistent: it does not continue what was believed before.
         """
         answer = self.connection.ask(self._log.GetCheckpoint, transparency_service_pb2.GetCheckpointRequest())
         shown = self._verified(answer.checkpoint)
+        self._witnesses_of(answer.checkpoint, shown)
         self._believe(shown, answer.checkpoint)
         return shown, answer.checkpoint
 
@@ -128,7 +136,7 @@ class AuditorClient:
 
         Raises:
             NotFound: there is no such entry.
-            VerificationError: the receipt does not prove the entry.
+            VerificationError: the receipt does not prove the entry, or too few witnesses cosigned its checkpoint.
             LogInconsistent: its checkpoint does not continue what was believed before.
         """
         entry = self.connection.ask(
@@ -147,8 +155,9 @@ class AuditorClient:
         proof = VerifiedLogProof(parsed.index, shown, parsed.extra)
         if proof.index != entry.leaf_index or (leaf_index is not None and proof.index != leaf_index):
             raise LogInconsistent("a receipt is of another entry", asked=entry.leaf_index, proved=proof.index)
-        self._believe(proof.checkpoint, answer.receipt.partition(b"\n\n")[2])
-        return AuditedEntry(proof.index, entry.entry, answer.receipt, proof)
+        witnesses = self._witnesses_of(parsed.checkpoint, shown)
+        self._believe(proof.checkpoint, parsed.checkpoint)
+        return AuditedEntry(proof.index, entry.entry, answer.receipt, proof, witnesses)
 
     def entries(self, start: int = 0, end: int = 0) -> Iterator[tuple[int, bytes]]:
         """Yields leaf index and bytes of entries, without gaps; `end` 0 means up to the last checkpoint.
@@ -191,6 +200,12 @@ class AuditorClient:
         if keys is None:
             raise LogInconsistent("the log's registry names no keys", size=shown.size)
         return Anchor(self._founding_digest, self._origin, keys.keys, witness_policy)
+
+    def _witnesses_of(self, raw: bytes, shown: VerifiedCheckpoint) -> tuple[str, ...] | None:
+        if not self._witness_policy:
+            return None
+        anchor = Anchor(self._founding_digest or bytes(32), self._origin, self._log_keys, self._witness_policy)
+        return verify_anchored_witnesses(raw, anchor, signing_vkeys(shown))
 
     def _verified(self, raw: bytes) -> VerifiedCheckpoint:
         if self._registry is not None and parse_checkpoint(raw).size <= self._followed:

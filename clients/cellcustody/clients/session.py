@@ -140,6 +140,8 @@ class SigningOptions(TypedDict, total=False):
 
     confirm: Confirm
     timeout_seconds: float
+    witnessed: bool
+    """True waits, within the time, for a receipt that a quorum of witnesses stands behind; see `Recorded.witnessed`."""
 
 
 class ActOptions(SigningOptions, total=False):
@@ -175,9 +177,11 @@ class SignedStatement:
     stream: StreamId
     body_type: str
 
-    def request(self) -> ledger_service_pb2.SubmitRequest:
-        """Returns the request that carries it."""
-        return ledger_service_pb2.SubmitRequest(envelope=self.envelope, openings=openings_message(self.openings))
+    def request(self, *, await_witnessed: bool = False) -> ledger_service_pb2.SubmitRequest:
+        """Returns the request that carries it, to be answered at once or when witnesses have cosigned."""
+        return ledger_service_pb2.SubmitRequest(
+            envelope=self.envelope, openings=openings_message(self.openings), await_witnessed=await_witnessed
+        )
 
 
 def openings_message(openings: Sequence[Opening]) -> list[entry_pb2.Opening]:

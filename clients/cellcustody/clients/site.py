@@ -118,8 +118,14 @@ class SiteClient(Questions, Acts[Recorded]):
         """Returns what the ledger would find if this were signed and arrived now; nothing is signed or written."""
         return self._assessed(self.session.draft(stream, body, options))
 
-    def resubmit(self, statement: SignedStatement, *, timeout_seconds: float | None = None) -> Recorded:
-        """Sends what was signed before, unchanged; the answer is the first one's where it was recorded already."""
+    def resubmit(
+        self, statement: SignedStatement, *, timeout_seconds: float | None = None, witnessed: bool = False
+    ) -> Recorded:
+        """Sends what was signed before, unchanged; the answer is the first one's where it was recorded already.
+
+        With `witnessed`, the answer comes when a quorum of witnesses has cosigned a checkpoint over the entry, or when
+        the time is up: `Recorded.witnessed` says which. It is recorded in either case; sending it again asks again.
+        """
         service, rpc = ACT_RPCS.get(statement.body_type, ("LedgerService", "Append"))
         call: UnaryCall[ledger_service_pb2.SubmitRequest, ledger_service_pb2.SubmitResponse]
         call = self.connection.channel.unary_unary(
@@ -129,7 +135,9 @@ class SiteClient(Questions, Acts[Recorded]):
         )
         try:
             answer = retry_appends(
-                lambda: self.connection.append(call, statement.request(), timeout_seconds=timeout_seconds),
+                lambda: self.connection.append(
+                    call, statement.request(await_witnessed=witnessed), timeout_seconds=timeout_seconds
+                ),
                 attempts=ATTEMPTS_COUNT,
                 pause=self._pause,
                 pause_seconds=PAUSE_SECONDS,
@@ -169,7 +177,9 @@ class SiteClient(Questions, Acts[Recorded]):
                     found.refusal_message, refusal_reason=found.refusal_reason, findings=found.findings
                 )
         signed = self.session.sign(draft, options)
-        return self.resubmit(signed, timeout_seconds=options.get("timeout_seconds"))
+        return self.resubmit(
+            signed, timeout_seconds=options.get("timeout_seconds"), witnessed=options.get("witnessed", False)
+        )
 
     def _assessed(self, draft: Draft) -> Assessment:
         answer = self.connection.ask(

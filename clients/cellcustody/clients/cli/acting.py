@@ -23,8 +23,10 @@ from cellcustody.clients.site import SiteClient
 from cellcustody.ledger.act_rpcs import ACT_RPCS
 from cellcustody.ledger.contract import BODIES, BodyType
 from cellcustody.ledger.errors import ConfigurationError
+from cellcustody.ledger.registry.anchor import parse_anchor
 from cellcustody.ledger.statements import StreamKind, new_stream_id, parse_statement, single_stream_id
 from cellcustody.ledger.statements.commitment import Opening, partial_body
+from cellcustody.ledger.verification import verify_receipt
 from cellcustody.v1 import entry_pb2, statement_pb2
 
 __all__ = ["confirmation", "register", "sign_and_print", "text_of"]
@@ -78,6 +80,9 @@ def act(
     policy: Annotated[str, typer.Option(help="Digest of the policy pack relied on, in hexadecimal.")] = "",
     queue: Annotated[bool, typer.Option("--queue", help="Keep it in the outbox instead of sending it.")] = False,
     assess: Annotated[bool, typer.Option("--assess", help="Show what the ledger would find, and stop.")] = False,
+    witnessed: Annotated[
+        bool, typer.Option("--witnessed", help="Wait until a quorum of witnesses stands behind the receipt.")
+    ] = False,
     yes: Yes = False,
     json: AsJson = False,
 ) -> None:
@@ -92,6 +97,8 @@ def act(
         options["meaning"] = _meaning(meaning)
     if at:
         options["occurred_at"] = time_of(at)
+    if witnessed:
+        options["witnessed"] = True
     if policy:
         options["policy_digest"] = id_from_text(policy, "policy", 32)
     if assess:
@@ -138,7 +145,8 @@ def co_sign(
 def sign_and_print(found: Context, stream: bytes, body: Message, options: ActOptions, *, yes: bool, json: bool) -> None:
     """Signs and sends one statement as the profile says, and prints what became of it."""
     with found.profile.open_site(confirm=confirmation(yes)) as site:
-        _send(found, site, site.session.sign(site.session.draft(stream, body, options), options), json=json)
+        statement = site.session.sign(site.session.draft(stream, body, options), options)
+        _send(found, site, statement, json=json, witnessed=options.get("witnessed", False))
 
 
 def confirmation(yes: bool) -> Confirm:
@@ -169,14 +177,24 @@ def text_of(argument: str) -> str:
         raise ConfigurationError("the file cannot be read", path=argument[1:], because=refusal.strerror) from refusal
 
 
-def _send(found: Context, site: SiteClient, statement: SignedStatement, *, json: bool) -> None:
+def _send(found: Context, site: SiteClient, statement: SignedStatement, *, json: bool, witnessed: bool = False) -> None:
     """Sends what was signed; where nobody takes it now, it is kept, for nobody signs the same thing twice."""
     try:
-        recorded = site.resubmit(statement)
+        recorded = site.resubmit(statement, witnessed=witnessed)
     except (OutcomeUnknown, ServerUnavailable, Busy):
         _keep(found, site, statement)
         raise
     print_recorded(recorded, as_json_text=json)
+    if not witnessed:
+        return
+    if not recorded.witnessed:
+        typer.echo("recorded, and not witnessed yet: `audit receipt --digest` gives the receipt later", err=True)
+        return
+    anchor = found.profile.paths.get("anchor")
+    if anchor is not None:
+        entry = site.entry(leaf_index=recorded.leaf_index).entry
+        checked = verify_receipt(recorded.receipt, entry, parse_anchor(anchor.read_bytes()))
+        typer.echo(f"witnessed by {', '.join(checked.witnesses or ()) or 'nobody the anchor asks for'}", err=True)
 
 
 def _keep(found: Context, site: SiteClient, statement: SignedStatement) -> None:

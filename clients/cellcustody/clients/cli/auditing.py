@@ -130,9 +130,12 @@ def log_receipt(
         to.write_bytes(entry.receipt)
     size = entry.proof.checkpoint.size
     if json:
-        typer.echo(as_json({"leaf_index": entry.leaf_index, "size": size, "receipt": entry.receipt.decode()}))
+        witnesses: list[Plain] | None = None if entry.witnesses is None else [*entry.witnesses]
+        receipt = entry.receipt.decode()
+        typer.echo(as_json({"leaf_index": entry.leaf_index, "size": size, "receipt": receipt, "witnesses": witnesses}))
     else:
-        say(f"leaf {entry.leaf_index} is in the tree of size {size}", style="green")
+        by = f", cosigned by {', '.join(entry.witnesses)}" if entry.witnesses else ""
+        say(f"leaf {entry.leaf_index} is in the tree of size {size}{by}", style="green")
 
 
 def _auditor(found: Context) -> AuditorClient:
@@ -145,6 +148,7 @@ def _auditor(found: Context) -> AuditorClient:
         origin=anchor.log_origin,
         log_keys=anchor.log_keys,
         founding_digest=anchor.founding_digest,
+        witness_policy=anchor.witness_policy,
         memory=profile.paths.get("audit_memory", profile.path.with_name("believed.checkpoint")),
     )
 

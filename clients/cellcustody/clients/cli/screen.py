@@ -81,6 +81,7 @@ def print_recorded(recorded: Recorded, *, as_json_text: bool) -> None:
                     "holds_opened": [hold.hex() for hold in recorded.holds_opened],
                     "puts_in_effect": recorded.puts_in_effect.hex(),
                     "receipt": recorded.receipt.decode(errors="replace"),
+                    "witnessed": recorded.witnessed,
                 }
             )
         )

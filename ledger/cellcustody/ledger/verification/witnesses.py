@@ -17,6 +17,7 @@ from cellcustody.ledger.errors import CellcustodyError
 from cellcustody.ledger.registry import Anchor
 from cellcustody.ledger.transparency import (
     VerifiedCheckpoint,
+    format_vkey,
     parse_log_proof,
     parse_policy,
     parse_vkey,
@@ -26,7 +27,7 @@ from cellcustody.ledger.transparency import (
 from cellcustody.ledger.transparency.errors import QuorumUnmetError
 from cellcustody.ledger.verification.errors import CheckpointInvalidError, InclusionInvalidError, WitnessQuorumError
 
-__all__ = ["CheckedReceipt", "verify_anchored_witnesses", "verify_receipt"]
+__all__ = ["CheckedReceipt", "signing_vkeys", "verify_anchored_witnesses", "verify_receipt"]
 
 
 class CheckedReceipt(NamedTuple):
@@ -35,6 +36,12 @@ class CheckedReceipt(NamedTuple):
     leaf_index: int
     checkpoint: VerifiedCheckpoint
     witnesses: tuple[str, ...] | None
+
+
+def signing_vkeys(checkpoint: VerifiedCheckpoint) -> tuple[str, ...]:
+    """Returns the verifier keys of the log that signed a verified checkpoint."""
+    keys = (signature.key for signature in checkpoint.log_signatures)
+    return tuple(format_vkey(key.name, key.type, key.public_key) for key in keys)
 
 
 def verify_anchored_witnesses(raw: bytes, anchor: Anchor | None, log_vkeys: Sequence[str]) -> tuple[str, ...] | None:
