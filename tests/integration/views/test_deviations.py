@@ -6,13 +6,19 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from courses import Course, World
+from courses import BOX, Course, World
+from journeys import Journey
 
+from cellcustody.ledger.custody.act import Status
 from cellcustody.ledger.custody.holds import hold_id
+from cellcustody.ledger.entries import read_judgement
 from cellcustody.ledger.views import Reader, Views
+from cellcustody.v1 import common_pb2 as common
 from cellcustody.v1 import custody_query_service_pb2 as custody
+from cellcustody.v1 import harvest_pb2 as harvest
 from cellcustody.v1 import inspection_service_pb2 as pb
 from cellcustody.v1 import quality_pb2 as quality
+from cellcustody.v1 import transport_pb2 as transport
 
 
 @pytest.fixture
@@ -51,3 +57,117 @@ def test_a_hold_lifted_on_another_bag_disposes_of_no_deviation(world: World, vie
     (deviation,) = views.inspection.inspect_deviations(request, reader, world.harness.clock, 1).deviations
 
     assert [one.statement.statement_digest for one in deviation.dispositions] == [of_this_bag]
+
+
+STUDY = common.Document(sha256=b"\x07" * 32, kind="stability-study")
+
+
+def reader_of(world: World, site: bytes) -> Reader:
+    found = world.harness.ledger.registry.latest.site(site)
+    assert found is not None
+    return Reader(site, found.capabilities)
+
+
+def about_therapy(course: Course) -> pb.InspectRequest:
+    return pb.InspectRequest(subject=pb.Subject(therapy=custody.TherapyName(stream=course.stream)))
+
+
+def accepted(course: Course, hold: bytes, inspection: bytes = b"") -> transport.ConditionDisposed:
+    return transport.ConditionDisposed(
+        materials=[course.material("day-1")],
+        holds=[hold],
+        inspection=inspection,
+        decision=transport.CONDITION_DECISION_ACCEPTED,
+        study_reference="STAB-7",
+        study=STUDY,
+    )
+
+
+def test_an_excursion_of_a_box_is_told_with_what_its_therapy_decided(world: World, views: Views) -> None:
+    """With the study, and for a reader of that therapy alone: of the other one nothing was decided."""
+    one, other = world.course(), world.course()
+    journey = Journey(world, one, other)
+    inspected = journey.inspects(journey.summary(30, 35))
+    for course in (one, other):
+        journey.takes_out(course)
+    hold = hold_id(inspected.statement_digest, "EXCURSION")
+    decided = one.say(world.reviewer, accepted(one, hold, inspected.statement_digest))
+    assert views.wait_for(world.harness.ledger.checkpoint_size(), 30)
+
+    plant = reader_of(world, world.plant)
+    asked = pb.InspectRequest(subject=pb.Subject(consignment=journey.stream))
+    (excursion,) = views.inspection.inspect_deviations(asked, plant, world.harness.clock, 1).deviations
+    assert (excursion.kind, excursion.statement.statement_digest) == ("excursion", inspected.statement_digest)
+    (disposition,) = excursion.dispositions
+    assert disposition.statement.statement_digest == decided.statement_digest
+    assert (disposition.disposition, disposition.support) == ("accepted; STAB-7", STUDY)
+    courier = reader_of(world, world.courier)
+    (seen,) = views.inspection.inspect_deviations(asked, courier, world.harness.clock, 1).deviations
+    assert not seen.dispositions
+
+    for course, told in ((one, [decided.statement_digest]), (other, [])):
+        (leg,) = views.inspection.inspect_conditions(about_therapy(course), plant, world.harness.clock, 1).legs
+        assert [item.statement.statement_digest for item in leg.dispositions] == told
+
+
+def test_a_store_too_warm_is_an_excursion_with_its_disposition(world: World, views: Views) -> None:
+    """It stands in the therapy's own stream, and is listed like one on the way."""
+    course = world.course()
+    course.to_the_collection("day-1")
+    warm = common.Quantity(mantissa=25, unit="Cel", comparator=common.COMPARATOR_EQUAL)
+    warm.basis = common.QUANTITY_BASIS_MEASURED
+    position = common.Position(unit=world.apheresis, place="shelf")
+    kept = harvest.MaterialStored(material=course.material("day-1"), position=position, temperature=warm)
+    stored = course.say(world.nurse, kept)
+    decided = course.say(world.reviewer, accepted(course, hold_id(stored.statement_digest, "STORE_OUT_OF_BAND")))
+    assert views.wait_for(world.harness.ledger.checkpoint_size(), 30)
+    plant = reader_of(world, world.plant)
+    (excursion,) = views.inspection.inspect_deviations(about_therapy(course), plant, world.harness.clock, 1).deviations
+    assert (excursion.kind, excursion.statement.statement_digest) == ("excursion", stored.statement_digest)
+    assert [one.statement.statement_digest for one in excursion.dispositions] == [decided.statement_digest]
+
+
+def test_a_hold_lifted_on_another_box_is_none_of_this_legs(world: World, views: Views) -> None:
+    """Two boxes of one consignment: what was decided of the one is not told of the other."""
+    course = world.course()
+    course.to_the_collection("day-1")
+    stream = course.opens_consignment(world.nurse, world.apheresis, world.suite, BOX, "shipper-2")
+    for box in (BOX, "shipper-2"):
+        course.starts_logger(world.nurse, stream, box)
+    lifted = {}
+    for box in (BOX, "shipper-2"):
+        scope = quality.Scope(kind=quality.SCOPE_KIND_CONSIGNMENT, containers=[box])
+        placed = world.harness.say(world.nurse, stream, quality.HoldPlaced(scope=scope))
+        lifting = quality.HoldLifted(holds=[hold_id(placed.statement_digest, "HOLD_PLACED")])
+        lifting.circumstances.reason = "looked at"
+        lifted[box] = world.harness.say(world.reviewer, stream, lifting).statement_digest
+    assert views.wait_for(world.harness.ledger.checkpoint_size(), 30)
+    asked = pb.InspectRequest(subject=pb.Subject(consignment=stream))
+    answer = views.inspection.inspect_conditions(asked, reader_of(world, world.hospital), world.harness.clock, 1)
+    assert {leg.container: [one.statement.statement_digest for one in leg.dispositions] for leg in answer.legs} == {
+        box: [digest] for box, digest in lifted.items()
+    }
+
+
+def test_a_replacement_is_told_as_it_is_judged_now(world: World, views: Views) -> None:
+    """It waited at its own entry; since the correction it conforms, and the corrected one is superseded."""
+    course = world.course()
+    course.to_the_collection("day-1")
+    original = course.say(world.nurse, _moved(world, course, "shelf 1"))
+    replacement = _moved(world, course, "shelf 2")
+    replacement.replaces = original.statement_digest
+    waiting = course.say(world.nurse, replacement)
+    correction = quality.StatementCorrected(corrected=original.statement_digest, replacement=waiting.statement_digest)
+    correction.circumstances.reason = "read wrongly"
+    course.say(world.nurse, correction)
+    assert views.wait_for(world.harness.ledger.checkpoint_size(), 30)
+    reader = reader_of(world, world.hospital)
+    (told,) = views.inspection.inspect_corrections(about_therapy(course), reader, world.harness.clock, 1).corrections
+    assert told.replacement.statement_digest == waiting.statement_digest
+    assert read_judgement(told.replacement.judgement).judged.status is Status.CONFORMING
+
+
+def _moved(world: World, course: Course, place: str) -> harvest.MaterialMoved:
+    return harvest.MaterialMoved(
+        material=course.material("day-1"), position=common.Position(unit=world.apheresis, place=place)
+    )

@@ -37,7 +37,7 @@ from cellcustody.v1 import quality_pb2 as quality
 from cellcustody.v1 import return_pb2 as returned
 from cellcustody.v1 import transport_pb2 as transport
 
-__all__ = ["Remark", "bare", "din_content", "equipment_in", "recall_taken", "write_found", "write_qualified"]
+__all__ = ["Remark", "bare", "din_content", "equipment_in", "judged", "recall_taken", "write_found", "write_qualified"]
 
 _DIN_LENGTH: Final = 13  # Data structure 001 without flags and check character.
 _STREAM_END: Final = 2**62
@@ -57,9 +57,11 @@ class Remark:
     EMERGENCY: Final = "emergency"
     EMERGENCY_REVIEWED: Final = "emergency_reviewed"
     DOWNTIME: Final = "downtime"
+    DISPOSED: Final = "disposed"  # What a therapy decided about the condition of its materials.
 
 
 _EMERGENCY_CODES: Final = frozenset({"EMERGENCY_CREDENTIAL"})
+_EXCURSION_CODES: Final = frozenset({"EXCURSION", "STORE_OUT_OF_BAND"})
 _CLOCK_CODES: Final = frozenset({"CLOCK_AHEAD"})
 
 
@@ -73,6 +75,13 @@ def bare(told: Told) -> custody_query_service_pb2.HistoryItem:
     return custody_query_service_pb2.HistoryItem(
         leaf_index=told.act.leaf_index, stream=told.act.stream, statement_digest=told.act.digest
     )
+
+
+def judged(told: Told, latest: Mapping[bytes, JudgedEntry]) -> custody_query_service_pb2.HistoryItem:
+    """Returns a statement as a place with its latest judgement, which its own entry does not have."""
+    place = bare(told)
+    place.judgement.CopyFrom(write_judgement(latest[told.act.digest]))
+    return place
 
 
 def write_found(
@@ -172,20 +181,19 @@ def _remarks(
     codes = {finding.code for finding in judgement.judged.findings}
     if judgement.judged.status is Status.NONCONFORMING:
         stands = act.digest in opened_by
-        place = bare(one)
-        place.judgement.CopyFrom(write_judgement(judgement))
+        place = judged(one, latest)
         exception = inspection_service_pb2.ExceptionRecord(kind=Remark.NONCONFORMING, statement=place, stands=stands)
         yield Remark.NONCONFORMING, stands, exception
     if "LATE" in codes:
-        yield Remark.LATE, False, inspection_service_pb2.LateRecord(statement=bare(one))
+        yield Remark.LATE, False, inspection_service_pb2.LateRecord(statement=judged(one, latest))
     if codes & _CLOCK_CODES:
-        yield Remark.CLOCK, False, inspection_service_pb2.ClockRecord(statement=bare(one), disagreed=True)
+        yield Remark.CLOCK, False, inspection_service_pb2.ClockRecord(statement=judged(one, latest), disagreed=True)
     if codes & _EMERGENCY_CODES:
         yield Remark.EMERGENCY, True, bare(one)
     if body is None:
         return
     if _entry_mode(act) == common_pb2.ENTRY_MODE_FROM_PAPER:
-        yield Remark.FROM_PAPER, False, bare(one)
+        yield Remark.FROM_PAPER, False, judged(one, latest)
     match body:
         case quality.GateOverridden():
             answer = inspection_service_pb2.ExceptionRecord(
@@ -199,13 +207,21 @@ def _remarks(
             answer.used_by.extend(_let_pass(act, body, by_digest))
             yield Remark.OVERRIDE, answer.stands, answer
         case quality.StatementCorrected() | quality.StatementRetracted():
-            yield Remark.CORRECTION, act.in_effect_at is not None, _correction(one, by_digest, state)
+            yield Remark.CORRECTION, act.in_effect_at is not None, _correction(one, by_digest, state, latest)
         case quality.DeviationRaised() | quality.ComplaintRecorded() | transport.ExcursionAlarmed():
             yield Remark.DEVIATION, act.digest in opened_by, _deviation(one, state, by_digest, latest)
         case transport.ReceiptInspected() if any(
             summary.condition == common_pb2.CONDITION_OUT_OF_RANGE for summary in body.loggers
         ):
             yield Remark.DEVIATION, act.digest in opened_by, _deviation(one, state, by_digest, latest)
+        case _ if codes & _EXCURSION_CODES:
+            yield Remark.DEVIATION, act.digest in opened_by, _deviation(one, state, by_digest, latest)
+        case transport.ConditionDisposed() if act.in_effect_at is not None:
+            yield (
+                Remark.DISPOSED,
+                True,
+                inspection_service_pb2.DispositionRecord(statement=bare(one), holds=body.holds),
+            )
         case facilities.EmergencyUseReviewed():
             yield Remark.EMERGENCY_REVIEWED, True, bare(one)
         case transport.DowntimeDeclared() | transport.DowntimeEnded():
@@ -242,7 +258,7 @@ def _let_pass(
 
 
 def _correction(
-    one: Told, by_digest: Mapping[bytes, Told], state: FoldState
+    one: Told, by_digest: Mapping[bytes, Told], state: FoldState, latest: Mapping[bytes, JudgedEntry]
 ) -> inspection_service_pb2.CorrectionRecord:
     body = one.act.body
     answer = inspection_service_pb2.CorrectionRecord(correction=bare(one), in_effect=one.act.in_effect_at is not None)
@@ -250,9 +266,9 @@ def _correction(
     if isinstance(body, quality.StatementRetracted):
         original = body.retracted
     if original in by_digest:
-        answer.original.CopyFrom(bare(by_digest[original]))
+        answer.original.CopyFrom(judged(by_digest[original], latest))
     if isinstance(body, quality.StatementCorrected) and body.replacement in by_digest:
-        answer.replacement.CopyFrom(bare(by_digest[body.replacement]))
+        answer.replacement.CopyFrom(judged(by_digest[body.replacement], latest))
     answer.approvals.extend(_co_signatures(one.act.digest, by_digest, state))
     return answer
 
@@ -267,7 +283,7 @@ def _deviation(
             kind = "complaint"
         case _:
             kind = "excursion"
-    answer = inspection_service_pb2.DeviationRecord(kind=kind, statement=bare(one))
+    answer = inspection_service_pb2.DeviationRecord(kind=kind, statement=judged(one, latest))
     concerned = _concerned(one.act, state)
     for hold in state.holds.values():
         is_about = hold.statement_digest == one.act.digest or (
@@ -293,6 +309,13 @@ def _deviation(
             continue
         if any(_is_about(hold, one.act, concerned, state, by_digest, latest) for hold in lifting.body.holds):
             answer.dispositions.add(statement=bare(by_digest[digest]), holds=lifting.body.holds)
+    own = {hold_id(one.act.digest, finding.code) for finding in latest[one.act.digest].judged.findings}
+    for disposing in by_digest.values():
+        body = disposing.act.body
+        if not isinstance(body, transport.ConditionDisposed) or disposing.act.in_effect_at is None:
+            continue
+        if not own.isdisjoint(body.holds):
+            answer.dispositions.add(statement=bare(disposing), holds=body.holds)
     for closing in by_digest.values():
         body = closing.act.body
         if isinstance(body, quality.DeviationClosed) and body.deviation == one.act.digest:

@@ -41,7 +41,7 @@ __all__ = [
     "Value",
 ]
 
-SCHEMA_VERSION: Final = 4
+SCHEMA_VERSION: Final = 5
 
 Value = int | str | bytes
 Row = tuple[Value, ...]
@@ -182,7 +182,7 @@ ALERT: Final = Table(
     "alert",
     ("stream BLOB", "alert BLOB", "site BLOB", "warns INTEGER", "due INTEGER", "answer BLOB"),
     3,
-    ("warns", "site, warns"),
+    ("warns", "site, warns", "due, stream, alert"),
 )
 """What will want attention from a time on, for each site that is to act; no clock is read to write it."""
 

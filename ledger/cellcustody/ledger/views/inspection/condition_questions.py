@@ -12,10 +12,12 @@ The rules:
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Final
 
 from cellcustody.ledger.contract import body_type
+from cellcustody.ledger.custody.consignment_touch import containers_found, containers_touched
+from cellcustody.ledger.custody.holds import hold_id
 from cellcustody.ledger.views.account import Account
 from cellcustody.ledger.views.inspection.remarked import fill_disposition
 from cellcustody.ledger.views.reading import Told
@@ -119,11 +121,39 @@ def _add_dispositions(leg: pb.LegRecord, account: Account, stream: bytes, label:
                     continue
                 record = leg.dispositions.add(statement=bare(told), holds=body.holds)
                 fill_disposition(record, told, teller)
-            case quality_pb2.HoldLifted() if told.act.stream == stream:
+            case quality_pb2.HoldLifted() if _is_lifted_of(account, stream, label, told, body.holds):
                 record = leg.dispositions.add(statement=bare(told), holds=body.holds)
                 fill_disposition(record, told, teller)
             case _:
                 pass
+
+
+def _is_lifted_of(account: Account, stream: bytes, label: str, lifted: Told, holds: Iterable[bytes]) -> bool:
+    """Tells whether a hold that was lifted in a consignment stood on this container.
+
+    A lifted hold is known by its id alone, which anyone can compute from the statement that opened it.
+    """
+    consignment = account.consignments.get(stream)
+    if lifted.act.stream != stream or consignment is None:
+        return False
+    wanted = set(holds)
+    for told in account.told.values():
+        if told.act.stream != stream:
+            continue
+        if hold_id(told.act.digest, "HOLD_PLACED") in wanted and _names(
+            containers_touched(consignment, told.act), label
+        ):
+            return True
+        for finding in account.latest[told.act.digest].judged.findings:
+            if hold_id(told.act.digest, finding.code) in wanted and _names(
+                containers_found(consignment, told.act, finding), label
+            ):
+                return True
+    return False
+
+
+def _names(labels: frozenset[str], label: str) -> bool:
+    return not labels or label in labels
 
 
 def budgets(answer: pb.InspectBudgetsResponse, account: Account, scope: Scope, teller: Teller, now: int) -> None:

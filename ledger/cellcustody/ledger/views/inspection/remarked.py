@@ -14,8 +14,10 @@ from collections.abc import Iterator
 from typing import Final
 
 from cellcustody.ledger.contract import DisclosureClass
+from cellcustody.ledger.custody.holds import hold_id
 from cellcustody.ledger.entries import read_judgement
 from cellcustody.ledger.recording.explaining import explain
+from cellcustody.ledger.statements import StreamKind
 from cellcustody.ledger.views.access import Reach
 from cellcustody.ledger.views.asking import Asked
 from cellcustody.ledger.views.paging import Pages
@@ -25,12 +27,17 @@ from cellcustody.ledger.views.subjects import subject_streams
 from cellcustody.ledger.views.tables import Value
 from cellcustody.ledger.views.telling import Teller
 from cellcustody.v1 import custody_query_service_pb2 as custody
-from cellcustody.v1 import facilities_pb2, ledger_service_pb2, quality_pb2, registry_pb2
+from cellcustody.v1 import facilities_pb2, ledger_service_pb2, quality_pb2, registry_pb2, transport_pb2
 from cellcustody.v1 import inspection_service_pb2 as pb
 
 __all__ = ["corrections", "deviations", "exceptions", "fill_disposition", "remarks"]
 
 _MICROS: Final = 1_000_000
+_DECISIONS: Final = {
+    value.number: value.name.removeprefix("CONDITION_DECISION_").lower()
+    for value in transport_pb2.ConditionDecision.DESCRIPTOR.values
+    if value.number
+}
 _KEYS: Final = ("occurred", "kind", "stream", "statement_digest")
 
 
@@ -196,9 +203,35 @@ def deviations(
         ):
             record.reference = told.act.body.reference
             record.description = told.act.body.description
+        record.dispositions.extend(_disposed_by_therapies(asked, record, teller))
         for disposition in record.dispositions:
             fill_disposition(disposition, teller.told_at(disposition.statement.leaf_index), teller)
         answer.deviations.append(record)
+
+
+def _disposed_by_therapies(asked: Asked, record: pb.DeviationRecord, teller: Teller) -> Iterator[pb.DispositionRecord]:
+    """Yields what therapies decided about what a consignment's excursion did to their own materials."""
+    statement = record.statement
+    if not statement.stream or statement.stream[0] != StreamKind.CONSIGNMENT:
+        return
+    visible, of_reader = asked.visible("remark", asked.reader.therapies)
+    sql = (
+        "SELECT remark.answer FROM citation JOIN remark ON remark.stream = citation.stream AND remark.kind = ? "
+        f"WHERE citation.consignment = ? AND {visible} ORDER BY remark.occurred, remark.statement_digest"
+    )
+    holds = {hold.hold for hold in record.holds} | set(_holds_of(statement))
+    for raw in asked.snapshot.blobs(sql, (Remark.DISPOSED, statement.stream, *of_reader)):
+        disposition = pb.DispositionRecord.FromString(raw)
+        body = teller.told_at(disposition.statement.leaf_index).act.body
+        if isinstance(body, transport_pb2.ConditionDisposed) and (
+            body.inspection == statement.statement_digest or not holds.isdisjoint(disposition.holds)
+        ):
+            yield disposition
+
+
+def _holds_of(statement: custody.HistoryItem) -> Iterator[bytes]:
+    for finding in read_judgement(statement.judgement).judged.findings:
+        yield hold_id(statement.statement_digest, finding.code)
 
 
 def fill_disposition(record: pb.DispositionRecord, told: Told, teller: Teller) -> None:
@@ -210,6 +243,11 @@ def fill_disposition(record: pb.DispositionRecord, told: Told, teller: Teller) -
             record.disposition = body.disposition
             if body.HasField("support"):
                 record.support.CopyFrom(body.support)
+        case transport_pb2.ConditionDisposed() as body:
+            decision = _DECISIONS.get(body.decision, "")
+            record.disposition = "; ".join(part for part in (decision, body.study_reference, body.rationale) if part)
+            if body.HasField("study"):
+                record.support.CopyFrom(body.study)
         case quality_pb2.DeviationClosed() as body:
             record.disposition = "; ".join(part for part in (body.outcome, body.capa_reference) if part)
             if body.HasField("report"):
