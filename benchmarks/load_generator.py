@@ -6,7 +6,8 @@ The rules:
 * Caller n of N sends requests n, n + N, n + 2N and so on, each after the answer to the one before, over a connection
   of its own. So the facts of one therapy, which stand a multiple of N apart, go in order.
 * Requests go as the bytes that they are, and answers are kept as bytes until the clock has stopped: a client's parsing
-  is no part of what is measured. Then each answer is read, and what is not a record is counted as refused.
+  is no part of what is measured. Then each answer is read; what is not a record, has no receipt or does not conform is
+  counted as refused.
 * Each connection is up before the clock starts.
 """
 
@@ -16,6 +17,7 @@ import json
 import sys
 import threading
 import time
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Final
@@ -24,7 +26,7 @@ import grpc
 
 from benchmarks.frames import read_frames
 from benchmarks.timing import Latencies, latencies_of
-from cellcustody.v1 import ledger_service_pb2
+from cellcustody.v1 import entry_pb2, ledger_service_pb2
 
 __all__ = ["APPEND", "APPEND_BATCH", "ECHO", "Answer", "Specification"]
 
@@ -139,11 +141,25 @@ def _outcomes(method: str, raw: bytes) -> tuple[int, list[str]]:
     if method == ECHO:
         return 0, []
     if method == APPEND:
-        ledger_service_pb2.SubmitResponse.FromString(raw)
-        return 1, []
+        recorded = ledger_service_pb2.SubmitResponse.FromString(raw)
+        reasons = [] if recorded.receipt else ["no receipt"]
+        return (0, reasons) if reasons else _conforming([recorded])
     results = ledger_service_pb2.AppendBatchResponse.FromString(raw).results
     reasons = [one.refused.reason for one in results if one.HasField("refused")]
-    return len(results) - len(reasons), reasons
+    count, others = _conforming(one.recorded for one in results if one.HasField("recorded"))
+    return count, reasons + others
+
+
+def _conforming(recorded: Iterable[ledger_service_pb2.SubmitResponse]) -> tuple[int, list[str]]:
+    """Returns how many of these conform, and what was found of others: what opens a hold is not what is measured."""
+    found = [
+        " ".join(finding.code for finding in one.judgement.findings)
+        if one.judgement.status != entry_pb2.JUDGEMENT_STATUS_CONFORMING
+        else ""
+        for one in recorded
+    ]
+    others = [codes for codes in found if codes]
+    return len(found) - len(others), others
 
 
 def main() -> None:

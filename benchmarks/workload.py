@@ -318,7 +318,7 @@ class Scene:
 
     def _fact(self, therapy: Therapy) -> Message:
         position = common_pb2.Position(
-            unit=common_pb2.Unit(site=self.site, unit=UNIT), place=f"freezer 2, rack {therapy.told % 40}"
+            unit=common_pb2.Unit(site=self.site, unit=UNIT), place=f"refrigerator 2, shelf {therapy.told % 40}"
         )
         scans = [common_pb2.Scan(raw=therapy.scan, method=common_pb2.READ_METHOD_SCANNED, on="bag label")]
         circumstances = common_pb2.Circumstances(mode=common_pb2.ENTRY_MODE_DIRECT)
@@ -333,7 +333,7 @@ class Scene:
         return harvest_pb2.MaterialStored(
             material=therapy.bag,
             position=position,
-            temperature=_quantity(-150, "Cel"),
+            temperature=_quantity(4, "Cel"),  # Fresh cells: the pack wants 2 to 8.
             scans=scans,
             circumstances=circumstances,
             procedure="SOP-112 version 3",

@@ -66,6 +66,10 @@ def caller_of_this_call() -> Caller:
 class _Interceptor(grpc.ServerInterceptor):
     """Wraps every rpc, whichever of the four shapes it has."""
 
+    def __init__(self) -> None:
+        # Handlers wrapped before, by method: wrapping one takes longer than an append can spare.
+        self._wrapped: dict[str, tuple[object, object]] = {}
+
     def intercept_service(
         self,
         continuation: Callable[[grpc.HandlerCallDetails], grpc.RpcMethodHandler[RequestT, ResponseT] | None],
@@ -75,6 +79,16 @@ class _Interceptor(grpc.ServerInterceptor):
         if handler is None:
             return None
         method = handler_call_details.method
+        known = self._wrapped.get(method)
+        if known is not None and known[0] is handler:
+            return cast("grpc.RpcMethodHandler[RequestT, ResponseT]", known[1])
+        wrapped = self._wrap(method, handler)
+        self._wrapped[method] = (handler, wrapped)  # No more of them than methods: what is not served has no handler.
+        return wrapped
+
+    def _wrap(
+        self, method: str, handler: grpc.RpcMethodHandler[RequestT, ResponseT]
+    ) -> grpc.RpcMethodHandler[RequestT, ResponseT] | None:
         reading, writing = handler.request_deserializer, handler.response_serializer
         if handler.unary_unary is not None:
             return grpc.unary_unary_rpc_method_handler(self._one(method, handler.unary_unary), reading, writing)
@@ -101,6 +115,7 @@ class LogInterceptor(_Interceptor):
     """Writes one line for each call."""
 
     def __init__(self, log: StructuredLog, *, monotonic: Callable[[], float] = time.monotonic) -> None:
+        super().__init__()
         self._log = log
         self._monotonic = monotonic
 
@@ -134,8 +149,7 @@ class LogInterceptor(_Interceptor):
     def _end(self, method: str, context: grpc.ServicerContext, started: float) -> None:
         caller = _THIS_CALL.caller
         code = cast(_WithCode, context).code() or grpc.StatusCode.OK
-        self._log.write(
-            "call",
+        self._log.write_call(
             method=method,
             status=code.name,
             reason=_THIS_CALL.reason,
@@ -148,6 +162,7 @@ class ErrorsInterceptor(_Interceptor):
     """Turns errors into statuses with details."""
 
     def __init__(self, log: StructuredLog) -> None:
+        super().__init__()
         self._log = log
 
     def _one(self, method: str, answer: _Answering[RequestT, ResponseT]) -> _Answering[RequestT, ResponseT]:
@@ -187,6 +202,7 @@ class GateInterceptor(_Interceptor):
     """Lets in who may call, and counts streams."""
 
     def __init__(self, gate: Gate, streams_max: int) -> None:
+        super().__init__()
         self._gate = gate
         self._streams = threading.BoundedSemaphore(streams_max)
         self._streams_max = streams_max

@@ -71,6 +71,7 @@ METADATA_BYTES_MAX: Final = 16 * 1024
 KEEPALIVE_TIMEOUT_MILLISECONDS: Final = 20_000
 PING_INTERVAL_MILLISECONDS_MIN: Final = 10_000  # Watching clients behind a hospital's proxy ping to stay connected.
 STOPPED_POLL_SECONDS: Final = 1.0
+CALL_LINES_DELAY_SECONDS: Final = 0.05  # One write for the calls of this time: a third of a call's own lock hand-overs.
 
 WITNESSES: Final = "cellcustody.witnesses"
 """The name under which health tells whether witnesses keep up, where some are asked."""
@@ -166,7 +167,7 @@ def run_server(
         ConfigurationError, StoreError: it could not start; nothing was served.
     """
     tune_interpreter()
-    used_log = log or StructuredLog()
+    used_log = log or StructuredLog(delay_seconds=CALL_LINES_DELAY_SECONDS)
     asked_to_end = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: asked_to_end.set())
@@ -186,6 +187,7 @@ def run_server(
         asked_to_end.wait()
         used_log.write("draining")
     used_log.write("ended")
+    used_log.close()
 
 
 def _collector(

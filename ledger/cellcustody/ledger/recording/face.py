@@ -77,13 +77,34 @@ _REVISED_KINDS: Final = frozenset(
 )
 
 
+class Latch:
+    """Opened once and waited for by one thread: a bare lock, for an event makes three of them for each append."""
+
+    __slots__ = ("_lock",)
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._lock.acquire()
+
+    def set(self) -> None:
+        """Opens it, once."""
+        self._lock.release()
+
+    def wait(self, timeout_seconds: float) -> bool:
+        """Returns whether it is open, when it is or the time is up."""
+        if not self._lock.acquire(timeout=timeout_seconds):
+            return False
+        self._lock.release()
+        return True
+
+
 @dataclass(slots=True)
 class Waiting:
     """A caller waiting for its members; filled from the writer's and the publisher's threads."""
 
     count: int
     results: list[Recorded | CellcustodyError | None]
-    event: threading.Event = field(default_factory=threading.Event)
+    event: Latch = field(default_factory=Latch)
     lock: threading.Lock = field(default_factory=threading.Lock)
 
     def give(self, index: int, result: Recorded | CellcustodyError) -> None:
@@ -178,10 +199,15 @@ class LedgerFace(ABC):
             OutcomeUnknownError: the time is up; send the same statement again.
             LedgerStoppedError: the ledger has stopped recording.
         """
-        result = self.submit_many([submission], timeout_seconds=timeout_seconds, with_receipts=with_receipt)[0]
+        prepared = self.prepare(submission)
+        waiting = Waiting(1, [None])
+        self._call(waiting, with_receipts=with_receipt).put([(0, submission, prepared)], is_last=True)
+        if not waiting.event.wait(timeout_seconds):
+            raise _unknown_after(timeout_seconds)
+        result = waiting.results[0]
         if isinstance(result, Recorded):
             return result
-        raise result
+        raise result or _unknown_after(timeout_seconds)
 
     def submit_many(
         self, submissions: Sequence[Submission], *, timeout_seconds: float, with_receipts: bool = True
@@ -212,9 +238,7 @@ class LedgerFace(ABC):
                 call.put(items, is_last=index == len(submissions))
                 is_any_put = True
         if is_any_put and not waiting.event.wait(timeout_seconds):
-            raise OutcomeUnknownError(
-                "the outcome is not known yet: send the same statement again", waited_seconds=timeout_seconds
-            )
+            raise _unknown_after(timeout_seconds)
         results: list[Recorded | RefusedError] = []
         for result in waiting.results:
             if isinstance(result, Recorded | RefusedError):
@@ -444,6 +468,10 @@ class LedgerFace(ABC):
         if at_entry.judged.status is not Status.PENDING or act is None or act.in_effect_at is None:
             return at_entry
         return replace(at_entry, judged=Judged(Status.IN_EFFECT, at_entry.judged.findings))
+
+
+def _unknown_after(seconds: float) -> OutcomeUnknownError:
+    return OutcomeUnknownError("the outcome is not known yet: send the same statement again", waited_seconds=seconds)
 
 
 def _unsigned(payload: bytes, payload_type: str) -> bytes:

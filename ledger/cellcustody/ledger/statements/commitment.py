@@ -217,8 +217,17 @@ def verify_openings(commitment: Commitment, openings: Sequence[Opening]) -> byte
         OpeningMissingError, OpeningInvalidError, CommitmentMismatchError: see `DisclosedBody.verify`.
     """
     _check_size(openings)
-    DisclosedBody(tuple(openings)).verify(commitment)
-    return b"".join(opening.record for opening in openings)
+    numbers = commitment.field_numbers
+    if [opening.index for opening in openings] != list(range(len(numbers))):
+        DisclosedBody(tuple(openings)).verify(commitment)  # Says which is missing, out of place or one too many.
+        raise OpeningInvalidError("records are not those committed to", count=len(openings), committed=len(numbers))
+    hashes: list[bytes] = []
+    for opening in openings:
+        _check_opening(opening, numbers[opening.index])
+        hashes.append(hashlib.sha256(_LEAF_PREFIX + opening.salt + opening.record).digest())
+    if root_of(hashes) != commitment.root:
+        raise CommitmentMismatchError("the records do not make the signed root", root=commitment.root)
+    return b"".join([opening.record for opening in openings])
 
 
 def disclose(openings: Sequence[Opening], open_indexes: Collection[int]) -> DisclosedBody:
@@ -274,7 +283,9 @@ def _check_opening(opening: Opening, committed_number: int) -> None:
 def _check_size(openings: Sequence[Opening]) -> None:
     if len(openings) > BODY_RECORDS_MAX:
         raise OversizeError("a body has too many records", count=len(openings), limit=BODY_RECORDS_MAX)
-    size = sum(len(opening.record) + len(opening.salt) for opening in openings)
+    size = 0
+    for opening in openings:
+        size += len(opening.record) + len(opening.salt)
     if size > BODY_BYTES_MAX:
         raise OversizeError("a body's openings are too large", length=size, limit=BODY_BYTES_MAX)
 

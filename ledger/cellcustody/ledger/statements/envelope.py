@@ -83,15 +83,15 @@ class PayloadType(Enum):
     @property
     def is_logged(self) -> bool:
         """Tells whether an envelope of this type is a statement, which the log records."""
-        return self not in _NOT_LOGGED
+        return self._value_ not in _NOT_LOGGED
 
 
 _NOT_LOGGED: Final = frozenset(
     {
-        PayloadType.KEY_POSSESSION,
-        PayloadType.READ_TOKEN,
-        PayloadType.READINESS_CERTIFICATE,
-        PayloadType.DOSSIER_MANIFEST,
+        PayloadType.KEY_POSSESSION.value,
+        PayloadType.READ_TOKEN.value,
+        PayloadType.READINESS_CERTIFICATE.value,
+        PayloadType.DOSSIER_MANIFEST.value,
     }
 )
 _BY_NAME: Final = {payload_type.value: payload_type for payload_type in PayloadType}
@@ -167,10 +167,11 @@ def _checked_envelope(raw: bytes, message: envelope_pb2.Envelope) -> Envelope:
         raise EnvelopeMalformedError("an envelope has no signature, or an empty one")
     if len(signatures) > SIGNATURES_COUNT_MAX:
         raise OversizeError("an envelope has too many signatures", count=len(signatures), limit=SIGNATURES_COUNT_MAX)
-    payload_type = _BY_NAME.get(message.payload_type)
+    name = message.payload_type
+    payload_type = _BY_NAME.get(name)
     if payload_type is None:
-        raise PayloadTypeUnknownError("a payload type is not known", payload_type=message.payload_type)
-    signed_bytes = pae(payload_type.value, payload)
+        raise PayloadTypeUnknownError("a payload type is not known", payload_type=name)
+    signed_bytes = pae(name, payload)
     digest = Digest(hashlib.sha256(signed_bytes).digest())
     return Envelope(raw, payload, payload_type, signatures, signed_bytes, digest)
 

@@ -79,6 +79,13 @@ class StreamKind(IntEnum):
         return StreamKind.REGISTRY <= self <= StreamKind.LOG
 
 
+# As plain numbers: every stream id of every statement is held to them.
+_FIRST_SINGLE: Final = int(StreamKind.REGISTRY)
+_LAST_SINGLE: Final = int(StreamKind.LOG)
+_FIRST_KIND: Final = int(StreamKind.THERAPY)
+_LAST_KIND: Final = int(StreamKind.EQUIPMENT)
+
+
 def new_stream_id(kind: StreamKind, random_bytes: RandomBytes) -> StreamId:
     """Returns the id of a stream that is about to be opened, with 16 bytes from `random_bytes`."""
     if kind.has_one_stream:
@@ -104,9 +111,9 @@ def check_stream_id(raw: bytes) -> StreamId:
     """
     if len(raw) != STREAM_ID_BYTES:
         raise IdMalformedError("a stream id has 17 bytes", length=len(raw))
-    if not StreamKind.THERAPY <= raw[0] <= StreamKind.EQUIPMENT:
+    if not _FIRST_KIND <= raw[0] <= _LAST_KIND:
         raise IdMalformedError("a stream id begins with a known kind", kind=raw[0])
-    if (raw[1:] == _ZERO) != StreamKind(raw[0]).has_one_stream:
+    if (raw[1:] == _ZERO) != (_FIRST_SINGLE <= raw[0] <= _LAST_SINGLE):
         raise IdMalformedError("16 zero bytes belong to the kinds with one stream, and to no other", stream=raw)
     return StreamId(raw)
 

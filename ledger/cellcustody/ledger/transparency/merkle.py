@@ -54,7 +54,15 @@ def node_hash(left: bytes, right: bytes) -> bytes:
 
 def root_of(leaf_hashes: Sequence[bytes]) -> bytes:
     """Returns the root over leaf hashes of 32 bytes, in order."""
-    return root_at(len(leaf_hashes), _node_source(leaf_hashes))
+    if not leaf_hashes:
+        return EMPTY_ROOT
+    row = list(leaf_hashes)
+    while len(row) > 1:
+        # What is left over at the end of a row is the full subtree of the next: it goes up as it is.
+        left_over = row[-1:] if len(row) % 2 else []
+        row = [sha256(b"\x01" + row[at] + row[at + 1]).digest() for at in range(0, len(row) - 1, 2)]
+        row += left_over
+    return row[0]
 
 
 def prove_inclusion(index: int, leaf_hashes: Sequence[bytes]) -> list[bytes]:
