@@ -64,6 +64,7 @@ class Right(Enum):
     OPERATOR_TOO = "every enrolled site; the operator for the registry's streams"
     READER = "sites at work with materials, auditors, regulators"
     REGULATOR = "sites that treat, make or release, auditors and regulators"
+    OVERSEER = "auditors and regulators"
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +107,7 @@ CAPABILITIES: Final[Mapping[Right, frozenset[int] | None]] = {
     Right.OPERATOR_TOO: None,
     Right.READER: _WORKING | _OVERSEEING,
     Right.REGULATOR: _WHOLE_HISTORIES,
+    Right.OVERSEER: _OVERSEEING,
 }
 """One of these capabilities is needed for a right; None: being enrolled is enough."""
 
@@ -115,6 +117,7 @@ ACCESS: Final[Mapping[str, Right]] = {
     "/grpc.health.v1.Health/*": Right.ANYONE,
     "/grpc.reflection.v1alpha.ServerReflection/*": Right.ANYONE,
     "/cellcustody.v1.TransparencyService/GetCheckpoint": Right.ANYONE,
+    "/cellcustody.v1.TransparencyService/GetAliasKey": Right.OVERSEER,
     "/cellcustody.v1.TransparencyService/*": Right.MEMBER,
     "/cellcustody.v1.RegistryService/*": Right.MEMBER,
     "/cellcustody.v1.LedgerService/Assess": Right.OPERATOR_TOO,

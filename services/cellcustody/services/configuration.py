@@ -18,7 +18,9 @@ The rules:
                     append_timeout_seconds, drain_seconds, keepalive_seconds
     [http]          listen, tls, entries_open, connections_max, idle_seconds
     [exports]       concurrent_max
+    [head_map]      every_entries, every_seconds
     [witnesses]     policy, interval_seconds, timeout_seconds, patience_seconds, ca
+    [timestamps]    see `timestamp_settings`
 
 `docs/operations.md` says what each is for.
 """
@@ -35,11 +37,13 @@ from typing import Final
 from cellcustody.ledger.errors import ConfigurationError
 from cellcustody.ledger.store import MasterKey, master_key_from_environment, read_master_key
 from cellcustody.services.configuration_table import ListenAddress, Secret, Table, read_configuration_text
+from cellcustody.services.timestamp_settings import TimestampSettings, read_timestamps
 
 __all__ = [
     "Configuration",
     "ExportSettings",
     "GrpcSettings",
+    "HeadMapSettings",
     "HttpSettings",
     "KeySettings",
     "LedgerSection",
@@ -84,6 +88,11 @@ class LedgerSection:
     def views_database(self) -> Path:
         """The views' file; it can be deleted and is then made anew from the log."""
         return self.data_directory / "views.sqlite"
+
+    @property
+    def head_map_database(self) -> Path:
+        """The file of the maps of heads and aliases; it can be deleted and is then made anew from the log."""
+        return self.data_directory / "heads.sqlite"
 
     @property
     def key_store(self) -> Path:
@@ -179,6 +188,14 @@ class ExportSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class HeadMapSettings:
+    """When a map of stream heads is logged, exports apart: each logs one."""
+
+    every_entries: int = 1_000
+    every_seconds: float = 300.0  # If anything was recorded since the last map.
+
+
+@dataclass(frozen=True, slots=True)
 class WitnessSettings:
     """How cosignatures are gathered. Which witnesses are asked is said by the policy, and by the anchor without one."""
 
@@ -200,8 +217,10 @@ class Configuration:
     grpc: GrpcSettings
     http: HttpSettings | None
     exports: ExportSettings = field(default_factory=ExportSettings)
+    head_map: HeadMapSettings = field(default_factory=HeadMapSettings)
     postgres: PostgresSettings | None = None
     witnesses: WitnessSettings = field(default_factory=WitnessSettings)
+    timestamps: TimestampSettings = field(default_factory=TimestampSettings)
 
 
 def load_configuration(path: Path | str) -> Configuration:
@@ -229,8 +248,10 @@ def parse_configuration(text: str, base: Path) -> Configuration:
         grpc=_grpc(root.table("grpc")),
         http=_http(root.table("http")) if root.has("http") else None,
         exports=_exports(root.table("exports")) if root.has("exports") else ExportSettings(),
+        head_map=_head_map(root.table("head_map")) if root.has("head_map") else HeadMapSettings(),
         postgres=_postgres(root.table("postgres")) if root.has("postgres") else None,
         witnesses=_witnesses(root.table("witnesses")) if root.has("witnesses") else WitnessSettings(),
+        timestamps=read_timestamps(root.table("timestamps")) if root.has("timestamps") else TimestampSettings(),
     )
     root.end()
     if (ledger.store is StoreKind.POSTGRES) != (configuration.postgres is not None):
@@ -353,6 +374,16 @@ def _http(table: Table) -> HttpSettings:
 
 def _exports(table: Table) -> ExportSettings:
     settings = ExportSettings(concurrent_max=table.count("concurrent_max", ExportSettings().concurrent_max, 1, 64))
+    table.end()
+    return settings
+
+
+def _head_map(table: Table) -> HeadMapSettings:
+    default = HeadMapSettings()
+    settings = HeadMapSettings(
+        every_entries=table.count("every_entries", default.every_entries, 1, 1_000_000),
+        every_seconds=table.seconds("every_seconds", default.every_seconds, 1, 86_400),
+    )
     table.end()
     return settings
 

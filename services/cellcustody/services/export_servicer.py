@@ -3,7 +3,7 @@
 The rules:
 
 * An export is itself an entry of the log, signed by the ledger, recorded before the first byte is given out; the
-  dossier stands under a checkpoint that covers it.
+  dossier stands under a checkpoint that covers it, and so does the map of stream heads that it carries.
 * Who audits or regulates may export any therapy; another site those in which it takes part. The records open are those
   that the site may read.
 * Its position travels in the initial metadata. A stream that broke off is resumed at a byte of the same export by the
@@ -34,6 +34,7 @@ from cellcustody.ledger.statements import Opening, Signer, StreamKind, parse_sta
 from cellcustody.services.access import Gate
 from cellcustody.services.disclosure import classes_open_to
 from cellcustody.services.error_status import RequestInvalidError, ServerBusyError
+from cellcustody.services.heads_giving import HeadsGiver
 from cellcustody.v1 import export_service_pb2, harvest_pb2, options_pb2, registry_pb2
 from cellcustody.v1.export_service_pb2_grpc import ExportServiceServicer
 
@@ -76,10 +77,21 @@ class _Made:
 class ExportServicer(ExportServiceServicer):
     """ExportService over one ledger; `service_signer` is the ledger's own, which seals manifests."""
 
-    def __init__(self, ledger: LedgerFace, gate: Gate, service_signer: Signer, *, concurrent_max: int) -> None:
+    def __init__(
+        self,
+        ledger: LedgerFace,
+        gate: Gate,
+        service_signer: Signer,
+        heads: HeadsGiver,
+        *,
+        concurrent_max: int,
+        stamper: TimeStamper | None = None,
+    ) -> None:
         self._ledger = ledger
+        self._heads = heads
         self._gate = gate
         self._service_signer = service_signer
+        self._stamper = stamper
         self._running = threading.BoundedSemaphore(concurrent_max)
         self._kept: OrderedDict[tuple[bytes, int], _Made] = OrderedDict()
         self._kept_lock = threading.Lock()
@@ -151,8 +163,17 @@ class ExportServicer(ExportServiceServicer):
         )
         recorded = self._ledger.record_own(exported, timeout_seconds=RECORD_TIMEOUT_SECONDS)
 
-        # (3): Under a checkpoint that covers that record, cosigned if witnesses are asked and answer in time.
-        checkpoint = self._ledger.checkpoint_over(recorded.position, wait_seconds=WITNESS_WAIT_SECONDS)
+        # (3): Under a checkpoint that covers that record, cosigned if witnesses are asked and answer in time; with the
+        # log's own word, made after that record, on where the streams end.
+        checkpoint, heads = self._heads.for_dossier(
+            source,
+            therapy,
+            recorded.position,
+            has_aliases=bool(_OVERSEEING & site.capabilities),
+            wait_seconds=WITNESS_WAIT_SECONDS,
+        )
+        if self._stamper is not None:
+            self._stamper.at_export(checkpoint)
         built = build_dossier(
             source,
             therapy,
@@ -160,6 +181,8 @@ class ExportServicer(ExportServiceServicer):
             ledger_id=self._ledger.registry.latest.ledger_id,
             service_signer=self._service_signer,
             open_classes=classes_open_to(site, therapy),
+            timestamps=None if self._stamper is None else self._stamper.timestamps_for,
+            heads=heads,
         )
         made = _Made(therapy, built.data, built.statements, checkpoint, built.position)
         self._keep(site.site, made)

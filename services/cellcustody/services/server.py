@@ -19,6 +19,7 @@ import json
 import os
 import signal
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
@@ -30,9 +31,12 @@ import grpc
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
+from cellcustody.ledger.completeness.keeping import HeadMaps
+from cellcustody.ledger.completeness.timing import MapTimer
 from cellcustody.ledger.errors import ConfigurationError
 from cellcustody.ledger.recording.face import LedgerFace
 from cellcustody.ledger.registry import Anchor
+from cellcustody.ledger.store.time_evidence import TimeEvidenceFile
 from cellcustody.ledger.views import Views
 from cellcustody.services.access import Gate
 from cellcustody.services.append_core import AppendCore
@@ -42,6 +46,7 @@ from cellcustody.services.configuration import Configuration, TlsSettings
 from cellcustody.services.cosigning import CosignatureCollector
 from cellcustody.services.custody_query_servicer import CustodyQueryServicer
 from cellcustody.services.export_servicer import ExportServicer
+from cellcustody.services.heads_giving import HeadsGiver
 from cellcustody.services.http_log import LogHttpServer
 from cellcustody.services.inspection_servicer import InspectionServicer
 from cellcustody.services.interceptors import ErrorsInterceptor, GateInterceptor, LogInterceptor
@@ -53,6 +58,7 @@ from cellcustody.services.open_ledger import (
     tune_interpreter,
 )
 from cellcustody.services.registry_servicer import RegistryQueries
+from cellcustody.services.stamping import TimeStamper
 from cellcustody.services.structured_log import StructuredLog
 from cellcustody.services.transparency_servicer import TransparencyServicer
 from cellcustody.services.witness.asking import policy_of, witness_tls
@@ -133,14 +139,19 @@ def serving(
         gate = Gate(ledger.registry, configuration.tls.operator_key_ids)
         queries = CustodyQueryServicer(views, gate, now, service_signer)
         inspection = InspectionServicer(views.inspection, gate, now)
-        exports = ExportServicer(ledger, gate, service_signer, concurrent_max=configuration.exports.concurrent_max)
+        heads = _heads(opened, configuration, ledger, log)
+        stamper = _stamper(opened, configuration, ledger, anchor, log, now)
+        exports = ExportServicer(
+            ledger, gate, service_signer, heads, concurrent_max=configuration.exports.concurrent_max, stamper=stamper
+        )
+        transparency = TransparencyServicer(ledger, gate, heads, collector, stamper.evidence)
         health_servicer = health.HealthServicer()
         server = _grpc_server(configuration, gate, log)
-        _register(server, configuration, ledger, collector, views, queries, inspection, exports, health_servicer)
+        _register(server, configuration, ledger, transparency, views, queries, inspection, exports, health_servicer)
         grpc_port = _bind(server, str(configuration.grpc.listen), credentials)
         http = None
         if configuration.http is not None:
-            http = _http_server(configuration, ledger, gate, log)
+            http = _http_server(configuration, ledger, gate, log, stamper.evidence)
             opened.callback(http.close)
             http.start()
         server.start()
@@ -217,6 +228,38 @@ def _collector(
     return collector
 
 
+def _heads(opened: ExitStack, configuration: Configuration, ledger: LedgerFace, log: StructuredLog) -> HeadsGiver:
+    """Opens the maps of heads and aliases, and starts logging them when it is time to."""
+    maps = HeadMaps(ledger, configuration.ledger.head_map_database)
+    opened.callback(maps.close)
+    timer = MapTimer(
+        maps,
+        every_entries=configuration.head_map.every_entries,
+        every_seconds=configuration.head_map.every_seconds,
+        monotonic=time.monotonic,
+        told=lambda why: log.write("head_map_failed", reason=why.reason, message=str(why)),
+    )
+    timer.start()
+    opened.callback(timer.close)
+    return HeadsGiver(ledger, maps, log)
+
+
+def _stamper(
+    opened: ExitStack,
+    configuration: Configuration,
+    ledger: LedgerFace,
+    anchor: Anchor,
+    log: StructuredLog,
+    now: Callable[[], int],
+) -> TimeStamper:
+    """Opens the time evidence, and starts stamping where the configuration names authorities."""
+    evidence = opened.enter_context(TimeEvidenceFile(configuration.ledger.data_directory))
+    stamper = TimeStamper(ledger, evidence, configuration.timestamps, log, origin=anchor.log_origin, now=now)
+    stamper.start()
+    opened.callback(stamper.close)
+    return stamper
+
+
 def _credentials(tls: TlsSettings) -> grpc.ServerCredentials:
     def pem(key: str, path: Path) -> bytes:
         try:
@@ -270,7 +313,7 @@ def _register(
     server: grpc.Server,
     configuration: Configuration,
     ledger: LedgerFace,
-    collector: CosignatureCollector | None,
+    transparency: TransparencyServicer,
     views: Views,
     queries: CustodyQueryServicer,
     inspection: InspectionServicer,
@@ -285,9 +328,7 @@ def _register(
         server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(service.full_name, handlers),))
     server.add_generic_rpc_handlers((_registry_queries(registry),))
     ledger_service_pb2_grpc.add_LedgerServiceServicer_to_server(LedgerServicer(ledger, views, core), server)
-    transparency_service_pb2_grpc.add_TransparencyServiceServicer_to_server(
-        TransparencyServicer(ledger, collector), server
-    )
+    transparency_service_pb2_grpc.add_TransparencyServiceServicer_to_server(transparency, server)
     custody_query_service_pb2_grpc.add_CustodyQueryServiceServicer_to_server(queries, server)
     server.add_generic_rpc_handlers((inspection.handler(),))
     export_service_pb2_grpc.add_ExportServiceServicer_to_server(exports, server)
@@ -328,12 +369,14 @@ def _bind(server: grpc.Server, address: str, credentials: grpc.ServerCredentials
     return port
 
 
-def _http_server(configuration: Configuration, ledger: LedgerFace, gate: Gate, log: StructuredLog) -> LogHttpServer:
+def _http_server(
+    configuration: Configuration, ledger: LedgerFace, gate: Gate, log: StructuredLog, evidence: TimeEvidenceFile
+) -> LogHttpServer:
     settings = configuration.http
     if settings is None:
         raise ConfigurationError("there is no HTTP to serve", key="http")
     try:
-        return LogHttpServer(ledger, gate, settings, configuration.tls, log)
+        return LogHttpServer(ledger, gate, settings, configuration.tls, log, evidence)
     except OSError as defect:
         raise ConfigurationError(
             "the address cannot be bound or a TLS file not be read",

@@ -1,6 +1,7 @@
-"""TransparencyService: checkpoint, receipts, consistency and entries over gRPC.
+"""TransparencyService: checkpoint, receipts, consistency, heads and entries over gRPC.
 
-Everything here is under a signed checkpoint: what was committed and is not yet signed for is not shown.
+Everything here is under a signed checkpoint: what was committed and is not yet signed for is not shown. What aliases
+name, and the key under which they are blinded, is for auditors and regulators.
 """
 
 from __future__ import annotations
@@ -11,22 +12,38 @@ from typing import Final
 import grpc
 
 from cellcustody.ledger.recording.face import LedgerFace
+from cellcustody.ledger.statements.ids import check_stream_id
+from cellcustody.services.access import Gate, Right, check_right
 from cellcustody.services.cosigning import CosignatureCollector
 from cellcustody.services.error_status import RequestInvalidError
+from cellcustody.services.heads_giving import HeadsGiver
 from cellcustody.v1 import transparency_service_pb2
 from cellcustody.v1.transparency_service_pb2_grpc import TransparencyServiceServicer
 
 __all__ = ["TransparencyServicer"]
 
+HEADS_ASKED_MAX: Final = 1_000  # A path is some seven hundred bytes: the answer stays below a megabyte.
+_HASH_BYTES: Final = 32
+EVIDENCE_BYTES_AT_ONCE: Final = 2 * 1024 * 1024  # An item has a megabyte at most, an answer four.
 ENTRIES_READ_AT_ONCE: Final = 256  # One bundle's worth: a few hundred kilobytes at most are held for each stream.
 
 
 class TransparencyServicer(TransparencyServiceServicer):
     """TransparencyService over one ledger."""
 
-    def __init__(self, ledger: LedgerFace, collector: CosignatureCollector | None = None) -> None:
+    def __init__(
+        self,
+        ledger: LedgerFace,
+        gate: Gate,
+        heads: HeadsGiver,
+        collector: CosignatureCollector | None = None,
+        evidence: TimeEvidenceFile | None = None,
+    ) -> None:
         self._ledger = ledger
+        self._gate = gate
+        self._heads = heads
         self._collector = collector
+        self._evidence = evidence
 
     def GetCheckpoint(
         self, request: transparency_service_pb2.GetCheckpointRequest, context: grpc.ServicerContext
@@ -77,6 +94,57 @@ class TransparencyServicer(TransparencyServiceServicer):
                 for one in standing
             ],
         )
+
+    def ProveHeads(
+        self, request: transparency_service_pb2.ProveHeadsRequest, context: grpc.ServicerContext
+    ) -> transparency_service_pb2.ProveHeadsResponse:
+        asked = len(request.streams) + len(request.alias_keys)
+        if not 1 <= asked <= HEADS_ASKED_MAX:
+            raise RequestInvalidError("so many streams and aliases are proved at once", field="streams", asked=asked)
+        if any(len(key) != _HASH_BYTES for key in request.alias_keys):
+            raise RequestInvalidError("a blinded alias has 32 bytes", field="alias_keys")
+        for stream in request.streams:
+            check_stream_id(stream)
+        size = self._ledger.checkpoint_size()
+        if request.position_min > size:
+            raise RequestInvalidError(
+                "no checkpoint is there yet", field="position_min", position_min=request.position_min, size=size
+            )
+        # Each map is an entry of the log: who has no need of a newer one makes none.
+        if request.alias_keys or request.position_min > self._heads.maps.state.covered_size:
+            self._check_overseer(context, "ProveHeads")
+        proof = self._heads.proof(request.streams, request.alias_keys, request.position_min)
+        return transparency_service_pb2.ProveHeadsResponse(proof=proof)
+
+    def GetAliasKey(
+        self, request: transparency_service_pb2.GetAliasKeyRequest, context: grpc.ServicerContext
+    ) -> transparency_service_pb2.GetAliasKeyResponse:
+        self._check_overseer(context, "GetAliasKey")
+        key = self._heads.maps.alias_key()
+        return transparency_service_pb2.GetAliasKeyResponse(alias_key=key.key, commitment=key.commitment)
+
+    def _check_overseer(self, context: grpc.ServicerContext, rpc: str) -> None:
+        method = f"/cellcustody.v1.TransparencyService/{rpc}"
+        check_right(Right.OVERSEER, self._gate.caller_of(context), method)
+
+    def GetTimeEvidence(
+        self, request: transparency_service_pb2.GetTimeEvidenceRequest, context: grpc.ServicerContext
+    ) -> transparency_service_pb2.GetTimeEvidenceResponse:
+        response = transparency_service_pb2.GetTimeEvidenceResponse()
+        evidence = self._evidence
+        if evidence is None:
+            return response
+        response.count = evidence.count
+        response.certificates.extend(evidence.certificates)
+        room = EVIDENCE_BYTES_AT_ONCE
+        limit = request.limit or evidence.count
+        for number in range(request.start, min(request.start + limit, response.count)):
+            raw = evidence.raw(number)
+            room -= len(raw)
+            if room < 0 and response.items:
+                break
+            response.items.append(raw)
+        return response
 
     def StreamEntries(
         self, request: transparency_service_pb2.StreamEntriesRequest, context: grpc.ServicerContext

@@ -56,7 +56,7 @@ class Kept:
         keys = [blinded_alias(self.maps.alias_key().key, *alias) for alias in aliases or []]
         checkpoint = parse_checkpoint(ledger.checkpoint())
         with self.maps.held() as held:
-            heads = held.show(streams, keys, checkpoint.size)
+            heads = self.maps.included(held.show(streams, keys), checkpoint.size)
         verify_inclusion(
             heads.leaf_index, checkpoint.size, leaf_hash(heads.entry), list(heads.inclusion), checkpoint.root
         )

@@ -90,7 +90,7 @@ def test_a_regulator_gets_a_dossier_that_verifies(running: Served) -> None:
 
 
 def test_an_export_is_on_record_before_it_is_given(running: Served) -> None:
-    """Each export is an entry in the log's own stream, under the checkpoint of the dossier."""
+    """Each export is an entry in the log's own stream, followed by a map, under the checkpoint of the dossier."""
     store = running.ledger.server.ledger.store
     log = single_stream_id(StreamKind.LOG)
     before = store.stream_head(log)
@@ -98,7 +98,7 @@ def test_an_export_is_on_record_before_it_is_given(running: Served) -> None:
     after = store.stream_head(log)
 
     assert after is not None
-    assert after.sequence == (before.sequence if before else 0) + 1
+    assert after.sequence == (before.sequence if before else 0) + 2
     assert position >= after.leaf_index + 1
 
 

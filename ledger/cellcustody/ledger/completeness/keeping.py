@@ -35,9 +35,8 @@ from cellcustody.ledger.statements import StreamKind, parse_recorded_statement, 
 from cellcustody.ledger.transparency import TileTree
 from cellcustody.v1 import dossier_pb2, entry_pb2, heads_pb2
 
-__all__ = ["LAG_ENTRIES_MAX", "HeadMaps", "HeldMaps"]
+__all__ = ["HeadMaps", "HeldMaps"]
 
-LAG_ENTRIES_MAX: Final = 1_024  # What a dossier's map may lag behind its checkpoint (docs/formats/head-map.md).
 READ_AT_ONCE: Final = 256
 AHEAD_STREAMS_MAX: Final = 20_000  # Some five megabytes read ahead; then the maps take them in.
 RECORD_TIMEOUT_SECONDS: Final = 30.0
@@ -324,33 +323,38 @@ class HeadMaps:
 
     # Showing. ------------------------------------------------------------------------------------------------------
 
-    def show(self, streams: Collection[bytes], alias_keys: Collection[bytes], size: int) -> dossier_pb2.DossierHeads:
-        """Returns what the logged map says of streams and blinded aliases, under the checkpoint of this size."""
+    def show(self, streams: Collection[bytes], alias_keys: Collection[bytes]) -> dossier_pb2.DossierHeads:
+        """Returns what the logged map says of streams and blinded aliases; `included` adds where its entry stands."""
         with self._lock:
             try:
-                return self._shown(streams, alias_keys, size)
+                return self._shown(streams, alias_keys)
             except HeadMapDamagedError:
                 self._make_again()
-                return self._shown(streams, alias_keys, size)
+                return self._shown(streams, alias_keys)
 
-    def _shown(self, streams: Collection[bytes], alias_keys: Collection[bytes], size: int) -> dossier_pb2.DossierHeads:
+    def _shown(self, streams: Collection[bytes], alias_keys: Collection[bytes]) -> dossier_pb2.DossierHeads:
         leaf = self._maps.state.map_leaf
-        if leaf is None or leaf >= size:
-            raise HeadMapMismatchError("no map is logged under this checkpoint", map_leaf=leaf, size=size)
+        if leaf is None:
+            raise HeadMapMismatchError("no map is logged of what the maps hold now")
         entry = self._ledger.store.entry(leaf)
         digest = parse_recorded_statement(read_entry(entry).envelope).digest
         openings = openings_of(self._ledger.store, self._ledger.vault, digest, _PUBLIC)
-        # What is shown stands as of the map, and the maps stand still until the next one.
         return dossier_pb2.DossierHeads(
             leaf_index=leaf,
             entry=entry,
             openings=[entry_pb2.Opening(index=one.index, salt=one.salt, record=one.record) for one in openings],
-            inclusion=self._tree.inclusion_proof(leaf, size),
             streams=[
                 stream_proof(stream, self._maps.heads.prove(stream_key(stream))) for stream in sorted(set(streams))
             ],
             aliases=[alias_proof(key, self._maps.aliases.prove(key)) for key in sorted(set(alias_keys))],
         )
+
+    def included(self, heads: dossier_pb2.DossierHeads, size: int) -> dossier_pb2.DossierHeads:
+        """Returns what a map says, with its entry's proof of inclusion under a checkpoint of this size, beyond it."""
+        found = dossier_pb2.DossierHeads()
+        found.CopyFrom(heads)
+        found.inclusion[:] = self._tree.inclusion_proof(heads.leaf_index, size)
+        return found
 
     def alias_keys_of(self, therapy: bytes) -> list[bytes]:
         """Returns the blinded aliases that a therapy's enrolments claim in the maps."""
@@ -377,13 +381,13 @@ class HeldMaps:
             state = self._maps.log_map()
         return state
 
-    def show(self, streams: Collection[bytes], alias_keys: Collection[bytes], size: int) -> dossier_pb2.DossierHeads:
-        """Returns what the logged map says, under the checkpoint of this size.
+    def show(self, streams: Collection[bytes], alias_keys: Collection[bytes]) -> dossier_pb2.DossierHeads:
+        """Returns what the logged map says; `HeadMaps.included` adds where its entry stands.
 
         Raises:
-            HeadMapMismatchError: no map is logged below that size.
+            HeadMapMismatchError: no map is logged of what the maps hold.
         """
-        return self._maps.show(streams, alias_keys, size)
+        return self._maps.show(streams, alias_keys)
 
     def alias_keys_of(self, therapy: bytes) -> list[bytes]:
         """Returns the blinded aliases that a therapy's enrolments claim in the maps."""
