@@ -35,6 +35,7 @@ from cellcustody.services.access import Gate
 from cellcustody.services.disclosure import classes_open_to
 from cellcustody.services.error_status import RequestInvalidError, ServerBusyError
 from cellcustody.services.heads_giving import HeadsGiver
+from cellcustody.services.stamping import TimeStamper
 from cellcustody.v1 import export_service_pb2, harvest_pb2, options_pb2, registry_pb2
 from cellcustody.v1.export_service_pb2_grpc import ExportServiceServicer
 

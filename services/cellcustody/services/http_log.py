@@ -3,6 +3,9 @@
     /checkpoint                          the signed head, text/plain; never cached
     /tile/<L>/<N>[.p/<W>]                hashes, application/octet-stream; immutable
     /tile/entries/<N>[.p/<W>]            entries, likewise; members alone unless the configuration opens them
+    /timestamps/<number>                 an item of time evidence; immutable
+    /timestamps/count                    how many there are; never cached
+    /timestamps/certificates             certificates of time authorities, a TimeCertificates; never cached
     /openings/<leaf index>               PUBLIC openings of an entry, in a GetEntryResponse, with what is closed by its
                                          leaf hashes; immutable
 
@@ -30,13 +33,14 @@ from typing import Final
 
 from cellcustody.ledger.errors import AccessDeniedError, CellcustodyError, MalformedError, NotFoundError, StoreError
 from cellcustody.ledger.recording.face import LedgerFace
+from cellcustody.ledger.store.time_evidence import TimeEvidenceFile
 from cellcustody.ledger.transparency import parse_bundle_path, parse_tile_path
 from cellcustody.services.access import Gate, Right, TlsKeyUnknownError, check_right, tls_key_id_of_der
 from cellcustody.services.append_core import write_closed, write_openings
 from cellcustody.services.bounded_http import BoundedHttpServer, HttpLimits, server_tls
 from cellcustody.services.configuration import HttpSettings, TlsSettings
 from cellcustody.services.structured_log import StructuredLog
-from cellcustody.v1 import ledger_service_pb2
+from cellcustody.v1 import ledger_service_pb2, timestamps_pb2
 
 __all__ = ["LogHttpServer"]
 
@@ -50,6 +54,7 @@ PROTOBUF: Final = "application/x-protobuf"
 COMPRESSED_BYTES_MIN: Final = 512  # Below it the header that says so outweighs what is saved.
 _LEAF: Final = re.compile(r"/openings/(0|[1-9][0-9]{0,18})")
 _BUNDLES: Final = "/tile/entries/"
+_TIMESTAMP: Final = re.compile(r"/timestamps/(0|[1-9][0-9]{0,18}|count|certificates)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +72,13 @@ class LogHttpServer:
     """The HTTP face of one ledger; `start` it, `close` it."""
 
     def __init__(
-        self, ledger: LedgerFace, gate: Gate, settings: HttpSettings, tls: TlsSettings, log: StructuredLog
+        self,
+        ledger: LedgerFace,
+        gate: Gate,
+        settings: HttpSettings,
+        tls: TlsSettings,
+        log: StructuredLog,
+        evidence: TimeEvidenceFile | None = None,
     ) -> None:
         """Binds the address.
 
@@ -75,7 +86,7 @@ class LogHttpServer:
             OSError: the address is taken.
         """
         context = _tls_context(tls) if settings.tls else None
-        self._server = _Server(ledger, gate, settings, context, log)
+        self._server = _Server(ledger, gate, settings, context, log, evidence)
 
     @property
     def port(self) -> int:
@@ -102,11 +113,18 @@ class _Server(BoundedHttpServer):
     """Knows the ledger whose log it serves."""
 
     def __init__(
-        self, ledger: LedgerFace, gate: Gate, settings: HttpSettings, context: ssl.SSLContext | None, log: StructuredLog
+        self,
+        ledger: LedgerFace,
+        gate: Gate,
+        settings: HttpSettings,
+        context: ssl.SSLContext | None,
+        log: StructuredLog,
+        evidence: TimeEvidenceFile | None,
     ) -> None:
         self.ledger = ledger
         self.gate = gate
         self.settings = settings
+        self.evidence = evidence
         limits = HttpLimits(settings.listen, settings.connections_max, settings.idle_seconds)
         super().__init__(limits, _Handler, context, log)
 
@@ -189,8 +207,24 @@ class _Handler(BaseHTTPRequestHandler):
                 leaf_index=int(leaf[1]), openings=write_openings(openings), closed=write_closed(closed)
             )
             return _Answer(HTTPStatus.OK, response.SerializeToString(deterministic=True), PROTOBUF, IMMUTABLE, True)
+        stamp = _TIMESTAMP.fullmatch(self.path)
+        if stamp is not None:
+            return self._timestamp(stamp[1])
         tile = parse_tile_path(self.path[1:])
         return _Answer(HTTPStatus.OK, ledger.tile(tile.level, tile.index, tile.width), BINARY, IMMUTABLE)
+
+    def _timestamp(self, name: str) -> _Answer:
+        evidence = self.server.evidence
+        count = 0 if evidence is None else evidence.count
+        if name == "count":
+            return _Answer(HTTPStatus.OK, f"{count}\n".encode(), TEXT)
+        if name == "certificates":
+            message = timestamps_pb2.TimeCertificates(certificates=() if evidence is None else evidence.certificates)
+            return _Answer(HTTPStatus.OK, message.SerializeToString(deterministic=True), PROTOBUF)
+        number = int(name)
+        if evidence is None or number >= count:
+            raise NotFoundError("there is no such item of time evidence", number=number)
+        return _Answer(HTTPStatus.OK, evidence.raw(number), PROTOBUF, IMMUTABLE)
 
     def _check_member(self) -> None:
         connection = self.connection

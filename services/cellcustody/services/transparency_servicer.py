@@ -13,6 +13,7 @@ import grpc
 
 from cellcustody.ledger.recording.face import LedgerFace
 from cellcustody.ledger.statements.ids import check_stream_id
+from cellcustody.ledger.store.time_evidence import TimeEvidenceFile
 from cellcustody.services.access import Gate, Right, check_right
 from cellcustody.services.cosigning import CosignatureCollector
 from cellcustody.services.error_status import RequestInvalidError

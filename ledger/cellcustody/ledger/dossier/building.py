@@ -14,8 +14,8 @@ Reading goes through `DossierSource`, so that the format knows no store.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection, Sequence
-from typing import Final, NamedTuple, Protocol
+from collections.abc import Callable, Collection, Sequence
+from typing import Final, NamedTuple, Protocol, TypeAlias
 
 from cellcustody.ledger.contract import BODIES, DisclosureClass
 from cellcustody.ledger.dossier.citations import cited_in
@@ -60,11 +60,15 @@ __all__ = [
     "GivenEntry",
     "ReadBody",
     "TherapyUnknownError",
+    "TimestampsOf",
     "build_dossier",
     "read_given",
     "shown_body",
     "streams_given",
 ]
+
+TimestampsOf: TypeAlias = Callable[[Sequence[int], int], bytes]
+"""Gives the time evidence for entries at these leaf indexes (ascending), under a checkpoint of this size."""
 
 _ALWAYS: Final = (StreamKind.REGISTRY, StreamKind.POLICY, StreamKind.SCHEMA)
 
@@ -128,12 +132,12 @@ def build_dossier(
     ledger_id: bytes,
     service_signer: Signer,
     open_classes: Collection[DisclosureClass] = (),
-    timestamps: bytes = b"",
+    timestamps: TimestampsOf | None = None,
     heads: bytes = b"",
 ) -> BuiltDossier:
     """Returns the dossier of a therapy (stream id, 17 bytes) under a signed checkpoint of the log.
 
-    `timestamps` and `heads` are the content of the files of those names, empty where the ledger has none to give.
+    `timestamps` gives the content of the file of that name, `heads` is that of its; empty where there is none to give.
 
     Raises:
         TherapyUnknownError: the therapy has no entry under the checkpoint.
@@ -158,7 +162,7 @@ def build_dossier(
         README: README_TEXT,
         **embedded_verifiers(),
         CHECKPOINT: checkpoint,
-        TIMESTAMPS: timestamps,
+        TIMESTAMPS: b"" if timestamps is None else timestamps(leaves, size),
         ENTRIES: encode_entries((given.leaf_index, given.entry) for given in given_entries),
         BODIES_FILE: dossier_pb2.DossierBodies(bodies=shown).SerializeToString(deterministic=True),
         PROOF: b"".join(nodes),

@@ -16,7 +16,7 @@ import threading
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Final, Protocol
+from typing import Final, Protocol, TypeAlias
 
 from cellcustody.ledger.contract import BODIES, DisclosureClass
 from cellcustody.ledger.custody.act import Judged, Status
@@ -67,9 +67,12 @@ from cellcustody.ledger.statements import (
 from cellcustody.ledger.statements.envelope import EnvelopeSignature
 from cellcustody.ledger.store import LedgerStore, Vault
 from cellcustody.ledger.transparency import TileTree, build_log_proof, encode_bundle, tile_width
-from cellcustody.v1 import heads_pb2, registry_pb2
+from cellcustody.v1 import heads_pb2, registry_pb2, timestamps_pb2
 
 __all__ = ["Call", "LedgerFace", "TilesOfStore", "Waiting"]
+
+OwnWord: TypeAlias = registry_pb2.ExportMade | heads_pb2.HeadsMapped | timestamps_pb2.TimeEvidenceRecorded
+"""What the ledger itself says in its own stream."""
 
 _ALL_CLASSES: Final = frozenset(range(1, 7))
 _REVISED_KINDS: Final = frozenset(
@@ -271,8 +274,8 @@ class LedgerFace(ABC):
             return self.key_lookup
         return founding_keys(body).get
 
-    def record_own(self, body: registry_pb2.ExportMade | heads_pb2.HeadsMapped, *, timeout_seconds: float) -> Recorded:
-        """Records what the ledger itself says, that an export was made or how its maps stand, in the log's stream."""
+    def record_own(self, body: OwnWord, *, timeout_seconds: float) -> Recorded:
+        """Records what the ledger itself says, such as that an export was made, in the log's own stream."""
         view = self.registry.latest
         if view.schema is None:
             raise ConfigurationError("the ledger is not founded")

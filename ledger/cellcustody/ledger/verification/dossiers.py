@@ -11,6 +11,8 @@ The rules, in the order in which they are checked; the first that fails ends it 
 6. The ledger signed the manifest, which lists these very files, and the streams.
 7. Every statement holds by itself (`statements`), and across entries (`crossing`).
 8. Where the log's map of heads is given, nothing of the streams is left out that it covers (`completeness`).
+9. Where time evidence is given, it holds, and bounds when entries were there (`time_bounds`); what rests on algorithms
+   that the verifier holds broken alone does not stand (`algorithm_judging`).
 
 Without an anchor all of this shows that the file is consistent, and not who made it. What is not checked is listed as
 UNVERIFIED, and nothing is said of nothing. No I/O, no clock: bytes in, a report out.
@@ -23,15 +25,15 @@ from typing import Final, NamedTuple
 
 from cellcustody.ledger.completeness.values import AliasKey
 from cellcustody.ledger.dossier.embedded import EMBEDDED_NAMES
-from cellcustody.ledger.dossier.layout import HEADS
+from cellcustody.ledger.dossier.layout import HEADS, TIMESTAMPS
 from cellcustody.ledger.entries import leaf_hash_of
 from cellcustody.ledger.errors import CellcustodyError
 from cellcustody.ledger.registry import Anchor, RegistryState
 from cellcustody.ledger.transparency import (
     VerifiedCheckpoint,
-    format_vkey,
     verify_checkpoint,
 )
+from cellcustody.ledger.verification.algorithm_judging import judge_checkpoint
 from cellcustody.ledger.verification.completeness import (
     check_aliases,
     check_heads,
@@ -64,13 +66,22 @@ from cellcustody.ledger.verification.report import (
     Result,
     StatementVerdict,
 )
+from cellcustody.ledger.verification.standing import (
+    fail_on_broken,
+    stand_statements,
+    tell_broken,
+    tell_times,
+    with_standing,
+)
+from cellcustody.ledger.verification.standpoint import NOWHERE, Standpoint
 from cellcustody.ledger.verification.statements import CheckedStatement, StatementVerifier
-from cellcustody.ledger.verification.witnesses import verify_anchored_witnesses
+from cellcustody.ledger.verification.time_bounds import verify_times
+from cellcustody.ledger.verification.witnessed_time import witnessed_at
+from cellcustody.ledger.verification.witnesses import signing_vkeys, verify_anchored_witnesses
 
 __all__ = ["verify_dossier", "verify_log_checkpoint"]
 
 _NEVER_DONE: Final = (
-    (Check.TIME, "times are the signers' and the ledger's own words"),
     (
         Check.REPLAY,
         "findings on custody, comparisons of identifiers and the unit acted for are the ledger's word, by rule-set 1",
@@ -78,19 +89,27 @@ _NEVER_DONE: Final = (
 )
 
 
-def verify_dossier(data: bytes, anchor: Anchor | None = None, *, alias_key: AliasKey | None = None) -> Report:
+def verify_dossier(
+    data: bytes,
+    anchor: Anchor | None = None,
+    *,
+    alias_key: AliasKey | None = None,
+    standpoint: Standpoint = NOWHERE,
+) -> Report:
     """Returns what was verified; without an anchor the outcome is CONSISTENT, ISSUER UNPROVEN.
 
-    `alias_key` is the key of the map of aliases, where the reader is entitled to it.
+    `alias_key` is the key of the map of aliases, where the reader is entitled to it; `standpoint` says at which time it
+    is verified, and which algorithms are held broken.
 
     Raises:
         DossierError: the first broken link, by its class; its `report` lists what was checked before.
     """
     progress = _Progress()
     try:
-        return _verify(data, anchor, alias_key, progress)
+        return _verify(data, anchor, alias_key, standpoint, progress)
     except DossierError as broken:
-        broken.report = progress.broken(broken)
+        if broken.report is None:
+            broken.report = progress.broken(broken)
         raise
 
 
@@ -127,7 +146,9 @@ class _Progress:
         return Report(Outcome.BROKEN, self.lines())
 
 
-def _verify(data: bytes, anchor: Anchor | None, alias_key: AliasKey | None, progress: _Progress) -> Report:
+def _verify(
+    data: bytes, anchor: Anchor | None, alias_key: AliasKey | None, standpoint: Standpoint, progress: _Progress
+) -> Report:
     # (1): The container and the form of all that is in it.
     dossier = open_dossier(data)
     progress.passed(Check.CONTAINER, len(dossier.files))
@@ -158,19 +179,37 @@ def _verify(data: bytes, anchor: Anchor | None, alias_key: AliasKey | None, prog
     progress.passed(Check.SCOPE, check_scope(manifest, heads, statements), note)
 
     # (8): That nothing of these streams is left out.
-    _verify_completeness(dossier, verified, manifest.therapy, checkpoint, alias_key, progress)
+    complete_below = _verify_completeness(dossier, verified, manifest.therapy, checkpoint, alias_key, progress)
+
+    # (9): When entries were there, and whether what algorithms carried still stands.
+    times = verify_times(
+        dossier.files[TIMESTAMPS],
+        checkpoint=checkpoint,
+        entries=dossier.entries,
+        verifier=verified.verifier,
+        anchor=anchor,
+        standpoint=standpoint,
+        witnessed_at=witnessed_at(dossier.checkpoint, anchor, signing_vkeys(checkpoint), standpoint),
+    )
+    standing = stand_statements(statements, registry.state, times, standpoint)
+    tell_times(times, standing, progress)
+    judge_checkpoint(checkpoint, dossier.checkpoint, times, standpoint)
+    tell_broken(registry.state, checkpoint.size, anchor, times, standpoint, progress)
 
     for check, why in _NEVER_DONE:
         progress.unverified(check, why)
-    return Report(
+    report = Report(
         outcome=Outcome.VERIFIED if anchor is not None else Outcome.CONSISTENT_ISSUER_UNPROVEN,
         checks=progress.lines(),
-        statements=tuple(_verdict(one, crossing) for one in statements),
+        statements=tuple(with_standing(_verdict(one, crossing), standing) for one in statements),
         ledger_id=manifest.ledger_id,
         log_origin=checkpoint.origin,
         position=checkpoint.size,
         therapy=manifest.therapy,
+        complete_below=complete_below,
     )
+    fail_on_broken(report)
+    return report
 
 
 def verify_log_checkpoint(raw: bytes, registry: RegistryState, anchor: Anchor | None) -> VerifiedCheckpoint:
@@ -218,8 +257,7 @@ def _tell_embedded(dossier: OpenedDossier, progress: _Progress) -> None:
 
 
 def _verify_witnesses(raw: bytes, checkpoint: VerifiedCheckpoint, anchor: Anchor | None, progress: _Progress) -> None:
-    signing = tuple(format_vkey(one.key.name, one.key.type, one.key.public_key) for one in checkpoint.log_signatures)
-    witnesses = verify_anchored_witnesses(raw, anchor, signing)
+    witnesses = verify_anchored_witnesses(raw, anchor, signing_vkeys(checkpoint))
     if witnesses is None:
         progress.unverified(Check.WITNESSES, "the anchor asks for no witness" if anchor else "no anchor was given")
     else:
@@ -241,11 +279,11 @@ def _verify_completeness(
     checkpoint: VerifiedCheckpoint,
     alias_key: AliasKey | None,
     progress: _Progress,
-) -> None:
+) -> int:
     if not dossier.files[HEADS]:
         progress.unverified(Check.COMPLETENESS, "no map of heads is in this file; ask the log for later entries")
         progress.unverified(Check.ALIASES, "no map of heads is in this file")
-        return
+        return 0
     size = checkpoint.size
     heads = read_heads(dossier.files[HEADS])
     found = verify_heads(heads, verified.verifier, size=size, root=checkpoint.root)
@@ -261,6 +299,7 @@ def _verify_completeness(
     else:
         named = check_aliases(found, verified.statements, therapy, alias_key)
         progress.told(Check.ALIASES, named, f"as of {found.logged.covered_size}", "no alias is open")
+    return found.logged.covered_size if unknown else size
 
 
 def _verify_entries(

@@ -11,10 +11,11 @@ The rules:
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 from enum import Enum, StrEnum
 from typing import NamedTuple
 
-__all__ = ["Check", "CheckLine", "KeyFinding", "Outcome", "Report", "Result", "StatementVerdict"]
+__all__ = ["Check", "CheckLine", "KeyFinding", "Outcome", "Report", "Result", "StatementVerdict", "TimeFinding"]
 
 
 class Outcome(StrEnum):
@@ -60,6 +61,14 @@ class Check(Enum):
     REPLAY = "the judgements are those that the rules make"
 
 
+class TimeFinding(StrEnum):
+    """What is known of when a statement was in the log."""
+
+    BOUNDED = "BOUNDED"
+    UNVERIFIED = "UNVERIFIED"
+    SUSPECT = "SUSPECT"
+
+
 class CheckLine(NamedTuple):
     """One check with its result; `checked` things were, `note` says what else there is to say."""
 
@@ -74,6 +83,7 @@ class KeyFinding(StrEnum):
 
     VALID = "VALID"
     SUSPECT = "SUSPECT"
+    INVALID = "INVALID"
 
 
 class StatementVerdict(NamedTuple):
@@ -96,6 +106,11 @@ class StatementVerdict(NamedTuple):
     findings: tuple[str, ...]
     co_signers: tuple[bytes, ...]
     recorded_at: int
+    time: TimeFinding = TimeFinding.UNVERIFIED
+    not_before: datetime | None = None
+    not_after: datetime | None = None
+    remarks: tuple[str, ...] = ()
+    """What contradicts the statement's times, and on which broken algorithm it rests, in words."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +118,7 @@ class Report:
     """The whole of what a verification found. Times are microseconds since 1970-01-01T00:00:00Z.
 
     `ledger_id`, `log_origin`, `position` and `therapy` are the dossier's own words until the outcome is VERIFIED.
+    Nothing of the dossier's streams is left out below `complete_below`, a number of log entries.
     """
 
     outcome: Outcome
@@ -112,6 +128,17 @@ class Report:
     log_origin: str = ""
     position: int = 0
     therapy: bytes = b""
+    complete_below: int = 0
+
+    @property
+    def untimely(self) -> tuple[StatementVerdict, ...]:
+        """The statements whose times contradict what is proven of them."""
+        return tuple(verdict for verdict in self.statements if verdict.time is TimeFinding.SUSPECT)
+
+    @property
+    def invalid(self) -> tuple[StatementVerdict, ...]:
+        """The statements that rest on algorithms held broken."""
+        return tuple(verdict for verdict in self.statements if verdict.key is KeyFinding.INVALID)
 
     @property
     def suspect(self) -> tuple[StatementVerdict, ...]:

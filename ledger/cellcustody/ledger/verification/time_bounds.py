@@ -19,7 +19,6 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from enum import StrEnum
 from itertools import pairwise
 from typing import Final, NamedTuple
 
@@ -48,25 +47,18 @@ from cellcustody.ledger.transparency import (
 )
 from cellcustody.ledger.verification.container import EntryToVerify
 from cellcustody.ledger.verification.errors import TimeInvalidError
+from cellcustody.ledger.verification.report import TimeFinding
 from cellcustody.ledger.verification.standpoint import NOWHERE, Standpoint
 from cellcustody.ledger.verification.statements import StatementVerifier
 from cellcustody.v1 import timestamps_pb2
 
-__all__ = ["TIME_TOLERANCE", "TimeBounds", "TimeFinding", "VerifiedTimes", "time_of", "verify_times"]
+__all__ = ["TIME_TOLERANCE", "TimeBounds", "VerifiedTimes", "time_of", "verify_times"]
 
 TIME_TOLERANCE: Final = timedelta(minutes=5)  # The five minutes that a clock may be ahead of the ledger's.
 EVIDENCE_MAX: Final = 64
 CERTIFICATES_MAX: Final = 64
 _RECORDED: Final = timestamps_pb2.TimeEvidenceRecorded.DESCRIPTOR.full_name
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
-
-
-class TimeFinding(StrEnum):
-    """What is known of when a statement was in the log."""
-
-    BOUNDED = "BOUNDED"
-    UNVERIFIED = "UNVERIFIED"
-    SUSPECT = "SUSPECT"
 
 
 class TimeBounds(NamedTuple):
