@@ -202,12 +202,13 @@ class ReportedStatement(google.protobuf.message.Message):
     QUORUM_FIELD_NUMBER: builtins.int
     ISSUER_FIELD_NUMBER: builtins.int
     REPLAY_FIELD_NUMBER: builtins.int
-    TIME_FIELD_NUMBER: builtins.int
+    TIME_STATE_FIELD_NUMBER: builtins.int
     NOT_BEFORE_UNIX_MICROS_FIELD_NUMBER: builtins.int
     NOT_AFTER_UNIX_MICROS_FIELD_NUMBER: builtins.int
     STATUS_FIELD_NUMBER: builtins.int
     FINDINGS_FIELD_NUMBER: builtins.int
     CO_SIGNERS_FIELD_NUMBER: builtins.int
+    REMARKS_FIELD_NUMBER: builtins.int
     leaf_index: builtins.int
     """Leaf index of its entry."""
     stream: builtins.bytes
@@ -248,8 +249,8 @@ class ReportedStatement(google.protobuf.message.Message):
     """The ledger is the anchor's."""
     replay: Global___VerificationResult.ValueType
     """Its judgement is the one that the rules make."""
-    time: Global___VerificationResult.ValueType
-    """Proven bounds on when it was recorded."""
+    time_state: builtins.str
+    """What its times are worth against what is proven of them: VALID, SUSPECT or UNVERIFIED."""
     not_before_unix_micros: builtins.int
     """Not recorded before this, microseconds since 1970-01-01T00:00:00Z; absent if nothing proves it."""
     not_after_unix_micros: builtins.int
@@ -263,6 +264,10 @@ class ReportedStatement(google.protobuf.message.Message):
     @property
     def co_signers(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.bytes]:
         """Persons who co-signed, 16 bytes each."""
+
+    @property
+    def remarks(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
+        """What contradicts its times, and on which broken algorithm it rests, in words."""
 
     def __init__(
         self,
@@ -287,15 +292,16 @@ class ReportedStatement(google.protobuf.message.Message):
         quorum: Global___VerificationResult.ValueType = ...,
         issuer: Global___VerificationResult.ValueType = ...,
         replay: Global___VerificationResult.ValueType = ...,
-        time: Global___VerificationResult.ValueType = ...,
+        time_state: builtins.str = ...,
         not_before_unix_micros: builtins.int | None = ...,
         not_after_unix_micros: builtins.int | None = ...,
         status: builtins.int = ...,
         findings: collections.abc.Iterable[builtins.str] | None = ...,
         co_signers: collections.abc.Iterable[builtins.bytes] | None = ...,
+        remarks: collections.abc.Iterable[builtins.str] | None = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["_not_after_unix_micros", b"_not_after_unix_micros", "_not_before_unix_micros", b"_not_before_unix_micros", "not_after_unix_micros", b"not_after_unix_micros", "not_before_unix_micros", b"not_before_unix_micros"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["_not_after_unix_micros", b"_not_after_unix_micros", "_not_before_unix_micros", b"_not_before_unix_micros", "body_type", b"body_type", "bytes_form", b"bytes_form", "chain", b"chain", "co_signers", b"co_signers", "commitment", b"commitment", "completeness", b"completeness", "findings", b"findings", "inclusion", b"inclusion", "issuer", b"issuer", "key_state", b"key_state", "leaf_index", b"leaf_index", "not_after_unix_micros", b"not_after_unix_micros", "not_before_unix_micros", b"not_before_unix_micros", "quorum", b"quorum", "replay", b"replay", "role", b"role", "sequence", b"sequence", "signature_count", b"signature_count", "signatures", b"signatures", "signer", b"signer", "site", b"site", "standing", b"standing", "statement_digest", b"statement_digest", "status", b"status", "stream", b"stream", "time", b"time"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["_not_after_unix_micros", b"_not_after_unix_micros", "_not_before_unix_micros", b"_not_before_unix_micros", "body_type", b"body_type", "bytes_form", b"bytes_form", "chain", b"chain", "co_signers", b"co_signers", "commitment", b"commitment", "completeness", b"completeness", "findings", b"findings", "inclusion", b"inclusion", "issuer", b"issuer", "key_state", b"key_state", "leaf_index", b"leaf_index", "not_after_unix_micros", b"not_after_unix_micros", "not_before_unix_micros", b"not_before_unix_micros", "quorum", b"quorum", "remarks", b"remarks", "replay", b"replay", "role", b"role", "sequence", b"sequence", "signature_count", b"signature_count", "signatures", b"signatures", "signer", b"signer", "site", b"site", "standing", b"standing", "statement_digest", b"statement_digest", "status", b"status", "stream", b"stream", "time_state", b"time_state"]) -> None: ...
     @typing.overload
     def WhichOneof(self, oneof_group: typing.Literal["_not_after_unix_micros", b"_not_after_unix_micros"]) -> typing.Literal["not_after_unix_micros"] | None: ...
     @typing.overload

@@ -15,10 +15,12 @@ from cellcustody.clients.cli import (
     inspecting,
     labelling,
     loggers,
+    offline,
     outbox_commands,
     policies,
     reading,
     simulating,
+    verifying,
     whole_audit,
 )
 from cellcustody.clients.cli.context import Context
@@ -55,8 +57,10 @@ enrolling.register(app)
 policies.register(app)
 outbox_commands.register(app)
 auditing.register(app)
+verifying.register(app)
 whole_audit.register(app)
 bedside.register(app)
 labelling.register(app)
 loggers.register(app)
+offline.register(app)
 simulating.register(app)

@@ -12,10 +12,9 @@ from cellcustody.clients.cli.context import AsJson, Context, context_of
 from cellcustody.clients.cli.plain import Plain, as_json
 from cellcustody.clients.cli.profile import id_from_text
 from cellcustody.clients.cli.reading import therapy_of
-from cellcustody.clients.cli.screen import print_table, say
+from cellcustody.clients.cli.screen import say
 from cellcustody.ledger.errors import ConfigurationError
 from cellcustody.ledger.registry.anchor import Anchor, parse_anchor
-from cellcustody.ledger.verification import DossierError, Outcome, Report, verify_dossier
 
 __all__ = ["register"]
 
@@ -28,7 +27,6 @@ def register(app: typer.Typer) -> None:
     export.command("therapy")(export_therapy)
     export.callback()(_group)
     app.add_typer(export, name="export")
-    app.command()(verify)
     log = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Hold the log to what it showed before.")
     log.command("checkpoint")(log_checkpoint)
     log.command("receipt")(log_receipt)
@@ -62,30 +60,6 @@ def export_therapy(
         )
     else:
         say(f"{export.path}: {export.statements} statements, {export.length_bytes} bytes, sha256 {export.sha256.hex()}")
-
-
-def verify(
-    file: Annotated[Path, typer.Argument(help="The dossier.")],
-    anchor: Annotated[Path | None, typer.Option(help="Anchor file, got elsewhere than from the operator.")] = None,
-    json: AsJson = False,
-) -> None:
-    """Verify a dossier offline, every check with its result.
-
-    Without an anchor nobody knows whose ledger it is from, and it ends with 1.
-    """
-    data = _read(file)
-    trusted = None if anchor is None else parse_anchor(_read(anchor))
-    try:
-        report = verify_dossier(data, trusted)
-    except DossierError as broken:
-        if broken.report is not None:
-            _print_report(broken.report, json=json, broken=broken)
-        else:
-            typer.echo(f"first broken link: {broken}", err=True)
-        raise typer.Exit(1) from broken
-    _print_report(report, json=json, broken=None)
-    if report.outcome is not Outcome.VERIFIED:
-        raise typer.Exit(1)
 
 
 def log_checkpoint(context: typer.Context, json: AsJson = False) -> None:
@@ -151,53 +125,6 @@ def _auditor(found: Context) -> AuditorClient:
         witness_policy=anchor.witness_policy,
         memory=profile.paths.get("audit_memory", profile.path.with_name("believed.checkpoint")),
     )
-
-
-def _print_report(report: Report, *, json: bool, broken: DossierError | None) -> None:
-    if json:
-        typer.echo(as_json(_report_as_plain(report, broken)))
-        return
-    print_table(
-        "Checks",
-        ("check", "result", "checked", "what it shows", "note"),
-        (
-            (line.check.name, line.result.value, str(line.checked), line.check.value, line.note)
-            for line in report.checks
-        ),
-    )
-    if broken is not None:
-        say(f"first broken link: {broken}", style="bold red")
-    if report.suspect:
-        say(f"{len(report.suspect)} statements were signed with a key later said to be compromised", style="red")
-    say(
-        f"{report.outcome.value}: {len(report.statements)} statements, position {report.position}",
-        style="bold green" if report.outcome is Outcome.VERIFIED else "bold red",
-    )
-
-
-def _report_as_plain(report: Report, broken: DossierError | None) -> Plain:
-    return {
-        "outcome": report.outcome.value,
-        "first_broken_link": None if broken is None else {"reason": broken.reason, "message": str(broken)},
-        "checks": [
-            {"check": line.check.name, "result": line.result.value, "checked": line.checked, "note": line.note}
-            for line in report.checks
-        ],
-        "ledger_id": report.ledger_id.hex(),
-        "log_origin": report.log_origin,
-        "position": report.position,
-        "therapy": report.therapy.hex(),
-        "statements": [
-            {
-                "leaf_index": each.leaf_index,
-                "statement_digest": each.statement_digest.hex(),
-                "body_type": each.body_type,
-                "key": each.key.value,
-                "findings": list(each.findings),
-            }
-            for each in report.statements
-        ],
-    }
 
 
 def _read(path: Path) -> bytes:

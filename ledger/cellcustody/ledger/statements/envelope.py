@@ -79,6 +79,7 @@ class PayloadType(Enum):
     READ_TOKEN = "application/vnd.cellcustody.read-token.v1+protobuf"
     READINESS_CERTIFICATE = "application/vnd.cellcustody.readiness-certificate.v1+protobuf"
     DOSSIER_MANIFEST = "application/vnd.cellcustody.dossier-manifest.v1+protobuf"
+    VERIFICATION_REPORT = "application/vnd.cellcustody.verification-report.v1+protobuf"
 
     @property
     def is_logged(self) -> bool:
@@ -92,6 +93,7 @@ _NOT_LOGGED: Final = frozenset(
         PayloadType.READ_TOKEN.value,
         PayloadType.READINESS_CERTIFICATE.value,
         PayloadType.DOSSIER_MANIFEST.value,
+        PayloadType.VERIFICATION_REPORT.value,
     }
 )
 _BY_NAME: Final = {payload_type.value: payload_type for payload_type in PayloadType}

@@ -23,6 +23,7 @@ VerificationError
    |- TimeInvalidError           TIME_INVALID
    |- AlgorithmBrokenError       ALGORITHM_BROKEN
    `- NothingCheckedError        NOTHING_CHECKED
+`- ReportInvalidError            REPORT_INVALID: of a signed report, not of a dossier
 """
 
 from __future__ import annotations
@@ -49,6 +50,7 @@ __all__ = [
     "NothingCheckedError",
     "ReferenceInvalidError",
     "RegistryInvalidError",
+    "ReportInvalidError",
     "ScopeInvalidError",
     "SignerInvalidError",
     "StatementInvalidError",
@@ -211,3 +213,9 @@ class AlgorithmBrokenError(DossierError):
 
     reason = "ALGORITHM_BROKEN"
     check = Check.SIGNATURES
+
+
+class ReportInvalidError(VerificationError):
+    """Raised when a verification report is not what the key that is believed signed."""
+
+    reason = "REPORT_INVALID"
