@@ -26,7 +26,11 @@ from mutants.trying import Mutant, Verdict, try_all
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 RULES = ROOT / "ledger" / "cellcustody" / "ledger" / "custody"
-TESTS = tuple(sorted((ROOT / "tests" / "unit").glob("custody*")))
+TESTS = tuple(
+    sorted(
+        path for pattern in ("custody*", "condition", "readiness") for path in (ROOT / "tests" / "unit").glob(pattern)
+    )
+)
 NO_RULES = ("__init__", "codes_", "findings", "policy", "act")
 SHARE_MIN = 0.9
 _NOTICED = (Verdict.NOTICED, Verdict.TOO_LONG)

@@ -88,6 +88,26 @@ def test_a_handoff_is_told_in_names_of_sites() -> None:
     assert summary.of(act_of(body)) == "University Hospital/apheresis released shipper-1, shipper-2 to Courier"
 
 
+def test_what_a_statement_leaves_out_is_not_told() -> None:
+    """A report of possession tells what it names, and no more; one that names nothing still has its line."""
+    summary = Summary(ALL, lambda site: NAMES[site])
+    courier = common_pb2.Unit(site=COURIER)
+    body = transport_pb2.PossessionReported(possessor=courier, containers=["box-2"])
+    assert summary.of(act_of(body)) == "Courier reports to have box-2"
+    body.place = "the hub"
+    assert summary.of(act_of(body)) == "Courier reports to have box-2 at the hub"
+    found = transport_pb2.PossessionReported(possessor=courier, materials=[b"\xab" * 16])
+    assert summary.of(act_of(found)) == "Courier reports to have abababab"
+    assert summary.of(act_of(transport_pb2.PossessionReported(possessor=courier))) == "Courier reports to have"
+
+
+def test_an_optional_part_that_is_withheld_is_told_as_withheld() -> None:
+    """Leaving it out would say that there is nothing."""
+    lost = transport_pb2.ContainersLost(containers=["box-2"])
+    summary = Summary(frozenset({DisclosureClass.PUBLIC}), lambda site: NAMES[site])
+    assert summary.of(act_of(lost)) == "withheld lost, last known at withheld"
+
+
 def test_what_a_reader_may_not_see_is_withheld() -> None:
     """A result is told without test and outcome to whoever sees CUSTODY alone."""
     body = modification_pb2.ResultReported(

@@ -3,13 +3,15 @@
 The rules:
 
 * A template names fields of its body; a field of a class that the reader does not see is told as "withheld", and one
-  that is empty as "none". IDENTITY and CLINICAL fields stand in no template.
+  that is empty as "none"; a part in brackets of which
+  every field is empty is left out. IDENTITY and CLINICAL fields stand in no template.
 * A body without a template is told by its name, so that a new act is never silent.
 * Ids of materials and digests are shortened to eight characters; the whole of them stand in the item's own fields.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable
 from decimal import Decimal
 from string import Formatter
@@ -18,7 +20,7 @@ from typing import Final
 from google.protobuf.descriptor import FieldDescriptor
 from google.protobuf.message import Message
 
-from cellcustody.ledger.contract import SHREDDABLE, DisclosureClass, body_type
+from cellcustody.ledger.contract import SHREDDABLE, BodyType, DisclosureClass, body_type
 from cellcustody.ledger.custody.act import Act
 from cellcustody.v1 import common_pb2, harvest_pb2, modification_pb2, quality_pb2
 
@@ -31,6 +33,7 @@ SHOWN_MAX: Final = 6  # Of a repeated field; a line is for a person.
 _SHORT: Final = 8
 _WITHHELD: Final = "withheld"
 _NONE: Final = "none"
+_OPTIONAL: Final = re.compile(r"\[([^\]]*)\]")
 _EXPONENT_SHOWN_MAX: Final = 12  # Beyond that, digits are shown with their exponent.
 
 TEMPLATES: Final[dict[str, str]] = {
@@ -38,28 +41,28 @@ TEMPLATES: Final[dict[str, str]] = {
     "TherapyEnrolled": "Therapy enrolled as {aliases} for {product} in {jurisdiction}, treated at {treating_unit}",
     "ConsentRecorded": "Consent recorded for {scopes}",
     "ConsentWithdrawn": "Consent withdrawn for {scopes}",
-    "IdentityChecked": "Identity checked ({point}), identifier read {coi_read}",
+    "IdentityChecked": "Identity checked ({point})[, identifier read {coi_read}]",
     "CollectionStarted": "Collection day {day} started at {unit}, donation {din}",
     "CollectionCompleted": "Collection completed at {unit}: {outputs}",
-    "LabelApplied": "Label applied to {material}: donation {din}, product {product_code}, division {division}",
+    "LabelApplied": "Label applied to {material}: donation {din}[, product {product_code}][, division {division}]",
     "LabelVoided": "Label voided that {applied} applied",
     "MaterialStored": "{material} stored at {position}",
     "MaterialMoved": "{material} moved to {position}",
     "UnitTransferred": "{materials} transferred from {releaser} to {receiver}",
     "MaterialPacked": "{material} packed by {unit} into container {container}",
     "MaterialReceived": "{material} received by {unit} from container {container}",
-    "ConsignmentOpened": "Consignment {consignment_number} opened by {unit} for {destination}: {containers}",
-    "LoggerStarted": "Logger {logger} started in {container}, {band_min} to {band_max}",
+    "ConsignmentOpened": "Consignment[ {consignment_number}] opened by {unit} for {destination}: {containers}",
+    "LoggerStarted": "Logger {logger} started in {container}[, {band_min} to {band_max}]",
     "SealApplied": "Seal {seal} applied to {container}",
     "CustodyReleased": "{releaser} released {containers} to {receiver}",
     "ReleaseWithdrawn": "Release {release} withdrawn",
     "ReceiverRenamed": "Receiver of release {release} renamed to {receiver}",
     "CustodyAccepted": "{receiver} answered release {release}: {lines}",
     "CustodyRefused": "{receiver} refused release {release}",
-    "PossessionReported": "{possessor} reports to have {containers} {materials} at {place}",
-    "CustodyEstablished": "Custody of {containers} {materials} established with {custodian}",
-    "TransitCheckpointPassed": "{containers} passed {place}",
-    "DelayReported": "Delay of {expected_seconds} s reported at {place}",
+    "PossessionReported": "{possessor} reports to have[ {containers}][ {materials}][ at {place}]",
+    "CustodyEstablished": "Custody of[ {containers}][ {materials}] established with {custodian}",
+    "TransitCheckpointPassed": "{containers} passed[ {place}]",
+    "DelayReported": "Delay of {expected_seconds} s reported[ at {place}]",
     "ExcursionAlarmed": "Logger {logger} in {container} alarmed at {temperature}",
     "ReceiptInspected": "{unit} inspected {containers}: {loggers}",
     "ConsignmentClosed": "Consignment closed by {unit}",
@@ -67,7 +70,7 @@ TEMPLATES: Final[dict[str, str]] = {
     "MaterialAccepted": "{materials} accepted by quality for work",
     "SelectionPerformed": "Selection by {unit}: {inputs} became {outputs}",
     "ActivationPerformed": "Activation by {unit}: {inputs} became {outputs}",
-    "ModificationPerformed": "Modification by {unit} with lot {vector_lot}: {inputs} became {outputs}",
+    "ModificationPerformed": "Modification by {unit}[ with lot {vector_lot}]: {inputs} became {outputs}",
     "ExpansionPerformed": "Expansion by {unit}: {inputs} became {outputs}",
     "FormulationPerformed": "Formulation by {unit}: {inputs} became {outputs}",
     "MaterialDivided": "{material} divided by {unit} into {outputs}",
@@ -93,9 +96,9 @@ TEMPLATES: Final[dict[str, str]] = {
     "LotStatusChanged": "Lot became {status}",
     "MaterialIssued": "{material} issued by {releaser} to {receiver}",
     "MaterialThawed": "{material} thawed at {unit}",
-    "BedsideChecked": "{material} checked at the bedside, identifier read {coi_read}",
+    "BedsideChecked": "{material} checked at the bedside[, identifier read {coi_read}]",
     "InfusionStarted": "Infusion of {material} started at {unit}",
-    "InfusionStopped": "Infusion of {material} ended: {outcome}, remainder {remainder}",
+    "InfusionStopped": "Infusion of {material} ended: {outcome}[, remainder {remainder}]",
     "ReactionObserved": "Reaction observed after {materials}",
     "MaterialDestroyed": "{material} destroyed at {unit} by {method}",
     "MaterialConsumed": "{material} used up at {unit}",
@@ -103,7 +106,7 @@ TEMPLATES: Final[dict[str, str]] = {
     "FollowUpRecorded": "Follow-up recorded: {visit}",
     "TherapyClosed": "Therapy closed",
     "DeviationRaised": "Deviation {reference} raised on {scope}",
-    "HoldPlaced": "Hold placed on {scope}: {grounds}",
+    "HoldPlaced": "Hold placed on {scope}[: {grounds}]",
     "HoldLifted": "Hold {holds} lifted",
     "IdentityRestored": "Identity restored by {reidentification}",
     "GateOverridden": "Gate {gate} overridden for {scope}",
@@ -111,41 +114,41 @@ TEMPLATES: Final[dict[str, str]] = {
     "StatementRetracted": "{retracted} retracted",
     "EligibilityAssessed": "Eligibility assessed: {outcome}",
     "TrialEnrolled": "Enrolled in study {study}, protocol {protocol}, at {unit}",
-    "DonorScreened": "Donor screened: {markers}, {biohazard}, {label_reason}",
+    "DonorScreened": "Donor screened: {markers}, {biohazard}[, {label_reason}]",
     "SlotReserved": "Slot {slot} reserved at {unit}, attempt {attempt}",
     "SlotMoved": "Slot moved that {reserved} reserved",
     "SlotReleased": "Slot released that {reserved} reserved",
     "KitReceived": "Kit {kit_serial} received by {unit} with {labels_counted} labels",
-    "ReidentificationPerformed": "Re-identified, identifier read {coi_read}: {materials}",
+    "ReidentificationPerformed": "Re-identified, identifier read {coi_read}[: {materials}]",
     "CourseLinked": "Linked with another course of the same patient as {relation}",
-    "FreshHoldStarted": "Fresh hold of {materials} started at {position}, {temperature}",
+    "FreshHoldStarted": "Fresh hold of {materials} started at {position}[, {temperature}]",
     "CryopreservationStarted": "Cryopreservation of {materials} started by {unit}",
-    "CryopreservationCompleted": "Cryopreservation completed at {position}, failed: {failed}",
+    "CryopreservationCompleted": "Cryopreservation completed[ at {position}][, failed: {failed}]",
     "LabelsPrinted": "Labels printed by {unit} for donation {din}: {serials}",
     "LabelReadBack": "Label read back that {applied} applied",
     "LabelsReturned": "Labels returned by {unit}: {serials}",
     "LabelsReconciled": "Labels reconciled by {unit}: {printed} printed, {applied} applied, {voided} voided, "
     "{returned} returned",
-    "CoolantReplenished": "Coolant {coolant} of {container} replenished at {place}",
-    "CustomsHeld": "{containers} held by customs at {place}",
+    "CoolantReplenished": "Coolant {coolant} of {container} replenished[ at {place}]",
+    "CustomsHeld": "{containers} held by customs[ at {place}]",
     "CustomsCleared": "Cleared by customs",
-    "ShockRecorded": "Logger {logger} in {container} recorded {kind} of {reading}, limit {limit}",
-    "ContainersLost": "{containers} lost, last known at {last_place}",
+    "ShockRecorded": "Logger {logger} in {container} recorded {kind} of {reading}[, limit {limit}]",
+    "ContainersLost": "{containers} lost[, last known at {last_place}]",
     "MaterialReturned": "{material} returned by {unit}: {reason}",
-    "ConditionDisposed": "Condition of {materials} decided: {decision}, study {study_reference}",
+    "ConditionDisposed": "Condition of {materials} decided: {decision}[, study {study_reference}]",
     "DowntimeDeclared": "Downtime {reference} of {system} declared",
     "DowntimeEnded": "Downtime ended that {declared} declared",
     "LymphodepletionStarted": "Lymphodepletion course {course} started at {unit}",
     "LymphodepletionStopped": "Lymphodepletion ended that {started} started",
     "PremedicationGiven": "Premedication given at {unit}",
-    "MaterialReconstituted": "{material} reconstituted at {unit}: {reconstitution}, {outputs}",
+    "MaterialReconstituted": "{material} reconstituted at {unit}: {reconstitution}[, {outputs}]",
     "BreachDecided": "Breach found by {thawed} decided: {decision}",
     "ToxicityGraded": "Toxicity graded on day {day}",
     "AdverseEventReported": "Adverse event reported on day {day}",
     "PatientMonitored": "Patient monitored at {unit} on day {day}",
     "ResultNotified": "{told} told of result {result}",
     "ResultAcknowledged": "{unit} acknowledged notice {notification}",
-    "RemainderRetained": "Remainder of {material} retained at {position} for {study}",
+    "RemainderRetained": "Remainder of {material} retained at {position}[ for {study}]",
     "TherapyReopened": "Therapy reopened that {closed} closed",
     "CustodianOfRecordChanged": "Record passed to another site, with a copy up to entry {checkpoint_size}",
     "DeviationClosed": "Deviation {deviation} closed: {outcome}",
@@ -181,14 +184,25 @@ class Summary:
         template = TEMPLATES.get(found.short_name)
         if template is None:
             return found.short_name
-        parts: list[str] = []
-        for text, name, _, _ in Formatter().parse(template):
-            parts.append(text)
+        return "".join(
+            self._part(act.body, found, part, is_optional=bool(index % 2))
+            for index, part in enumerate(_OPTIONAL.split(template))
+        )
+
+    def _part(self, body: Message, found: BodyType, part: str, *, is_optional: bool) -> str:
+        """Returns one part of a template filled in; an optional one whose fields are all empty is left out."""
+        shown: list[str] = []
+        said: list[str] = []
+        for text, name, _, _ in Formatter().parse(part):
+            shown.append(text)
             if name:
                 field = found.descriptor.fields_by_name[name]
                 told = found.classes[field.number] in self._classes
-                parts.append(self._field(act.body, field) if told else _WITHHELD)
-        return "".join(parts)
+                said.append(self._field(body, field) if told else _WITHHELD)
+                shown.append(said[-1])
+        if is_optional and all(one == _NONE for one in said):
+            return ""
+        return "".join(shown)
 
     def _field(self, body: Message, field: FieldDescriptor) -> str:
         value: object = getattr(body, field.name)
