@@ -29,7 +29,7 @@ from cellcustody.ledger.statements.commitment import Opening, partial_body
 from cellcustody.ledger.verification import verify_receipt
 from cellcustody.v1 import entry_pb2, statement_pb2
 
-__all__ = ["confirmation", "register", "sign_and_print", "text_of"]
+__all__ = ["body_named", "confirmation", "meaning_named", "register", "sign_and_print", "stream_for", "text_of"]
 
 _CAPITAL: Final = re.compile(r"(?<=[a-z])(?=[A-Z])")
 
@@ -88,13 +88,13 @@ def act(
 ) -> None:
     """Sign an act: show it, have it confirmed, sign it, send it or keep it."""
     found = context_of(context)
-    row = _body_named(name)
+    row = body_named(name)
     message = body_from_json(row.message_class, text_of(body))
     options: ActOptions = {}
     if role:
         options["role"] = role
     if meaning:
-        options["meaning"] = _meaning(meaning)
+        options["meaning"] = meaning_named(meaning)
     if at:
         options["occurred_at"] = time_of(at)
     if witnessed:
@@ -102,16 +102,16 @@ def act(
     if policy:
         options["policy_digest"] = id_from_text(policy, "policy", 32)
     if assess:
-        _print_assessment(found, _stream_for(row, stream), message, options, json=json)
+        _print_assessment(found, stream_for(row, stream), message, options, json=json)
     elif queue:
         profile = found.profile
         session = profile.open_session(confirm=confirmation(yes))
         outbox = profile.open_outbox(session.store)
-        signed = session.sign(session.draft(_stream_for(row, stream), message, options), options)
+        signed = session.sign(session.draft(stream_for(row, stream), message, options), options)
         queued = outbox.queue(signed, queued_at_unix_micros=unix_micros(session.clock()))
         say(f"kept as number {queued.number}: statement {queued.statement_digest.hex()} in {queued.stream.hex()}")
     else:
-        sign_and_print(found, _stream_for(row, stream), message, options, yes=yes, json=json)
+        sign_and_print(found, stream_for(row, stream), message, options, yes=yes, json=json)
 
 
 def co_sign(
@@ -137,7 +137,7 @@ def co_sign(
         say(as_json(shown))
         options: SigningOptions = {"role": role} if role else {}
         draft = site.session.draft_co_signature(
-            statement.stream, joined, _meaning(meaning), options, act=name_in_words(row.short_name)
+            statement.stream, joined, meaning_named(meaning), options, act=name_in_words(row.short_name)
         )
         _send(found, site, site.session.sign(draft, options), json=json)
 
@@ -232,7 +232,8 @@ def _print_assessment(found: Context, stream: bytes, body: Message, options: Act
         say(finding_in_words(finding))
 
 
-def _body_named(name: str) -> BodyType:
+def body_named(name: str) -> BodyType:
+    """Returns the body that a command names an act by."""
     wanted = name.replace("_", "-").lower()
     for body, (_, rpc) in ACT_RPCS.items():
         row = BODIES[body]
@@ -241,7 +242,8 @@ def _body_named(name: str) -> BodyType:
     raise ConfigurationError("no such act; `cellcustody acts` lists them", act=name)
 
 
-def _stream_for(row: BodyType, text: str) -> bytes:
+def stream_for(row: BodyType, text: str) -> bytes:
+    """Returns the stream that an act goes to: the one there is, the one named, or a new one."""
     kinds = [StreamKind(kind) for kind in sorted(row.stream_kinds)]
     if len(kinds) == 1 and kinds[0].has_one_stream:
         return single_stream_id(kinds[0])
@@ -254,7 +256,8 @@ def _stream_for(row: BodyType, text: str) -> bytes:
     return id_from_text(text, "stream", 17)
 
 
-def _meaning(text: str) -> statement_pb2.Meaning.ValueType:
+def meaning_named(text: str) -> statement_pb2.Meaning.ValueType:
+    """Returns what a signature means, by its word."""
     name = f"MEANING_{text.upper()}"
     if name not in statement_pb2.Meaning.keys() or text.upper() == "UNSPECIFIED":  # noqa: SIM118 - an enum, no dict
         known = ", ".join(each.removeprefix("MEANING_").lower() for each in statement_pb2.Meaning.keys()[1:])
