@@ -24,6 +24,8 @@ from cellcustody.ledger.contract import BODIES, BodyType
 from cellcustody.ledger.custody.findings import Family, Strength, all_rules
 from cellcustody.ledger.custody.policy import sample_pack_bytes
 from cellcustody.ledger.dossier.layout import FILE_NAMES, README_TEXT
+from cellcustody.ledger.registry import LEDGER_KINDS
+from cellcustody.ledger.statements import PayloadType
 from cellcustody.ledger.verification import Check
 from cellcustody.v1 import dossier_pb2, entry_pb2, envelope_pb2, statement_pb2
 
@@ -64,8 +66,8 @@ FAMILIES: Final = {Family.ENTRY: "E", Family.FOLD: "F"}
 
 LEGEND: Final = """\
 # Made by scripts/verifier_page.py from the contract; do not edit.
-# check NAME: the checks and what each shows. file NAME: the files of a dossier in order. readme: SHA-256 of README.txt.
-# pack: the built-in policy pack.
+# check NAME: what each check shows, in order. kind NAME: a payload type; whether it is logged, or by the ledger alone.
+# file NAME: the files of a dossier in order. readme: SHA-256 of README.txt. pack: the built-in policy pack.
 # message NAME, then its fields: number, name, type (* repeated, ! explicit presence, | the oneof it is a member of);
 # in a body its disclosure class too (1 PUBLIC to 6 IDENTITY). enum NAME: number=value, those that may be signed.
 # body NAME: F fact or A authorisation, kind of payload, stream kinds, capabilities of which one is asked for,
@@ -81,6 +83,8 @@ def tables() -> str:
 def _lines() -> Iterator[str]:
     for check in Check:
         yield f"check {check.name} {check.value}"
+    for kind in PayloadType:
+        yield f"kind {_kind(kind)} {'ledger' if kind in LEDGER_KINDS else 'log' if kind.is_logged else 'no'}"
     for name in FILE_NAMES:
         yield f"file {name}"
     yield f"readme {hashlib.sha256(README_TEXT).hexdigest()}"
@@ -108,10 +112,14 @@ def _lines() -> Iterator[str]:
 
 def _body_line(body: BodyType, words: str) -> str:
     kind = "A" if body.is_authorisation else "F"
-    payload = body.payload_type.value.removeprefix("application/vnd.cellcustody.").removesuffix(".v1+protobuf")
     streams = ",".join(map(str, sorted(body.stream_kinds)))
     capabilities = ",".join(map(str, sorted(body.capabilities))) or "-"
+    payload = _kind(body.payload_type)
     return f"body {body.short_name} {kind} {payload} {streams} {capabilities} {body.co_signers_min} {words}".rstrip()
+
+
+def _kind(payload_type: PayloadType) -> str:
+    return payload_type.value.removeprefix("application/vnd.cellcustody.").removesuffix(".v1+protobuf")
 
 
 def _reach(descriptor: Descriptor, messages: dict[str, Descriptor], enums: dict[str, EnumDescriptor]) -> None:
