@@ -20,6 +20,7 @@ from cellcustody.ledger.errors import CellcustodyError, ConfigurationError
 from cellcustody.services.certificates import issue_client_certificate
 from cellcustody.services.configuration import load_configuration
 from cellcustody.services.founding import FoundingWishes, found_ledger
+from cellcustody.services.keeping_commands import make_backup, recover_tail, restore_backup
 from cellcustody.services.log_key_commands import log_keys
 from cellcustody.services.server import run_server
 from cellcustody.services.witness.commands import witness
@@ -132,6 +133,9 @@ def tls(
 
 app.add_typer(init, name="init")
 app.add_typer(log_keys, name="log-keys")
+app.command("backup")(make_backup)
+app.command("restore")(restore_backup)
+app.command("recover")(recover_tail)
 app.add_typer(witness, name="witness")
 
 
