@@ -16,7 +16,7 @@ The rules:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from google.protobuf.message import Message
@@ -42,7 +42,7 @@ from cellcustody.ledger.recording.entry_checks import delay_seconds
 from cellcustody.ledger.recording.entry_findings import EntryBench
 from cellcustody.ledger.recording.explaining import explain
 from cellcustody.ledger.recording.identity import FIELD_PATIENT_IDENTIFIERS, compare, enrolled_macs, identifiers_of
-from cellcustody.ledger.recording.ledger_statements import LedgerVoice, check_map, revision
+from cellcustody.ledger.recording.ledger_statements import Voice, check_map, revision
 from cellcustody.ledger.recording.planning import Plan, PlannedEntry, SealedGroup
 from cellcustody.ledger.recording.prepared import Prepared
 from cellcustody.ledger.recording.replaying import act_of_prepared, openings_of
@@ -121,7 +121,7 @@ class CustodyJudge:
         registry: RegistryState,
         cases: Cases,
         pack_of: Callable[[bytes], PolicyPack | None],
-        voice: LedgerVoice | None,
+        voice: Voice | None,
         *,
         is_trial: bool = False,
     ) -> None:
@@ -246,7 +246,7 @@ class CustodyJudge:
     ) -> Plan:
         """Moves the state on by an act and returns everything to record with it."""
         links = self._cases.take_links(act)
-        replacing = self._compared_anew(case, macs) if macs else None
+        replacing = self._compared_by_enrolment(case, act, macs)
         changed = {act.stream: set(self._cases.append(act, links, replacing))}
         self._cases.spread(act, links, changed)
         case = self._cases.case(act.stream)
@@ -357,6 +357,10 @@ class CustodyJudge:
             leaves,
             self._store.identity_macs(stream) if enrolled is None else enrolled,
         )
+
+    def _compared_by_enrolment(self, case: Case, act: Act, macs: list[IdentityMac]) -> Mapping[bytes, Act] | None:
+        """Returns the earlier acts that compare otherwise now that `act` has enrolled identifiers, if it has."""
+        return self._compared_anew(case, macs) if macs else None
 
     def _compared_anew(self, case: Case, enrolled: list[IdentityMac]) -> dict[bytes, Act]:
         """Returns the acts recorded before the enrolment whose identifiers compare otherwise now, by digest."""

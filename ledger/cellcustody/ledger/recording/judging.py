@@ -25,7 +25,7 @@ from cellcustody.ledger.errors import ConflictError, FormRefusedError, Retryable
 from cellcustody.ledger.recording.cases import Cases
 from cellcustody.ledger.recording.custody_judging import CustodyJudge, planned
 from cellcustody.ledger.recording.entry_checks import clock_is_ahead
-from cellcustody.ledger.recording.ledger_statements import LedgerVoice
+from cellcustody.ledger.recording.ledger_statements import Voice
 from cellcustody.ledger.recording.packs import Packs
 from cellcustody.ledger.recording.planning import (
     AlreadyRecorded,
@@ -101,15 +101,17 @@ class LedgerJudge:
         store: LedgerStore,
         vault: Vault,
         registry: RegistryState,
-        voice: LedgerVoice | None,
+        voice: Voice | None,
         *,
         packs: Packs | None = None,
         is_trial: bool = False,
         log_vkeys: Collection[str] | None = None,
+        custody: Callable[..., CustodyJudge] = CustodyJudge,
     ) -> None:
         """A trial judges for an assessment: it leaves the registry, which it shares, as it is.
 
         `log_vkeys` are the verifier keys of which the signers are here; None: whoever signs is asked elsewhere.
+        `custody` makes the judge of custody; a replay gives its own.
         """
         self._is_trial = is_trial
         self._log_vkeys = log_vkeys
@@ -122,7 +124,7 @@ class LedgerJudge:
         self._registry_moved = False
         self.packs = packs or Packs(registry)
         self.cases = Cases(store, vault, registry, self.packs.pack)
-        self._custody = CustodyJudge(store, vault, registry, self.cases, self.packs.pack, voice, is_trial=is_trial)
+        self._custody = custody(store, vault, registry, self.cases, self.packs.pack, voice, is_trial=is_trial)
 
     def judge(self, prepared: Prepared, submitting_site: bytes, *, leaf_index: int, now: int) -> Plan | AlreadyRecorded:
         """Returns the plan for a statement that would be recorded at `leaf_index`, and moves the state on.

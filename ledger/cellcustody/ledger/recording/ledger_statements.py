@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Protocol
 
 from google.protobuf.message import Message
 
@@ -28,12 +28,22 @@ from cellcustody.ledger.statements import (
 )
 from cellcustody.v1 import heads_pb2, quality_pb2, statement_pb2
 
-__all__ = ["ROLE_LEDGER", "LedgerVoice", "MapBeyondLogError", "check_map", "revision"]
+__all__ = ["ROLE_LEDGER", "LedgerVoice", "MapBeyondLogError", "Voice", "check_map", "revision"]
 
 ROLE_LEDGER: Final = "ledger"
 _SEED_BYTES: Final = 32
 _HASH_BYTES: Final = 32
 _ZONE: Final = "Etc/UTC"  # The ledger has no place of its own.
+
+
+class Voice(Protocol):
+    """Says in the ledger's name what a judgement causes: a server signs it, a replay finds it recorded."""
+
+    def say(
+        self, body: Message, *, ledger_id: bytes, stream: bytes, schema_digest: bytes, leaf_index: int, now: int
+    ) -> Prepared:
+        """Returns the statement that says `body` at `leaf_index`; `now` is in microseconds since the epoch."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)

@@ -37,6 +37,7 @@ __all__ = [
     "openings_of",
     "read_stream",
     "revised_judgements",
+    "revised_judgements_of",
 ]
 
 _READ_AT_ONCE: Final = 500
@@ -146,11 +147,16 @@ def as_revised(act: Act, judgement: JudgedEntry) -> Act:
     return replace(act, entry_findings=found, comparisons=judgement.comparisons)
 
 
-def revised_judgements(act: Act) -> dict[bytes, JudgedEntry]:
-    """Returns the judgements that a JudgementsRevised carries, by digest; empty for any other act."""
-    if not isinstance(act.body, quality_pb2.JudgementsRevised):
+def revised_judgements_of(body: Message | None) -> dict[bytes, JudgedEntry]:
+    """Returns the judgements that a JudgementsRevised carries, by digest; empty for any other body."""
+    if not isinstance(body, quality_pb2.JudgementsRevised):
         return {}
-    return {one.statement_digest: read_judgement(one.judgement) for one in act.body.judgements}
+    return {one.statement_digest: read_judgement(one.judgement) for one in body.judgements}
+
+
+def revised_judgements(act: Act) -> dict[bytes, JudgedEntry]:
+    """Returns the judgements that an act carries which is a JudgementsRevised, by digest; empty for any other."""
+    return revised_judgements_of(act.body)
 
 
 def latest_judgements(store: LedgerStore, stream: bytes) -> dict[bytes, JudgedEntry]:
