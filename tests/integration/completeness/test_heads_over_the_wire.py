@@ -29,7 +29,7 @@ from cellcustody.v1 import export_service_pb2, harvest_pb2, options_pb2, transpa
 from cellcustody.v1.export_service_pb2_grpc import ExportServiceStub
 
 COI = "isbt128-coi"
-FREE_COI = "CHA999925ZZZZZZ"
+FREE_COI = "CHA999925999999V"
 
 
 @dataclass

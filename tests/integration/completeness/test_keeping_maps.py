@@ -111,7 +111,7 @@ def test_a_logged_map_shows_every_stream_and_alias(kept: Kept) -> None:
     stranger = harness.new_stream(StreamKind.THERAPY)
     streams = sorted({place_of(entry).stream for entry in harness.store.entries(0, size)})
     heads = kept.shown(
-        [*streams, stranger], [*((COI_SCHEME, coi) for _, coi in therapies), (COI_SCHEME, "CHA999925999999")]
+        [*streams, stranger], [*((COI_SCHEME, coi) for _, coi in therapies), (COI_SCHEME, "CHA999925999999V")]
     )
     assert len(streams) == state.streams
     for proof in heads.streams:

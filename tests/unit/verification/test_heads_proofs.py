@@ -29,7 +29,7 @@ from cellcustody.ledger.verification.heads_proofs import verify_heads_proof
 from cellcustody.v1 import dossier_pb2
 
 UNKNOWN = bytes([StreamKind.THERAPY]) + drawn("a therapy that is not here", 16)
-FREE_COI = "CHA9999250000028"
+FREE_COI = "CHA999925999999V"
 
 
 @pytest.fixture(scope="module")

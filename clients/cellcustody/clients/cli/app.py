@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from cellcustody.clients.cli import (
+    absence,
     acting,
     auditing,
     bedside,
@@ -58,6 +59,7 @@ policies.register(app)
 outbox_commands.register(app)
 auditing.register(app)
 verifying.register(app)
+absence.register(app)
 whole_audit.register(app)
 bedside.register(app)
 labelling.register(app)
