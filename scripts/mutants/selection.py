@@ -3,7 +3,8 @@
 The rules:
 
 * The tests run once, unchanged, under coverage, which is told the test that runs; they must all pass.
-* A line's tests are those that ran it, the quickest first. A line that no test runs has none, and its mutants live.
+* A line's tests are those that ran it, the quickest first; caches are emptied before each test. A line that no test runs
+  has none, and its mutants live.
 * What follows happens in the same run of pytest, with all tests collected: a fork need not collect them again.
 * Tests of the rules alone are taken: they need no server, and nothing that a fork would break.
 """
@@ -11,19 +12,21 @@ The rules:
 from __future__ import annotations
 
 import contextlib
+import functools
+import gc
 import io
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, Protocol
 
 import coverage
 import pytest
 from _pytest.runner import runtestprotocol
 
-__all__ = ["Rehearsal", "TestsFailedError", "forkable", "rehearse"]
+__all__ = ["Cache", "Rehearsal", "TestsFailedError", "caches_loaded", "forkable", "rehearse"]
 
 _QUIET: Final = ("-q", "--no-header", "-p", "no:cacheprovider", "-p", "no:randomly", "-W", "ignore", "--capture=no")
 _Lines = dict[Path, dict[int, tuple[str, ...]]]
@@ -50,6 +53,17 @@ class Rehearsal:
         return True
 
 
+class Cache(Protocol):
+    """What remembers results of a function."""
+
+    def cache_clear(self) -> None: ...
+
+
+def caches_loaded() -> list[Cache]:
+    """Returns the caches of functions that are loaded."""
+    return [one for one in gc.get_objects() if isinstance(one, functools._lru_cache_wrapper)]
+
+
 class _Rehearsing:
     """Tells coverage which test runs, and lets the campaign have its turn after all of them."""
 
@@ -58,9 +72,11 @@ class _Rehearsing:
         self._campaign = campaign
         self._measuring = coverage.Coverage(data_file=None, include=[str(one) for one in sources])
         self._seconds: dict[str, float] = {}
+        self._caches: list[Cache] = []
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtestloop(self, session: pytest.Session) -> Iterator[None]:
+        self._caches = caches_loaded()
         self._measuring.start()
         try:
             result = yield
@@ -72,6 +88,8 @@ class _Rehearsing:
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_protocol(self, item: pytest.Item) -> Iterator[None]:
+        for one in self._caches:  # What an earlier test had worked out would hide the lines that do it from this one.
+            one.cache_clear()
         self._measuring.switch_context(item.nodeid)
         began = time.perf_counter()
         result = yield

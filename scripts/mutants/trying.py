@@ -11,8 +11,6 @@ The rules:
 
 from __future__ import annotations
 
-import functools
-import gc
 import importlib
 import inspect
 import os
@@ -26,6 +24,7 @@ from pathlib import Path
 from typing import Final
 
 from mutants.operators import Mutation
+from mutants.selection import caches_loaded
 
 __all__ = ["Mutant", "Verdict", "try_all"]
 
@@ -133,9 +132,8 @@ def _exchange(mutant: Mutant) -> bool:
     except ValueError:
         return False
     # What was worked out before the change would hide it.
-    for one in gc.get_objects():
-        if isinstance(one, functools._lru_cache_wrapper):
-            one.cache_clear()
+    for one in caches_loaded():
+        one.cache_clear()
     return True
 
 

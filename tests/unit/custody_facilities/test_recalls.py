@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from dataclasses import replace
 
+from google.protobuf.message import Message
 from tests.unit.custody_therapy.stories import (
     CELL_LAB,
     DIN,
@@ -84,6 +85,15 @@ def story(chapter: str) -> LotStory:
     return told.lot_used()
 
 
+def also_uses(told: LotStory, step: type[Message], lot: bytes) -> None:
+    """Names one more lot in a step."""
+    for act in told.acts:
+        if isinstance(act.body, step) and isinstance(
+            act.body, modification.ModificationPerformed | modification.FormulationPerformed
+        ):
+            act.body.lots.add(lot=lot, lot_number="another", kind="reagent")
+
+
 def due(told: LotStory) -> dict[bytes, RecallAction | None]:
     """Returns what is due for each material of the lot."""
     return {one.material: one.action for one in recall_of(told.state, LOT)}
@@ -139,6 +149,33 @@ def test_what_was_quarantined_and_then_infused_is_due_again() -> None:
     assert {one.material for one in recall_of(ended.state, LOT) if one.is_open} == {material("bag-1")}
     ended.takes(NOTIFY, "bag-1", signer=NURSE, unit=CELL_LAB)
     assert not any(one.is_open for one in recall_of(ended.state, LOT))
+
+
+def test_an_action_on_another_lot_closes_nothing_of_this_one() -> None:
+    """Both went into the same bags: each has its own action, and names its own uses."""
+    told = story("to_the_release")
+    also_uses(told, modification.ModificationPerformed, OTHER_LOT)
+    mine = told.takes(QUARANTINE, "bag-1")
+    closed = {one.material: one for one in recall_of(told.state, OTHER_LOT)}
+    assert closed[material("bag-1")].closed_by == b""
+    theirs = told.takes(QUARANTINE, "bag-1", lot=OTHER_LOT)
+    closed = {one.material: one for one in recall_of(told.state, OTHER_LOT)}
+    assert closed[material("bag-1")].closed_by == theirs.digest
+    own = {one.material: one for one in recall_of(told.state, LOT)}
+    assert own[material("bag-1")].closed_by == mine.digest
+    uses = [use for use in told.state.lots if use.lot == LOT]
+    assert own[material("bag-1")].used_by == tuple(use.digest for use in uses)
+    others = [use for use in told.state.lots if use.lot == OTHER_LOT]
+    assert closed[material("bag-1")].used_by == tuple(use.digest for use in others)
+
+
+def test_a_use_that_came_later_is_none_of_an_earlier_material() -> None:
+    """A lot that went into the formulation is not named for what was made before it."""
+    told = story("to_the_release")
+    also_uses(told, modification.FormulationPerformed, LOT)
+    dues = {one.material: one for one in recall_of(told.state, LOT)}
+    assert len(dues[material("modified")].used_by) == 1
+    assert len(dues[material("bag-1")].used_by) == 2
 
 
 def test_an_action_names_materials_of_the_lot_for_the_signers_own_site() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from cellcustody.ledger.custody.act import Status
@@ -196,3 +197,91 @@ def test_a_joined_authorisation_has_effect_from_its_last_co_signature(trails: Tr
     trails.fold.fold_again()
     assert trails.fold.state.places == ["hub", "established", "gate"]
     assert trails.fold.copy().state.places == ["hub", "established", "gate"]
+
+
+# Words about statements: by clocks that run behind, and before what they are about has arrived.
+
+
+def test_a_co_signature_stands_behind_what_it_joins_whatever_its_clock_says(trails: Trails) -> None:
+    """Delivered first, too."""
+    joined = trails.passes("a", 9)
+    word = trails.joins(joined, 2, b"s" * 16)
+    trails.appends(word, joined)
+    assert [act.digest for act in trails.fold.order] == [joined.digest, word.digest]
+
+
+def test_a_co_signature_stands_where_it_was_signed(trails: Trails) -> None:
+    """What it says of an earlier time heals nothing that was done before it was said."""
+    joined = trails.passes("a", 1)
+    word = replace(trails.joins(joined, 2, b"s" * 16), signed_at=9 * 60_000_000)
+    between = trails.passes("between", 5)
+    trails.appends(joined, word, between)
+    assert [act.digest for act in trails.fold.order] == [joined.digest, between.digest, word.digest]
+
+
+def test_a_correction_stands_behind_both_that_it_names(trails: Trails) -> None:
+    """By a slow clock; a retraction behind what it takes back."""
+    original = trails.passes("wrong", 8)
+    replacement = trails.passes("right", 9, replaces=original.digest)
+    correction = trails.corrects(original.digest, replacement.digest, 2)
+    trails.appends(correction, original, replacement)
+    order = [act.digest for act in trails.fold.order]
+    assert order.index(correction.digest) > max(order.index(original.digest), order.index(replacement.digest))
+    taken_back = trails.passes("never", 12)
+    retraction = trails.retracts(taken_back.digest, 3)
+    trails.appends(retraction, taken_back)
+    order = [act.digest for act in trails.fold.order]
+    assert order.index(retraction.digest) > order.index(taken_back.digest)
+
+
+def test_what_refers_to_a_corrected_fact_stands_behind_its_replacement(trails: Trails) -> None:
+    """Also where the replacement was told by a later clock."""
+    original = trails.passes("wrong", 1)
+    named = trails.refuses(original.digest, 3)
+    replacement = trails.passes("right", 7, replaces=original.digest)
+    correction = trails.corrects(original.digest, replacement.digest, 8)
+    trails.appends(original, named, replacement, correction)
+    assert trails.places == ["right", "refused"]
+    order = [act.digest for act in trails.fold.order]
+    assert order.index(replacement.digest) < order.index(named.digest)
+
+
+def test_a_correction_that_is_pending_corrects_nothing(trails: Trails) -> None:
+    """Until its co-signature the original counts, and the replacement waits; nor does a retraction take back."""
+    original = trails.passes("wrong", 1)
+    replacement = trails.passes("right", 2, replaces=original.digest)
+    pending = replace(trails.corrects(original.digest, replacement.digest, 3), in_effect_at=None)
+    trails.appends(original, replacement, pending)
+    assert trails.places == ["wrong"]
+    assert trails.fold.judged[replacement.digest].status is Status.AWAITING
+    trails.appends(replace(trails.retracts(original.digest, 4), in_effect_at=None))
+    assert trails.places == ["wrong"]
+    trails.fold.mark_in_effect(pending.digest, 9)
+    assert trails.places == ["right"]
+
+
+def test_a_re_judgement_that_was_seen_stands_for_what_caused_it(trails: Trails) -> None:
+    """Whoever has seen it stands behind its cause; seen before it arrived, too."""
+    cause = trails.passes("cause", 9)
+    revised = trails.revises(cause, 10)
+    behind = trails.passes("behind", 2, seen=revised)
+    trails.appends(cause, behind)
+    assert trails.fold.judged[behind.digest].status is Status.AWAITING
+    assert trails.fold.append(revised) == {behind.digest}
+    assert trails.places == ["cause", "behind"]
+    assert revised not in trails.fold.order
+    judged, changed = trails.fold.preview(trails.passes("last", 20))
+    assert (judged.status, changed) == (Status.CONFORMING, frozenset())
+
+
+def test_an_authorisation_that_was_completed_acts_where_it_was_completed(trails: Trails) -> None:
+    """At its co-signature's place, behind what happened in between; without one, at its own."""
+    between = trails.passes("between", 4)
+    asked = trails.establishes(2)
+    word = trails.joins(asked, 6, b"s" * 16)
+    trails.appends(asked, between, word)
+    trails.fold.mark_in_effect(asked.digest, word.leaf_index)
+    assert trails.places == ["between", "established"]
+    later = trails.passes("later", 8)
+    trails.appends(later)
+    assert trails.places == ["between", "established", "later"]

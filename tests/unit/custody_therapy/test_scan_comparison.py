@@ -172,3 +172,77 @@ def test_an_unreadable_label_is_excused_by_two_others_on_it() -> None:
     assert found(blot, coi, din) == ()
     assert found(blot, coi) == ("SCAN_UNREADABLE",)
     assert found(blot, coi, _scan(DIN_SCAN, "b")) == ("SCAN_UNREADABLE",)
+
+
+# Identifiers as registered, printed or scanned, each with another's value beside it.
+@pytest.mark.parametrize(
+    ("kind", "registered", "scanned", "other"),
+    [
+        ("cois", "CHA9999 25 000001 G", "&/CHA999925000001", "&/CHA999925000002"),
+        ("cois", "&/CHA999925000001", "&/CHA999925000001", "&/CHA999925000002"),
+        ("dins", "A9999 25 000001", "=A99992500000100", "=A99992500000200"),
+        ("product_codes", "=<S1128TA0", "=<S1128TA0", "=<S1129TA0"),
+        ("product_codes", "S1128T99", "=<S1128T99", "=<S1129T99"),
+        ("divisions", "AA0000", "=,AA0000", "=,AB0000"),
+        ("divisions", "=,AA0000", "=,AA0000", "=,AB0000"),
+        ("consignments", "=$A999925000010102", "=$A999925000010102", "=$A999925000010202"),
+        ("consignments", "A999925000010102", "=$A999925000010102", "=$A999925000010202"),
+        ("assets", "(8004)0614141SHIPPER7", "]d280040614141SHIPPER7", "]d280040614141SHIPPER8"),
+        ("assets", " LOGGER-1 ", "LOGGER-1", "LOGGER-2"),
+        ("texts", " BOX-7 ", "BOX-7", "BOX-8"),
+    ],
+)
+def test_each_kind_is_expected_as_it_was_registered(kind: str, registered: str, scanned: str, other: str) -> None:
+    """Spaces and data identifiers make no difference, an empty value is none, and another value is another's."""
+    expected = Expectation.of(**{kind: ["", registered]})  # type: ignore[arg-type]  # Kinds by name.
+    scans = compare_scans([_scan(scanned), _scan(other)], expected)
+    assert [one.outcome for one in scans] == [Outcome.MATCH, Outcome.MISMATCH]
+    nothing = Expectation.of(**{kind: ["", " "]})  # type: ignore[arg-type]  # Kinds by name.
+    assert nothing.values == {}
+    assert [one.outcome for one in compare_scans([_scan(other)], nothing)] == [Outcome.NOT_COMPARED]
+
+
+def test_a_product_code_states_its_division_unless_it_sends_elsewhere_for_it() -> None:
+    """The division of a code is compared with a scanned one; of a code that ends in 99 nothing is known."""
+    stated = Expectation.of(product_codes=["S1128TA0"])
+    assert stated.values[ScanKind.DIVISION] == {"A0"}
+    elsewhere = Expectation.of(product_codes=["S1128T99"], divisions=["AA0000"])
+    assert elsewhere.values[ScanKind.DIVISION] == {"AA0000"}
+    assert ScanKind.DIVISION not in Expectation.of(product_codes=["S1128"]).values
+    scans = [_scan("=<S1128T99"), _scan("=,AA0000"), _scan("=,AB0000")]
+    outcomes = [one.outcome for one in compare_scans(scans, elsewhere)]
+    assert outcomes == [Outcome.MATCH, Outcome.MATCH, Outcome.MISMATCH]
+
+
+@pytest.mark.parametrize(
+    ("raw", "values"),
+    [
+        ("&,1000000000000XYZ123", ()),
+        ("=$A999925000010102", ((ScanKind.CONSIGNMENT, "A999925000010102"),)),
+        ("=,AA0000", ((ScanKind.DIVISION, "AA0000"),)),
+    ],
+)
+def test_a_structure_says_what_is_compared_of_it(raw: str, values: tuple[tuple[ScanKind, str], ...]) -> None:
+    """And nothing else: a lot number says nothing about a bag."""
+    assert read_scan(raw).values == values
+
+
+def test_an_asset_that_was_typed_is_itself() -> None:
+    """A GS1 key as printed, with its brackets; a key of another kind is none."""
+    expected = Expectation.of(assets=["(8004)0614141SHIPPER7"])
+    (typed,) = compare_scans([_typed("(8004)0614141SHIPPER7")], expected)
+    assert (typed.outcome, typed.is_manual) == (Outcome.MATCH, True)
+    (text,) = compare_scans([_typed("0614141SHIPPER7")], expected)
+    assert text.outcome is Outcome.MISMATCH
+
+
+def test_an_unreadable_label_is_excused_by_two_others_on_it_alone() -> None:
+    """By chain of identity and donation number of the same label; not by one of them, nor by another label's."""
+    bad = common.Scan(raw="", method=common.READ_METHOD_UNREADABLE, on="a")
+    for others, found in (
+        ([_scan(COI_SCAN, "a"), _scan(DIN_SCAN, "a")], set()),
+        ([_scan(COI_SCAN, "a")], {"SCAN_UNREADABLE"}),
+        ([_scan(COI_SCAN, "b"), _scan(DIN_SCAN, "b")], {"SCAN_UNREADABLE"}),
+    ):
+        act = Story().tell(harvest.IdentityChecked(scans=[*others, bad]))
+        assert {one.code for one in scan_findings(act, BAG)} == found

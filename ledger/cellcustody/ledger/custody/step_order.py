@@ -16,10 +16,12 @@ The rules of this module:
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Final
 
 from cellcustody.ledger.custody.manufacturing_acts import STEP_OF
 from cellcustody.ledger.custody.policy import PolicyPack
+from cellcustody.ledger.custody.policy_members import StepRule
 from cellcustody.v1 import modification_pb2 as modification
 
 __all__ = ["LINE_CLEARED", "MANUFACTURING_STARTED", "asks_for", "has_place", "is_out_of_order", "left_out_before"]
@@ -29,8 +31,6 @@ MANUFACTURING_STARTED: Final = modification.ManufacturingStarted.DESCRIPTOR.name
 
 _SHORT_NAMES: Final[Mapping[str, str]] = {full.rpartition(".")[2]: step for full, step in STEP_OF.items()}
 _PACKS_MAX: Final = 256  # Packs in use at once; far more than a ledger has.
-# By digest of the pack: for each step, by its short name, those that stand behind it.
-_behind: dict[bytes, Mapping[str, frozenset[str]]] = {}
 
 
 def asks_for(pack: PolicyPack, body_type: str, before: str) -> bool:
@@ -54,7 +54,7 @@ def is_out_of_order(pack: PolicyPack, body_type: str, done: frozenset[str]) -> b
     step = STEP_OF[body_type]
     if step in done and not rule.is_repeatable:
         return True
-    return not _behind_of(pack).get(step, frozenset()).isdisjoint(done)
+    return not _behind(pack.step_order).get(step, frozenset()).isdisjoint(done)
 
 
 def left_out_before(pack: PolicyPack, body_type: str, done: frozenset[str]) -> frozenset[str]:
@@ -68,17 +68,10 @@ def left_out_before(pack: PolicyPack, body_type: str, done: frozenset[str]) -> f
     return frozenset(_SHORT_NAMES[name] for name in met if name in _SHORT_NAMES) - done
 
 
-def _behind_of(pack: PolicyPack) -> Mapping[str, frozenset[str]]:
-    known = _behind.get(pack.digest)
-    if known is None:
-        if len(_behind) >= _PACKS_MAX:
-            _behind.clear()
-        known = _behind[pack.digest] = _find_behind(pack)
-    return known
-
-
-def _find_behind(pack: PolicyPack) -> Mapping[str, frozenset[str]]:
-    after = {one.step: one.after for one in pack.step_order}
+@lru_cache(maxsize=_PACKS_MAX)
+def _behind(step_order: tuple[StepRule, ...]) -> Mapping[str, frozenset[str]]:
+    """Returns, for each step of an order by its short name, those that stand behind it at any distance."""
+    after = {one.step: one.after for one in step_order}
     behind: dict[str, set[str]] = {}
     for name, step in _SHORT_NAMES.items():
         left, met = list(after.get(name, ())), set[str]()
