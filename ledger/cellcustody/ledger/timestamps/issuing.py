@@ -52,6 +52,7 @@ _SIGNATURE_OIDS: Final = {
     ("rsa", "sha512"): "1.2.840.113549.1.1.13",
     ("ecdsa", "sha256"): "1.2.840.10045.4.3.2",
     ("ecdsa", "sha512"): "1.2.840.10045.4.3.4",
+    ("ecdsa", "sha3-512"): "2.16.840.1.101.3.4.3.12",
 }
 _ED25519: Final = "1.3.101.112"
 
@@ -65,6 +66,7 @@ class AuthorityKeys:
     root: x509.Certificate
     certificate: x509.Certificate
     key: AuthorityPrivateKey
+    digest: HashAlgorithm = HASHES_BY_NAME["sha512"]
 
     @property
     def root_der(self) -> bytes:
@@ -105,6 +107,8 @@ def make_authority(
     root_not_after: datetime | None = None,
     usage: tuple[x509.ObjectIdentifier, ...] = (ExtendedKeyUsageOID.TIME_STAMPING,),
     is_usage_critical: bool = True,
+    certificate_hash: HashAlgorithm = HASHES_BY_NAME["sha256"],
+    digest: HashAlgorithm = HASHES_BY_NAME["sha512"],
 ) -> AuthorityKeys:
     """Returns an authority with a root and a signing certificate under it, valid for these times (aware, UTC)."""
     root_name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, f"{name} root")])
@@ -119,7 +123,7 @@ def make_authority(
         .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
         .add_extension(_key_usage(is_ca=True), critical=True)
         .add_extension(x509.SubjectKeyIdentifier.from_public_key(root_key.public_key()), critical=False)
-        .sign(root_key, _certificate_hash(root_key))
+        .sign(root_key, _certificate_hash(root_key, certificate_hash))
     )
     builder = (
         x509.CertificateBuilder()
@@ -135,7 +139,8 @@ def make_authority(
     )
     if usage:
         builder = builder.add_extension(x509.ExtendedKeyUsage(usage), critical=is_usage_critical)
-    return AuthorityKeys(root, builder.sign(root_key, _certificate_hash(root_key)), key)
+    certificate = builder.sign(root_key, _certificate_hash(root_key, certificate_hash))
+    return AuthorityKeys(root, certificate, key, digest)
 
 
 def sign_token(draft: TokenDraft, keys: AuthorityKeys) -> bytes:
@@ -195,14 +200,14 @@ def sign_token(draft: TokenDraft, keys: AuthorityKeys) -> bytes:
 def answer_request(raw: bytes, keys: AuthorityKeys, *, serial: int, now: datetime) -> bytes:
     """Returns the answer to a request, granting a token of this time (aware, UTC), or refusing in words."""
     try:
-        draft = _draft_for(raw, serial, now)
+        draft = _draft_for(raw, keys, serial, now)
     except (DerMalformedError, TokenInvalidError) as defect:
         words = encode(SEQUENCE, encode(UTF8_STRING, str(defect).encode()))
         return encode(SEQUENCE, encode(SEQUENCE, encode_integer(2), words))
     return encode(SEQUENCE, encode(SEQUENCE, encode_integer(0)), sign_token(draft, keys))
 
 
-def _draft_for(raw: bytes, serial: int, now: datetime) -> TokenDraft:
+def _draft_for(raw: bytes, keys: AuthorityKeys, serial: int, now: datetime) -> TokenDraft:
     outer = Reader(raw)
     request = outer.inside(SEQUENCE)
     outer.end()
@@ -219,7 +224,14 @@ def _draft_for(raw: bytes, serial: int, now: datetime) -> TokenDraft:
     with_certificates = request.boolean() if request.next_tag() == BOOLEAN else False
     request.end()
     return TokenDraft(
-        algorithm.oid, digest, serial, now, nonce=nonce, policy=policy, with_certificates=with_certificates
+        algorithm.oid,
+        digest,
+        serial,
+        now,
+        nonce=nonce,
+        policy=policy,
+        with_certificates=with_certificates,
+        digest=keys.digest,
     )
 
 
@@ -248,8 +260,12 @@ def _sign(key: AuthorityPrivateKey, digest: HashAlgorithm, signed: bytes) -> tup
             return encode(SEQUENCE, oid), key.sign(signed, ec.ECDSA(digest.primitive))
 
 
-def _certificate_hash(key: AuthorityPrivateKey) -> hashes.SHA256 | None:
-    return None if isinstance(key, ed25519.Ed25519PrivateKey) else hashes.SHA256()
+def _certificate_hash(
+    key: AuthorityPrivateKey, algorithm: HashAlgorithm
+) -> hashes.SHA256 | hashes.SHA512 | hashes.SHA3_512 | None:
+    if isinstance(key, ed25519.Ed25519PrivateKey):
+        return None
+    return {"sha256": hashes.SHA256(), "sha512": hashes.SHA512(), "sha3-512": hashes.SHA3_512()}[algorithm.name]
 
 
 def _key_usage(*, is_ca: bool) -> x509.KeyUsage:
