@@ -21,12 +21,13 @@ from typing import Final
 from google.protobuf.descriptor import Descriptor, EnumDescriptor, FieldDescriptor
 
 from cellcustody.ledger.contract import BODIES, BodyType
-from cellcustody.ledger.custody.findings import Family, Strength, all_rules
+from cellcustody.ledger.custody.findings import Family, FindingRule, Strength, all_rules
 from cellcustody.ledger.custody.policy import sample_pack_bytes
 from cellcustody.ledger.dossier.layout import FILE_NAMES, README_TEXT
 from cellcustody.ledger.registry import LEDGER_KINDS
 from cellcustody.ledger.statements import PayloadType
 from cellcustody.ledger.verification import Check
+from cellcustody.ledger.verification.statements import SIGNER_CODES
 from cellcustody.v1 import dossier_pb2, entry_pb2, envelope_pb2, statement_pb2
 
 ROOT: Final = Path(__file__).resolve().parent.parent
@@ -71,7 +72,8 @@ LEGEND: Final = """\
 # message NAME, then its fields: number, name, type (* repeated, ! explicit presence, | the oneof it is a member of);
 # in a body its disclosure class too (1 PUBLIC to 6 IDENTITY). enum NAME: number=value, those that may be signed.
 # body NAME: F fact or A authorisation, kind of payload, stream kinds, capabilities of which one is asked for,
-# co-signers at least, what it is. finding CODE: H hard gate, G gate, A advisory, W awaiting; E entry or F fold; rule.
+# co-signers at least, what it is. finding CODE: H hard gate, G gate, A advisory, W awaiting; E entry or F fold;
+# S where the registry alone shows it again; the rule.
 """
 
 
@@ -107,7 +109,11 @@ def _lines() -> Iterator[str]:
     for name in sorted(enums):
         yield f"enum {_short(name)} " + " ".join(_values(enums[name]))
     for rule in all_rules():
-        yield f"finding {rule.code} {STRENGTHS[rule.strength]}{FAMILIES[rule.family]} {rule.rule}"
+        yield f"finding {rule.code} {_letters(rule)} {rule.rule}"
+
+
+def _letters(rule: FindingRule) -> str:
+    return STRENGTHS[rule.strength] + FAMILIES[rule.family] + ("S" if rule.code in SIGNER_CODES else "")
 
 
 def _body_line(body: BodyType, words: str) -> str:

@@ -279,6 +279,63 @@ def _registry_at_work(forge: Forge) -> None:
     forge.lives()
 
 
+def _affirmed(forge: Forge) -> None:
+    """Two statements of a stolen key: one is affirmed by the site's administrators, the other is not."""
+    forge.enrols()
+    since = len(forge.entries)
+    kept = forge.places_hold()
+    forge.places_hold()
+    forge.revokes(forge.nurse, since=since)
+    affirmed = registry_pb2.StatementsAffirmed(key_id=forge.nurse.signer.key_id, statement_digests=[kept])
+    pending = forge.records(affirmed, forge.administrators[0], judged=PENDING)
+    forge.joins(pending, forge.administrators[1], completes=True)
+
+
+def _affirmed_alone(forge: Forge) -> None:
+    forge.enrols()
+    since = len(forge.entries)
+    kept = forge.places_hold()
+    forge.revokes(forge.nurse, since=since)
+    affirmed = registry_pb2.StatementsAffirmed(key_id=forge.nurse.signer.key_id, statement_digests=[kept])
+    forge.records(affirmed, forge.administrators[0])
+
+
+def _log_key_lost(forge: Forge) -> None:
+    """The registrars replace both keys of the log without a signature of theirs."""
+    later = Forge("later").log_signers
+    forge.quorum(
+        registry_pb2.LogKeysRotated(
+            log_keys=[one.vkey for one in later],
+            lost_keys=[one.vkey for one in forge.log_signers],
+            compromised_since_size=len(forge.entries) - 2,
+        )
+    )
+    forge.log_signers = later
+    forge.lives()
+
+
+def _lost_key_that_never_was(forge: Forge) -> None:
+    later, other = Forge("later").log_signers, Forge("other").log_signers
+    forge.quorum(registry_pb2.LogKeysRotated(log_keys=[one.vkey for one in later], lost_keys=[other[0].vkey]))
+    forge.log_signers = later
+    forge.lives()
+
+
+def _hybrid_without_keys(forge: Forge) -> None:
+    """Registrars ask two keys of themselves that none of them has."""
+    forge.quorum(
+        registry_pb2.RegistrarsChanged(
+            registrars=[
+                registry_pb2.Registrar(person=one.id, key=forge.key(one), organisation=f"organisation {n}")
+                for n, one in enumerate(forge.registrars)
+            ],
+            threshold=2,
+            hybrid_roles=["registrar"],
+        )
+    )
+    forge.lives()
+
+
 def _key_for(forge: Forge, of: Signatory, holder: bytes) -> registry_pb2.EnrolledKey:
     owner = Signatory.__new__(Signatory)
     owner.id, owner.role, owner.signer = holder, of.role, of.signer
@@ -318,6 +375,11 @@ IN_THE_LOG: dict[str, tuple[Callable[[Forge], None], str | None]] = {
     "a statement seen in another stream": (_seen_elsewhere, "REFERENCE_INVALID"),
     "a cited consignment is missing": (_consignment_missing, "SCOPE_INVALID"),
     "a registry at work": (_registry_at_work, None),
+    "two administrators affirm": (_affirmed, None),
+    "one administrator affirms": (_affirmed_alone, "REGISTRY_INVALID"),
+    "log keys are lost": (_log_key_lost, None),
+    "a lost log key never was one": (_lost_key_that_never_was, "REGISTRY_INVALID"),
+    "registrars ask for keys that nobody has": (_hybrid_without_keys, "REGISTRY_INVALID"),
     "a pack with a space": (_wrong_pack, "REGISTRY_INVALID"),
     "the service key says what a person says": (_service_key_as_person, "SIGNER_INVALID"),
 }
