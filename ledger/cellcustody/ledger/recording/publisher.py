@@ -25,6 +25,7 @@ from cellcustody.ledger.errors import CellcustodyError, FatalStoreError, StoreEr
 from cellcustody.ledger.recording.writer import CommittedGroup, LedgerStoppedError, Member, MemberOutcome
 from cellcustody.ledger.store import Head, HeadJournal, LedgerStore
 from cellcustody.ledger.transparency import NoteSigner, RightEdge, sign_checkpoint, verify_checkpoint
+from cellcustody.ledger.transparency.encoding import HASH_SIZE_BYTES
 
 __all__ = ["CheckpointMismatchError", "LogKeys", "Published", "Publisher"]
 
@@ -200,6 +201,7 @@ class Publisher:
             return last
 
         # (1): What was stored, read back and hashed again, makes the head's root.
+        start = self._edge.size
         touched = self._read_back(head)
         if self._edge.root() != head.root_hash:
             raise CheckpointMismatchError(
@@ -207,13 +209,19 @@ class Publisher:
                 size=head.size,
                 head_root=head.root_hash,
                 computed_root=self._edge.root(),
+                **self._first_other_leaf(start, head.size),
             )
 
         # (2): The tiles that others will read are those that the entries make.
         for (level, index), hashes in touched.items():
             stored = self._store.tile(level, index)
             if stored is None or stored[: len(hashes)] != hashes:
-                raise CheckpointMismatchError("a stored tile is not what its entries make", level=level, index=index)
+                raise CheckpointMismatchError(
+                    "a stored tile is not what its entries make",
+                    level=level,
+                    index=index,
+                    **_first_other_hash(stored or b"", hashes),
+                )
 
         # (3): The log signs, and its own signatures verify.
         keys = self._keys_at(head.size)
@@ -244,3 +252,26 @@ class Publisher:
             for write in self._edge.extend([leaf_hash_of(raw) for raw in entries]):
                 touched[(write.level, write.index)] = write.hashes
         return touched
+
+    def _first_other_leaf(self, start: int, size: int) -> dict[str, object]:
+        """Returns the first new entry that does not have the leaf hash which was recorded with it, if there is one."""
+        for at in range(start, size, READ_BACK_MAX):
+            wanted = min(READ_BACK_MAX, size - at)
+            recorded = self._store.leaf_hashes(at, wanted)
+            found = [leaf_hash_of(raw) for raw in self._store.entries(at, wanted)]
+            for offset in range(wanted):
+                expected = recorded[offset] if offset < len(recorded) else b""
+                computed = found[offset] if offset < len(found) else b""
+                if expected != computed:
+                    return {"leaf_index": at + offset, "recorded_leaf_hash": expected, "computed_leaf_hash": computed}
+        # Every entry has the hash that was recorded with it: it is the head's row that says something else.
+        return {"leaf_index": "none: the head differs"}
+
+
+def _first_other_hash(stored: bytes, computed: bytes) -> dict[str, object]:
+    """Returns the first hash of a tile that is not what was computed: its number in the tile, and both values."""
+    for at in range(0, len(computed), HASH_SIZE_BYTES):
+        expected, found = computed[at : at + HASH_SIZE_BYTES], stored[at : at + HASH_SIZE_BYTES]
+        if expected != found:
+            return {"hash": at // HASH_SIZE_BYTES, "stored_hash": found, "computed_hash": expected}
+    return {}
