@@ -22,13 +22,13 @@ from cellcustody.ledger.dossier.layout import PAGE, SCRIPT
 __all__ = ["EMBEDDED_NAMES", "embedded_digests", "embedded_verifiers"]
 
 EMBEDDED_NAMES: Final = (PAGE, SCRIPT)
-_FOLDER: Final = Path(__file__).with_name("verifiers")
+FOLDER: Final = Path(__file__).with_name("verifiers")
 
 
 @lru_cache(maxsize=1)
 def embedded_verifiers() -> Mapping[str, bytes]:
     """Returns the content of each embedded verifier of this release by its name in a dossier."""
-    return MappingProxyType({name: (_FOLDER / name).read_bytes() for name in EMBEDDED_NAMES})
+    return MappingProxyType({name: (FOLDER / name).read_bytes() for name in EMBEDDED_NAMES})
 
 
 def embedded_digests() -> dict[str, str]:

@@ -82,9 +82,8 @@ def open_dossier(data: bytes) -> OpenedDossier:
     # (2): Built again from its contents it is the same, so that every byte of the container is accounted for.
     again = canonical_zip([(name, files[name]) for name in FILE_NAMES])
     if again != data:
-        pairs = enumerate(zip(again, data, strict=False))
-        differs = next((i for i, (built, given) in pairs if built != given), min(len(again), len(data)))
-        raise DossierFormError("the file is not what its contents make", offset=differs, length=len(data))
+        offset = _first_difference(again, data)
+        raise DossierFormError("the file is not what its contents make", offset=offset, length=len(data))
     if files[README] != README_TEXT:
         raise DossierFormError("the text for finders is another", file=README)
 
@@ -125,6 +124,18 @@ def read_entries_file(raw: bytes) -> list[tuple[int, bytes]]:
     return entries
 
 
+def _first_difference(first: bytes, second: bytes) -> int:
+    """Returns the offset at which two byte strings differ, which may be the end of the shorter one."""
+    low, high = 0, min(len(first), len(second))  # Equal below `low`; where they differ at all, it is from there on.
+    while low < high:
+        middle = (low + high + 1) // 2
+        if first[low:middle] == second[low:middle]:
+            low = middle
+        else:
+            high = middle - 1
+    return low
+
+
 def _read_bodies(raw: bytes) -> dict[int, Records]:
     try:
         message = parse_wire_form(dossier_pb2.DossierBodies, raw)
@@ -146,6 +157,8 @@ def bodies_of(message: dossier_pb2.DossierBodies) -> dict[int, Records]:
             raise DossierFormError("bodies ascend by leaf index, each once", file=BODIES, leaf_index=body.leaf_index)
         last = body.leaf_index
         bodies[last] = records_of(body)
+        if not bodies[last]:
+            raise DossierFormError("a body without records is left out", file=BODIES, leaf_index=last)
     return bodies
 
 

@@ -58,7 +58,6 @@ from cellcustody.ledger.statements import (
     StreamKind,
     check_wire_form,
     parse_wire_form,
-    partial_body,
     read_statement,
 )
 from cellcustody.ledger.verification.commitments import RecordReader
@@ -215,10 +214,14 @@ def verify_body(
     try:
         DisclosedBody(records).verify(commitment)
         openings = [record for record in records if isinstance(record, Opening)]
-        if len(openings) == len(records):
-            body = parse_wire_form(found.message_class, b"".join(opening.record for opening in openings))
-            return body, len(openings), True
-        return partial_body(found.message_class, openings), len(openings), False
+        unknown = [number for number in commitment.field_numbers if number not in found.classes]
+        if unknown:  # A closed record of such a field has no class, so that nobody could say who may see it.
+            raise CommitmentInvalidError("the body has no such field", leaf_index=leaf_index, number=unknown[0])
+        # Some records of a body in the exact wire form are, joined, a body in that form too.
+        body = parse_wire_form(found.message_class, b"".join(opening.record for opening in openings))
+        return body, len(openings), len(openings) == len(records)
+    except CommitmentInvalidError:
+        raise
     except CellcustodyError as defect:
         raise CommitmentInvalidError(
             "the records shown are not those that were signed",
