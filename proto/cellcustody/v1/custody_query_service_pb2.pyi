@@ -10,6 +10,7 @@ import cellcustody.v1.ledger_service_pb2
 import collections.abc
 import google.protobuf.descriptor
 import google.protobuf.internal.containers
+import google.protobuf.internal.enum_type_wrapper
 import google.protobuf.message
 import sys
 import typing
@@ -20,6 +21,34 @@ else:
     import typing_extensions
 
 DESCRIPTOR: google.protobuf.descriptor.FileDescriptor
+
+class _KeyVerdict:
+    ValueType = typing.NewType("ValueType", builtins.int)
+    V: typing_extensions.TypeAlias = ValueType
+
+class _KeyVerdictEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._EnumTypeWrapper[_KeyVerdict.ValueType], builtins.type):
+    DESCRIPTOR: google.protobuf.descriptor.EnumDescriptor
+    KEY_VERDICT_UNSPECIFIED: _KeyVerdict.ValueType  # 0
+    """Not stated."""
+    KEY_VERDICT_VALID: _KeyVerdict.ValueType  # 1
+    """The keys could sign there, and nobody has said otherwise since, or somebody affirmed it."""
+    KEY_VERDICT_SUSPECT: _KeyVerdict.ValueType  # 2
+    """A key is said to have been compromised by then, and nobody has affirmed the statement."""
+    KEY_VERDICT_INVALID: _KeyVerdict.ValueType  # 3
+    """A key could not sign there."""
+
+class KeyVerdict(_KeyVerdict, metaclass=_KeyVerdictEnumTypeWrapper):
+    """KeyVerdict is what the signatures of a recorded statement are worth by what was said of their keys since."""
+
+KEY_VERDICT_UNSPECIFIED: KeyVerdict.ValueType  # 0
+"""Not stated."""
+KEY_VERDICT_VALID: KeyVerdict.ValueType  # 1
+"""The keys could sign there, and nobody has said otherwise since, or somebody affirmed it."""
+KEY_VERDICT_SUSPECT: KeyVerdict.ValueType  # 2
+"""A key is said to have been compromised by then, and nobody has affirmed the statement."""
+KEY_VERDICT_INVALID: KeyVerdict.ValueType  # 3
+"""A key could not sign there."""
+Global___KeyVerdict: typing_extensions.TypeAlias = KeyVerdict
 
 @typing.final
 class TherapyName(google.protobuf.message.Message):
@@ -557,6 +586,7 @@ class HistoryItem(google.protobuf.message.Message):
     REASON_FIELD_NUMBER: builtins.int
     ENTRY_MODE_FIELD_NUMBER: builtins.int
     DOCUMENTS_FIELD_NUMBER: builtins.int
+    KEY_VERDICT_FIELD_NUMBER: builtins.int
     leaf_index: builtins.int
     """Leaf index."""
     stream: builtins.bytes
@@ -599,6 +629,8 @@ class HistoryItem(google.protobuf.message.Message):
     """Why it was entered late, from paper or otherwise than usual, where the caller may read it."""
     entry_mode: cellcustody.v1.common_pb2.EntryMode.ValueType
     """How it was entered: direct, late or from paper."""
+    key_verdict: Global___KeyVerdict.ValueType
+    """What its signatures are worth by all that is known now."""
     @property
     def judgement(self) -> cellcustody.v1.entry_pb2.Judgement:
         """The judgement that counts now."""
@@ -638,9 +670,10 @@ class HistoryItem(google.protobuf.message.Message):
         reason: builtins.str = ...,
         entry_mode: cellcustody.v1.common_pb2.EntryMode.ValueType = ...,
         documents: collections.abc.Iterable[cellcustody.v1.common_pb2.Document] | None = ...,
+        key_verdict: Global___KeyVerdict.ValueType = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["judgement", b"judgement"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["body_type", b"body_type", "documents", b"documents", "entry_mode", b"entry_mode", "joins", b"joins", "judgement", b"judgement", "late", b"late", "leaf_index", b"leaf_index", "materials", b"materials", "meaning", b"meaning", "occurred_unix_micros", b"occurred_unix_micros", "offset_minutes", b"offset_minutes", "reason", b"reason", "recorded_unix_micros", b"recorded_unix_micros", "role", b"role", "sequence", b"sequence", "signer", b"signer", "signer_name", b"signer_name", "site", b"site", "site_name", b"site_name", "statement_digest", b"statement_digest", "stream", b"stream", "summary", b"summary", "superseded_by", b"superseded_by", "zone", b"zone"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["body_type", b"body_type", "documents", b"documents", "entry_mode", b"entry_mode", "joins", b"joins", "judgement", b"judgement", "key_verdict", b"key_verdict", "late", b"late", "leaf_index", b"leaf_index", "materials", b"materials", "meaning", b"meaning", "occurred_unix_micros", b"occurred_unix_micros", "offset_minutes", b"offset_minutes", "reason", b"reason", "recorded_unix_micros", b"recorded_unix_micros", "role", b"role", "sequence", b"sequence", "signer", b"signer", "signer_name", b"signer_name", "site", b"site", "site_name", b"site_name", "statement_digest", b"statement_digest", "stream", b"stream", "summary", b"summary", "superseded_by", b"superseded_by", "zone", b"zone"]) -> None: ...
 
 Global___HistoryItem: typing_extensions.TypeAlias = HistoryItem
 

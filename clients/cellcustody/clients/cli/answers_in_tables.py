@@ -24,7 +24,7 @@ from cellcustody.ledger.custody.act import Status
 from cellcustody.v1 import common_pb2, ledger_service_pb2
 from cellcustody.v1 import custody_query_service_pb2 as custody
 
-__all__ = ["print_answer", "rows_of", "statement_in_words"]
+__all__ = ["key_in_words", "print_answer", "rows_of", "statement_in_words"]
 
 _MICROS: Final = "_unix_micros"
 _SHORT: Final = 12
@@ -142,7 +142,18 @@ def _act(item: custody.HistoryItem) -> str:
 
 def _status(item: custody.HistoryItem) -> str:
     status = item.judgement.status
-    return (Status(status).name if status else "-") + (" LATE" if item.late else "")
+    return (Status(status).name if status else "-") + (" LATE" if item.late else "") + key_in_words(item)
+
+
+def key_in_words(item: custody.HistoryItem) -> str:
+    """Returns what is to be said of a statement's keys; nothing where they are sound."""
+    match item.key_verdict:
+        case custody.KEY_VERDICT_SUSPECT:
+            return " SUSPECT"
+        case custody.KEY_VERDICT_INVALID:
+            return " INVALID"
+        case _:
+            return ""
 
 
 def _value(field: FieldDescriptor, value: object, names: Names) -> str:

@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from cellcustody.clients.cli.answers_in_tables import key_in_words
 from cellcustody.clients.cli.context import AsJson, context_of
 from cellcustody.clients.cli.names import NO_NAMES, Names, names_of
 from cellcustody.clients.cli.plain import as_json, as_json_line
@@ -313,7 +314,7 @@ def _print_history(title: str, items: Iterable[custody_query_service_pb2.History
                 moment(item.occurred_unix_micros, item.offset_minutes),
                 _act_in_words(item),
                 _signer(item),
-                _status(item) + (" LATE" if item.late else ""),
+                _status(item) + (" LATE" if item.late else "") + key_in_words(item),
                 item.summary + (f" [superseded by {short(item.superseded_by)}]" if item.superseded_by else ""),
             )
             for item in items

@@ -19,7 +19,7 @@ from google.protobuf.message import Message
 from cellcustody.ledger.contract import DisclosureClass, body_type
 from cellcustody.ledger.entries import JudgedEntry, read_judgement
 from cellcustody.ledger.recording.replaying import openings_of
-from cellcustody.ledger.registry import RegistryState
+from cellcustody.ledger.registry import KeyVerdict, RegistryState
 from cellcustody.ledger.statements import partial_body
 from cellcustody.ledger.views.access import Reader
 from cellcustody.ledger.views.account import Account
@@ -36,6 +36,11 @@ from cellcustody.v1 import inspection_service_pb2 as pb
 __all__ = ["Teller"]
 
 _CLASSES: Final = {number: DisclosureClass(number) for number in (1, 2, 3, 4, 5, 6)}
+_VERDICTS: Final = {
+    KeyVerdict.VALID: custody_query_service_pb2.KEY_VERDICT_VALID,
+    KeyVerdict.SUSPECT: custody_query_service_pb2.KEY_VERDICT_SUSPECT,
+    KeyVerdict.INVALID: custody_query_service_pb2.KEY_VERDICT_INVALID,
+}
 _ITEM: Final = custody_query_service_pb2.HistoryItem.DESCRIPTOR.full_name
 
 
@@ -149,6 +154,7 @@ class Teller:
         """Returns a statement told in full."""
         act = told.act
         item = history_item(told, judgement, summary=self._summary(told).of(act), materials=materials_of(act))
+        item.key_verdict = self._verdict_on(told)
         item.signer_name = self.name(act.signer)
         item.site_name = self.site_name(act.site)
         body = act.body
@@ -161,6 +167,17 @@ class Teller:
         if isinstance(documents, Iterable) and self.may_read(told, DisclosureClass.QUALITY):
             item.documents.extend(one for one in documents if isinstance(one, common_pb2.Document))
         return item
+
+    def _verdict_on(self, told: Told) -> custody_query_service_pb2.KeyVerdict.ValueType:
+        """Returns what a statement's signatures are worth by what the registry knows now, not as of the position."""
+        verdict = self._source.registry.verdict_on(
+            told.act.digest,
+            told.key_ids,
+            told.act.leaf_index,
+            signed_at=told.act.signed_at,
+            recorded_at=told.recorded_at,
+        )
+        return _VERDICTS[verdict]
 
     @staticmethod
     def materials_of(told: Told) -> tuple[bytes, ...]:
