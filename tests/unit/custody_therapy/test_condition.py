@@ -14,7 +14,7 @@ from cellcustody.ledger.custody.findings import codes_of
 from cellcustody.ledger.custody.holds import hold_id
 from cellcustody.ledger.custody.leg_conditions import band_of, way_condition
 from cellcustody.ledger.custody.policy import PolicyPack
-from cellcustody.ledger.custody.policy_members import Excursion, MeanKinetic, TemperatureBand
+from cellcustody.ledger.custody.policy_limits import Excursion, MeanKinetic, TemperatureBand
 from cellcustody.ledger.custody.references import References
 from cellcustody.ledger.custody.therapy_state import Life
 from cellcustody.v1 import common_pb2 as common

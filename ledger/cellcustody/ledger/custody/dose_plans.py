@@ -22,7 +22,7 @@ from cellcustody.ledger.custody.act import Act, Judged
 from cellcustody.ledger.custody.balances import total
 from cellcustody.ledger.custody.findings import Findings
 from cellcustody.ledger.custody.policy import PolicyPack
-from cellcustody.ledger.custody.policy_members import Dose
+from cellcustody.ledger.custody.policy_limits import Dose
 from cellcustody.ledger.custody.therapy_judging import amount_of
 from cellcustody.ledger.custody.therapy_state import DosePlan, Life, MaterialKind, MaterialState, TherapyState
 from cellcustody.v1 import modification_pb2 as modification

@@ -3,7 +3,8 @@
 The rules of a pack:
 
 * It is canonical JSON; its digest is SHA-256 of exactly those bytes (`policy_reading`).
-* Every member is known, present and of its type (`policy_members`); what contradicts itself is refused, with the path.
+* Every member is known, present and of its type (`policy_members`, `policy_limits`, `policy_care`); what contradicts
+  itself is refused, with the path.
 * Bodies are named without their package, such as CustodyReleased. A body without roles may be signed in any role.
 * No pack goes below the contract: the count of co-signers is the greater of the two, and hard gates stay hard.
 * Nothing here is medical advice; the packs that come with this package are invented.
@@ -21,41 +22,45 @@ from fractions import Fraction
 from importlib.resources import files
 from typing import Final
 
-from cellcustody.ledger.custody.policy_members import (
-    DAYS_MAX,
+from cellcustody.ledger.custody.policy_care import (
     Alerts,
     Bedside,
-    Budget,
-    Budgets,
-    CoSigning,
-    Dose,
     Eligibility,
-    Excursion,
     FollowUpVisit,
-    LymphodepletionWindow,
     Monitoring,
     OutOfSpecification,
     Qualifications,
-    ResultLimit,
-    ResultPhase,
-    StepRule,
-    TemperatureBand,
-    YieldBand,
     read_alerts,
-    read_band,
     read_bedside,
-    read_budgets,
-    read_co_signing,
-    read_dose,
     read_eligibility,
-    read_excursion,
     read_follow_up,
     read_monitoring,
     read_out_of_specification,
     read_qualifications,
-    read_steps,
+)
+from cellcustody.ledger.custody.policy_limits import (
+    Dose,
+    Excursion,
+    ResultLimit,
+    ResultPhase,
+    TemperatureBand,
+    YieldBand,
+    read_band,
+    read_dose,
+    read_excursion,
     read_tests,
     read_yield,
+)
+from cellcustody.ledger.custody.policy_members import (
+    DAYS_MAX,
+    Budget,
+    Budgets,
+    CoSigning,
+    LymphodepletionWindow,
+    StepRule,
+    read_budgets,
+    read_co_signing,
+    read_steps,
 )
 from cellcustody.ledger.custody.policy_reading import (
     Json,

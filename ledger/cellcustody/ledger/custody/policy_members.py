@@ -1,10 +1,9 @@
-"""What a policy pack is made of: steps, budgets, limits, windows, each a small frozen record with its strict reader.
+"""Who joins, in what order and within what time, as a policy pack has it: small frozen records, each with its reader.
 
 The rules:
 
-* Times are in seconds, longer ones in days; temperatures in thousandths of a degree Celsius; other numbers are exact
-  fractions in the UCUM unit that stands beside them.
-* None means that the pack asks for nothing there.
+* Times are in seconds, longer ones in days. None means that the pack asks for nothing there.
+* A step waits for others of the list, and never for itself.
 * A record that contradicts itself (a window that ends before it begins) is refused with its path.
 """
 
@@ -13,46 +12,29 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from fractions import Fraction
-from itertools import pairwise
 
 from cellcustody.ledger.custody.policy_reading import (
     Json,
     Members,
     PolicyMalformedError,
     boolean,
-    decimal,
     integer,
     list_of,
     names,
-    one_of,
     optional,
-    table_of,
     text,
 )
 
 __all__ = [
-    "BAG_READINGS",
-    "Alerts",
-    "Bedside",
+    "DAYS_MAX",
     "Budget",
     "Budgets",
     "CoSigning",
-    "Dose",
-    "DoseComponent",
-    "Eligibility",
-    "Excursion",
-    "FollowUpVisit",
     "LymphodepletionWindow",
-    "MeanKinetic",
-    "Monitoring",
-    "OutOfSpecification",
-    "Qualifications",
-    "ResultLimit",
-    "ResultPhase",
     "StepRule",
-    "TemperatureBand",
-    "YieldBand",
+    "read_budgets",
+    "read_co_signing",
+    "read_steps",
 ]
 
 DAYS_MAX = 40_000  # A century and a bit: no follow-up, training or age is longer.
@@ -140,182 +122,6 @@ class Budgets:
                 return self.bedside_check_validity_seconds
             case Budget.READINESS_CERTIFICATE:
                 return self.readiness_certificate_seconds
-
-
-@dataclass(frozen=True, slots=True)
-class TemperatureBand:
-    """The band of a kind of material (MaterialKind, lower case, no prefix) in a state such as fresh or frozen."""
-
-    kind: str
-    state: str
-    millicelsius_min: int | None
-    millicelsius_max: int | None
-    mean_kinetic_millicelsius_max: int | None
-    grace_seconds: int | None
-
-    def holds(self, millicelsius: Fraction | int) -> bool:
-        """Tells whether the temperature lies within the band, its ends included."""
-        return (self.millicelsius_min is None or millicelsius >= self.millicelsius_min) and (
-            self.millicelsius_max is None or millicelsius <= self.millicelsius_max
-        )
-
-
-@dataclass(frozen=True, slots=True)
-class MeanKinetic:
-    """How the mean kinetic temperature is worked out: by the activation energy, in joules per mole."""
-
-    activation_energy_joules_per_mole: int
-
-
-@dataclass(frozen=True, slots=True)
-class Excursion:
-    """How long outside a band and between readings is let pass, and how the mean kinetic temperature counts."""
-
-    grace_seconds: int
-    gap_seconds_max: int
-    mean_kinetic: MeanKinetic | None
-
-
-class ResultPhase(StrEnum):
-    """When a test is made: on the collected cells, in process, for release, or with a result after it."""
-
-    STARTING_MATERIAL = "starting_material"
-    IN_PROCESS = "in_process"
-    RELEASE = "release"
-    LATE = "late"
-
-
-@dataclass(frozen=True, slots=True)
-class ResultLimit:
-    """What a test must say in these phases: a passing outcome, a value within limits, or both."""
-
-    test: str
-    phases: frozenset[str]
-    unit: str | None
-    least: Fraction | None
-    most: Fraction | None
-    must_pass: bool
-    is_required: bool
-    may_be_conditional: bool
-
-    @property
-    def has_limits(self) -> bool:
-        """Whether the value itself is limited."""
-        return self.least is not None or self.most is not None
-
-    def holds(self, amount: Fraction) -> bool:
-        """Tells whether a value, in this limit's unit, lies within it, its ends included."""
-        return (self.least is None or amount >= self.least) and (self.most is None or amount <= self.most)
-
-
-@dataclass(frozen=True, slots=True)
-class YieldBand:
-    """What comes out of a growing step over what went in; of a measurement by name, or of the quantity if None."""
-
-    measurement: str | None
-    least: Fraction
-    most: Fraction
-
-    def holds(self, ratio: Fraction) -> bool:
-        """Tells whether the yield is plausible, the ends included."""
-        return self.least <= ratio <= self.most
-
-
-@dataclass(frozen=True, slots=True)
-class Monitoring:
-    """How many days after an infusion the patient is seen daily, and how many in all."""
-
-    daily_days: int
-    total_days: int
-
-
-@dataclass(frozen=True, slots=True)
-class FollowUpVisit:
-    """A visit due some days after the infusion, within a window of days on either side."""
-
-    visit: str
-    due_after_days: int
-    window_days: int
-
-
-@dataclass(frozen=True, slots=True)
-class Eligibility:
-    """The infectious markers of a donor, how old their sample may be at collection, whether they may be left out."""
-
-    markers: frozenset[str]
-    max_age_days: int | None
-    not_evaluated_allowed: bool
-
-
-@dataclass(frozen=True, slots=True)
-class OutOfSpecification:
-    """Whether a batch outside its specification may be released, and the kinds of document that it then takes."""
-
-    allowed: bool
-    documents: frozenset[str]
-
-
-@dataclass(frozen=True, slots=True)
-class DoseComponent:
-    """A component of the dose and its parts in the ratio, such as CD4 to CD8 as 1 to 1."""
-
-    component: str
-    parts: int
-
-
-@dataclass(frozen=True, slots=True)
-class Dose:
-    """The dose in all, or for each kilogram; with components, their ratio and by what share it may be missed."""
-
-    unit: str
-    least: Fraction
-    most: Fraction
-    per_kilogram: bool
-    components: tuple[DoseComponent, ...]
-    ratio_tolerance: Fraction
-
-    def holds(self, amount: Fraction) -> bool:
-        """Tells whether a dose in this unit lies within the limits, their ends included."""
-        return self.least <= amount <= self.most
-
-
-@dataclass(frozen=True, slots=True)
-class Qualifications:
-    """What must be qualified on the day it is used; `equipment` names kinds of equipment."""
-
-    shipper: bool
-    logger: bool
-    lane: bool
-    courier: bool
-    equipment: frozenset[str]
-
-
-# What of a bag can be asked to be read or seen at the bedside, beside patient and chain of identity identifier.
-BAG_READINGS = ("expiry", "mpho_ui", "release_certificate")
-
-
-@dataclass(frozen=True, slots=True)
-class Bedside:
-    """What is asked for at issue and at the bedside; `rescue_medicines` gives the doses that must be at hand.
-
-    `bags_at_once_max` are the bags that may be issued and not yet infused; `must_read` names some of `BAG_READINGS`.
-    """
-
-    bags_at_once_max: int
-    must_read: frozenset[str]
-    rescue_medicines: Mapping[str, int]
-    premedication_seconds_max: int | None
-
-
-@dataclass(frozen=True, slots=True)
-class Alerts:
-    """How long before something lapses people are told."""
-
-    acceptance_warning_seconds: int
-    budget_warning_fraction: Fraction
-    qualification_warning_days: int
-    late_result_acknowledgement_seconds: int
-    follow_up_warning_days: int
 
 
 def read_co_signing(path: str, value: Json) -> CoSigning:
@@ -419,228 +225,4 @@ def _read_lymphodepletion(path: str, value: Json) -> LymphodepletionWindow:
     members.end()
     if result.min_seconds > result.max_seconds:
         raise PolicyMalformedError("the window ends before it begins", path=path, value=value)
-    return result
-
-
-def read_band(path: str, value: Json) -> TemperatureBand:
-    """Reads a temperature band."""
-    members = Members(path, value)
-    result = TemperatureBand(
-        kind=members.take("kind", text),
-        state=members.take("state", text),
-        millicelsius_min=members.take("millicelsius_min", optional(integer(-273_150))),
-        millicelsius_max=members.take("millicelsius_max", optional(integer(-273_150))),
-        mean_kinetic_millicelsius_max=members.take("mean_kinetic_millicelsius_max", optional(integer(-273_150))),
-        grace_seconds=members.take("grace_seconds", optional(integer(0))),
-    )
-    members.end()
-    if None not in (result.millicelsius_min, result.millicelsius_max) and (
-        (result.millicelsius_min or 0) > (result.millicelsius_max or 0)
-    ):
-        raise PolicyMalformedError("the band is empty", path=path, value=value)
-    return result
-
-
-def read_excursion(path: str, value: Json) -> Excursion:
-    """Reads what is let pass outside a band."""
-    members = Members(path, value)
-    result = Excursion(
-        grace_seconds=members.take("grace_seconds", integer(0)),
-        gap_seconds_max=members.take("gap_seconds_max", integer(0)),
-        mean_kinetic=members.take("mean_kinetic", optional(_read_mean_kinetic)),
-    )
-    members.end()
-    return result
-
-
-def _read_mean_kinetic(path: str, value: Json) -> MeanKinetic:
-    members = Members(path, value)
-    result = MeanKinetic(members.take("activation_energy_joules_per_mole", integer(1_000, 1_000_000)))
-    members.end()
-    return result
-
-
-def read_tests(path: str, value: Json) -> tuple[ResultLimit, ...]:
-    """Reads the tests; one test stands once for each of its phases."""
-    result = list_of(_read_test)(path, value)
-    seen: set[tuple[str, str]] = set()
-    for index, limit in enumerate(result):
-        twice = sorted(phase for phase in limit.phases if (limit.test, phase) in seen)
-        if twice:
-            raise PolicyMalformedError("the test stands twice for a phase", path=f"{path}[{index}].phases", value=twice)
-        seen |= {(limit.test, phase) for phase in limit.phases}
-    return result
-
-
-def _read_test(path: str, value: Json) -> ResultLimit:
-    members = Members(path, value)
-    result = ResultLimit(
-        test=members.take("test", text),
-        phases=frozenset(members.take("phases", list_of(one_of(*ResultPhase)))),
-        unit=members.take("unit", optional(text)),
-        least=members.take("min", optional(decimal())),
-        most=members.take("max", optional(decimal())),
-        must_pass=members.take("outcome", optional(one_of("PASS"))) is not None,
-        is_required=members.take("required", boolean),
-        may_be_conditional=members.take("conditional", boolean),
-    )
-    members.end()
-    if not result.phases:
-        raise PolicyMalformedError("a test is made in some phase", path=f"{path}.phases", value=[])
-    if result.least is not None and result.most is not None and result.least > result.most:
-        raise PolicyMalformedError("the limits are empty", path=path, value=value)
-    if result.has_limits and result.unit is None:
-        raise PolicyMalformedError("limits have a unit", path=f"{path}.unit", value=None)
-    if result.may_be_conditional and not result.is_required:
-        raise PolicyMalformedError("what may be conditional must be required", path=f"{path}.conditional", value=True)
-    return result
-
-
-def read_yield(path: str, value: Json) -> YieldBand:
-    """Reads the plausible yield of a growing step."""
-    members = Members(path, value)
-    result = YieldBand(
-        measurement=members.take("measurement", optional(text)),
-        least=members.take("min", decimal(0)),
-        most=members.take("max", decimal(0)),
-    )
-    members.end()
-    if result.least > result.most:
-        raise PolicyMalformedError("the band is empty", path=path, value=value)
-    return result
-
-
-def read_monitoring(path: str, value: Json) -> Monitoring:
-    """Reads how long a patient is monitored."""
-    members = Members(path, value)
-    result = Monitoring(
-        daily_days=members.take("daily_days", integer(0, DAYS_MAX)),
-        total_days=members.take("total_days", integer(0, DAYS_MAX)),
-    )
-    members.end()
-    if result.daily_days > result.total_days:
-        raise PolicyMalformedError("daily monitoring outlasts all monitoring", path=path, value=value)
-    return result
-
-
-def read_follow_up(path: str, value: Json) -> tuple[FollowUpVisit, ...]:
-    """Reads the follow-up visits, in the order in which they are due."""
-    result = list_of(_read_visit)(path, value)
-    for index, (before, after) in enumerate(pairwise(result), start=1):
-        if before.due_after_days >= after.due_after_days:
-            raise PolicyMalformedError(
-                "visits are not in order", path=f"{path}[{index}].due_after_days", value=after.due_after_days
-            )
-    if len({one.visit for one in result}) != len(result):
-        raise PolicyMalformedError("a visit stands twice", path=path, value=[one.visit for one in result])
-    return result
-
-
-def _read_visit(path: str, value: Json) -> FollowUpVisit:
-    members = Members(path, value)
-    result = FollowUpVisit(
-        visit=members.take("visit", text),
-        due_after_days=members.take("due_after_days", integer(1, DAYS_MAX)),
-        window_days=members.take("window_days", integer(0, DAYS_MAX)),
-    )
-    members.end()
-    return result
-
-
-def read_eligibility(path: str, value: Json) -> Eligibility:
-    """Reads what donor screening asks for."""
-    members = Members(path, value)
-    result = Eligibility(
-        markers=members.take("markers", names),
-        max_age_days=members.take("max_age_days", optional(integer(0, DAYS_MAX))),
-        not_evaluated_allowed=members.take("not_evaluated_allowed", boolean),
-    )
-    members.end()
-    return result
-
-
-def read_out_of_specification(path: str, value: Json) -> OutOfSpecification:
-    """Reads whether a batch outside its specification may be released."""
-    members = Members(path, value)
-    result = OutOfSpecification(members.take("allowed", boolean), members.take("documents", names))
-    members.end()
-    return result
-
-
-def read_dose(path: str, value: Json) -> Dose:
-    """Reads the dose."""
-    members = Members(path, value)
-    result = Dose(
-        unit=members.take("unit", text),
-        least=members.take("min", decimal(0)),
-        most=members.take("max", decimal(0)),
-        per_kilogram=members.take("per_kilogram", boolean),
-        components=members.take("components", list_of(_read_component)),
-        ratio_tolerance=members.take("ratio_tolerance", decimal(0)),
-    )
-    members.end()
-    if result.least > result.most:
-        raise PolicyMalformedError("the limits are empty", path=path, value=value)
-    if len(result.components) == 1 or len({one.component for one in result.components}) != len(result.components):
-        raise PolicyMalformedError(
-            "components are none or several, each once",
-            path=f"{path}.components",
-            value=[one.component for one in result.components],
-        )
-    return result
-
-
-def _read_component(path: str, value: Json) -> DoseComponent:
-    members = Members(path, value)
-    result = DoseComponent(members.take("component", text), members.take("parts", integer(1)))
-    members.end()
-    return result
-
-
-def read_qualifications(path: str, value: Json) -> Qualifications:
-    """Reads what must be qualified."""
-    members = Members(path, value)
-    result = Qualifications(
-        shipper=members.take("shipper", boolean),
-        logger=members.take("logger", boolean),
-        lane=members.take("lane", boolean),
-        courier=members.take("courier", boolean),
-        equipment=members.take("equipment", names),
-    )
-    members.end()
-    return result
-
-
-def read_bedside(path: str, value: Json) -> Bedside:
-    """Reads what is asked for at issue and at the bedside."""
-    members = Members(path, value)
-    result = Bedside(
-        bags_at_once_max=members.take("bags_at_once_max", integer(1)),
-        must_read=members.take("must_read", names),
-        rescue_medicines=members.take("rescue_medicines", table_of(integer(1))),
-        premedication_seconds_max=members.take("premedication_seconds_max", optional(integer(1))),
-    )
-    members.end()
-    for name in sorted(result.must_read - set(BAG_READINGS)):
-        raise PolicyMalformedError("nothing of this name is read", path=f"{path}.must_read", value=name)
-    return result
-
-
-def read_alerts(path: str, value: Json) -> Alerts:
-    """Reads how early people are told."""
-    members = Members(path, value)
-    result = Alerts(
-        acceptance_warning_seconds=members.take("acceptance_warning_seconds", integer(0)),
-        budget_warning_fraction=members.take("budget_warning_fraction", decimal(0)),
-        qualification_warning_days=members.take("qualification_warning_days", integer(0, DAYS_MAX)),
-        late_result_acknowledgement_seconds=members.take("late_result_acknowledgement_seconds", integer(1)),
-        follow_up_warning_days=members.take("follow_up_warning_days", integer(0, DAYS_MAX)),
-    )
-    members.end()
-    if result.budget_warning_fraction > 1:
-        raise PolicyMalformedError(
-            "a share is at most 1",
-            path=f"{path}.budget_warning_fraction",
-            value=str(result.budget_warning_fraction),
-        )
     return result
