@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import TypeAlias
 
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding
@@ -31,6 +32,9 @@ from cellcustody.v1 import options_pb2, quality_pb2
 
 DAY = timedelta(days=1)
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+Changed: TypeAlias = Callable[[bytes], bytes]
+"""Changes the content of timestamps.binpb."""
 
 
 @dataclass
@@ -106,10 +110,12 @@ class StampedLedger:
         self.authorities.append(authority)
         return authority
 
-    def stamper(self, *authorities: Authority, timeout_seconds: float = 5.0) -> TimeStamper:
+    def stamper(
+        self, *authorities: Authority, timeout_seconds: float = 5.0, interval_seconds: float = 3600.0
+    ) -> TimeStamper:
         """Returns what stamps with these authorities (none: with all)."""
         sections = tuple(one.section for one in authorities or self.authorities)
-        settings = TimestampSettings(authorities=sections, timeout_seconds=timeout_seconds)
+        settings = TimestampSettings(sections, interval_seconds, timeout_seconds)
         return TimeStamper(
             self.harness.ledger,
             self.evidence,
@@ -150,15 +156,21 @@ class StampedLedger:
         """Returns the therapy's dossier under the last checkpoint, with the time evidence there is."""
         return self.dossier_under(self.harness.ledger.checkpoint())
 
-    def dossier_under(self, checkpoint: bytes) -> bytes:
-        """Returns the therapy's dossier under a checkpoint that was signed before."""
+    def dossier_under(self, checkpoint: bytes, changed: Changed | None = None) -> bytes:
+        """Returns the therapy's dossier under a checkpoint that was signed before; `changed` forges its evidence."""
+        honest = self.stamper().timestamps_for
+
+        def given(leaves: Sequence[int], size: int) -> bytes:
+            raw = honest(leaves, size)
+            return raw if changed is None else changed(raw)
+
         return build_dossier(
             StoreSource(self.harness.store, self.harness.vault),
             self.therapy,
             checkpoint=checkpoint,
             ledger_id=self.harness.ledger_id,
             service_signer=self.harness.service,
-            timestamps=self.stamper().timestamps_for,
+            timestamps=given,
         ).data
 
     def logged(self, event: str) -> list[str]:

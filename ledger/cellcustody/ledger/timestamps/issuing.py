@@ -265,7 +265,13 @@ def _certificate_hash(
 ) -> hashes.SHA256 | hashes.SHA512 | hashes.SHA3_512 | None:
     if isinstance(key, ed25519.Ed25519PrivateKey):
         return None
-    return {"sha256": hashes.SHA256(), "sha512": hashes.SHA512(), "sha3-512": hashes.SHA3_512()}[algorithm.name]
+    match algorithm.name:
+        case "sha512":
+            return hashes.SHA512()
+        case "sha3-512":
+            return hashes.SHA3_512()
+        case _:
+            return hashes.SHA256()
 
 
 def _key_usage(*, is_ca: bool) -> x509.KeyUsage:

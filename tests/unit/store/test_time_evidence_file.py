@@ -1,0 +1,74 @@
+"""Items of time evidence on the disk: what a crash leaves, and what damage does."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from cellcustody.ledger.store.time_evidence import TimeEvidenceFile, TimeEvidenceInUseError
+from cellcustody.ledger.timestamps import Stamp, TimeEvidenceDamagedError, encode_item
+
+
+def item(number: int) -> bytes:
+    return encode_item(number, Stamp("ledger.example", number + 1, bytes(32), bytes(64)), (b"token %d" % number,))
+
+
+@pytest.fixture
+def three(tmp_path: Path) -> Path:
+    """A folder with three items, the first two of them recorded."""
+    with TimeEvidenceFile(tmp_path) as evidence:
+        for number in range(3):
+            evidence.append(item(number))
+        evidence.note_recorded(0, 11)
+        evidence.note_recorded(1, 12)
+    return tmp_path
+
+
+def test_items_are_there_after_a_restart(three: Path) -> None:
+    with TimeEvidenceFile(three) as evidence:
+        assert [evidence.raw(number) for number in range(evidence.count)] == [item(number) for number in range(3)]
+        assert [evidence.recorded_at(number) for number in range(3)] == [11, 12, None]
+        assert [kept.size for kept in evidence.kept] == [1, 2, 3]
+
+
+def test_what_a_crash_left_half_written_is_cut_off(three: Path) -> None:
+    """At every byte of the last item: the items before it stay, and the next takes its place."""
+    file = three / "timestamps.journal"
+    whole = file.read_bytes()
+    start = len(whole) - len(item(2)) - 8
+    for end in range(start + 1, len(whole)):
+        file.write_bytes(whole[:end])
+        with TimeEvidenceFile(three) as evidence:
+            assert evidence.count == 2
+            evidence.append(item(2))
+        assert file.read_bytes() == whole
+
+
+def test_damage_before_the_end_stops_the_start(three: Path) -> None:
+    file = three / "timestamps.journal"
+    damaged = bytearray(file.read_bytes())
+    damaged[20] ^= 1
+    file.write_bytes(damaged)
+    with pytest.raises(TimeEvidenceDamagedError):
+        TimeEvidenceFile(three)
+
+
+def test_a_lost_note_of_what_is_recorded_costs_nothing(three: Path) -> None:
+    (three / "timestamps.recorded").write_bytes(b"\x01" * 33)
+    with TimeEvidenceFile(three) as evidence:
+        assert evidence.count == 3
+        assert evidence.recorded_at(0) is None
+        evidence.note_recorded(0, 11)
+    with TimeEvidenceFile(three) as evidence:
+        assert evidence.recorded_at(0) == 11
+
+
+def test_items_come_in_order(three: Path) -> None:
+    with TimeEvidenceFile(three) as evidence, pytest.raises(TimeEvidenceDamagedError):
+        evidence.append(item(4))
+
+
+def test_one_process_at_a_time_holds_the_files(three: Path) -> None:
+    with TimeEvidenceFile(three), pytest.raises(TimeEvidenceInUseError):
+        TimeEvidenceFile(three)
