@@ -7,7 +7,8 @@ The rules:
 * An act's rpc is one from SubmitRequest to SubmitResponse whose comment says `Appends a <Body>.`; the contract's
   lint demands the comment, and this script that every body a client may sign has exactly one such rpc.
 * A method is named as its rpc, in snake case. Where a body has only one stream to go to, the method asks for none.
-* What the ledger signs by itself (JudgementsRevised, ExportMade, HeadsMapped) and what founds it has no rpc, and no method.
+* What the ledger signs by itself (JudgementsRevised, ExportMade, HeadsMapped, ...) and what founds it has no rpc, and
+  no method.
 """
 
 import argparse

@@ -46,12 +46,8 @@ def heads(size: int) -> dict[bytes, bytes]:
 
 def names(size: int) -> dict[bytes, bytes]:
     """Returns a map of aliases with so many keys; every fifth names two therapies."""
-    return {
-        blinded_alias(ALIAS_KEY, "order", f"PO-{n}"): alias_value(
-            [stream(n + more) for more in range(1 + (n % 5 == 0))]
-        )
-        for n in range(size)
-    }
+    claimed = {n: [stream(n), stream(n + 1)] if n % 5 == 0 else [stream(n)] for n in range(size)}
+    return {blinded_alias(ALIAS_KEY, "order", f"PO-{n}"): alias_value(therapies) for n, therapies in claimed.items()}
 
 
 def made(tags: MapTags, items: dict[bytes, bytes]) -> SparseMap:
@@ -176,8 +172,8 @@ def paths() -> list[dict[str, object]]:
         end = tree.prove(key)
         siblings = written(end.siblings)
         case(name, "holds", key, end.value, siblings, map="aliases", root=tree.root.hex())
-        other = alias_value([stream(number)]) if number == 10 else alias_value([stream(number), stream(number + 1)])
-        case(f"{name}, told as another number", "refused", key, other, siblings, map="aliases", root=tree.root.hex())
+        claimed = alias_value([stream(number)] if number == 10 else [stream(number), stream(number + 1)])
+        case(f"{name}, told as another number", "refused", key, claimed, siblings, map="aliases", root=tree.root.hex())
     return cases
 
 
