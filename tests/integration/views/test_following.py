@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from cellcustody.ledger.completeness.keeping import HeadMaps
 from cellcustody.ledger.views.follower import Follower
 
 from ...unit.custody_therapy.stories import DRIVER, THERAPY, Story
@@ -47,6 +48,23 @@ def test_views_without_memory_are_the_same(told: ToldLedger, tmp_path: Path) -> 
     follower.catch_up()
     assert rows_of(follower) == rebuilt(told, tmp_path / "rebuilt.sqlite3", batch=7)
     follower.close()
+
+
+def test_maps_of_heads_leave_no_trace_in_views(told: ToldLedger, tmp_path: Path) -> None:
+    """The log's own word on where streams end moves the position and no row, followed or rebuilt."""
+    maps = HeadMaps(told.harness.ledger, tmp_path / "heads.sqlite")
+    follower = Follower(tmp_path / "views.sqlite3", told.harness.ledger)
+    for number, _ in enumerate(told.tell_all(Story().to_the_release())):
+        if number % 5 == 0:
+            follower.catch_up()
+            before = rows_of(follower)
+            maps.log_map()
+            assert follower.catch_up() == told.harness.ledger.checkpoint_size()
+            assert rows_of(follower) == before
+    follower.catch_up()
+    assert rows_of(follower) == rebuilt(told, tmp_path / "rebuilt.sqlite3")
+    follower.close()
+    maps.close()
 
 
 def test_a_courier_who_delivers_last_changes_the_same_rows(told: ToldLedger, tmp_path: Path) -> None:
