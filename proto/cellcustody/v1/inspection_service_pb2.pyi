@@ -917,6 +917,7 @@ class MaterialNode(google.protobuf.message.Message):
     CHILDREN_FIELD_NUMBER: builtins.int
     CREATED_BY_FIELD_NUMBER: builtins.int
     ENDED_BY_FIELD_NUMBER: builtins.int
+    FOREIGN_PARENTS_FIELD_NUMBER: builtins.int
     @property
     def custody(self) -> cellcustody.v1.custody_query_service_pb2.MaterialCustody:
         """What it is, its parents, where it is and what it came to."""
@@ -933,6 +934,10 @@ class MaterialNode(google.protobuf.message.Message):
     def ended_by(self) -> cellcustody.v1.custody_query_service_pb2.HistoryItem:
         """The statement that ended it."""
 
+    @property
+    def foreign_parents(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.bytes]:
+        """Another patient's materials that went into it, 16 bytes each; they stand in no stream of this therapy."""
+
     def __init__(
         self,
         *,
@@ -940,9 +945,10 @@ class MaterialNode(google.protobuf.message.Message):
         children: collections.abc.Iterable[builtins.bytes] | None = ...,
         created_by: cellcustody.v1.custody_query_service_pb2.HistoryItem | None = ...,
         ended_by: cellcustody.v1.custody_query_service_pb2.HistoryItem | None = ...,
+        foreign_parents: collections.abc.Iterable[builtins.bytes] | None = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["created_by", b"created_by", "custody", b"custody", "ended_by", b"ended_by"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["children", b"children", "created_by", b"created_by", "custody", b"custody", "ended_by", b"ended_by"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["children", b"children", "created_by", b"created_by", "custody", b"custody", "ended_by", b"ended_by", "foreign_parents", b"foreign_parents"]) -> None: ...
 
 Global___MaterialNode: typing_extensions.TypeAlias = MaterialNode
 
@@ -2668,7 +2674,7 @@ class Alert(google.protobuf.message.Message):
     alert: builtins.bytes
     """Its id, 32 bytes: the same for the same reason."""
     kind: builtins.str
-    """acceptance, budget, excursion, qualification, training, late_result, follow_up, recall or signature."""
+    """acceptance, budget, excursion, qualification, training, late_result, monitoring, follow_up, recall or signature."""
     state: builtins.str
     """warning or due."""
     stream: builtins.bytes

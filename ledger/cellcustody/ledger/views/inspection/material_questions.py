@@ -67,7 +67,9 @@ def genealogy(answer: pb.InspectGenealogyResponse, account: Account, scope: Scop
         return
     for material in state.materials.values():
         node = answer.materials.add(
-            custody=material_custody(state, account.stream, material), children=dict.fromkeys(material.children)
+            custody=material_custody(state, account.stream, material),
+            children=dict.fromkeys(material.children),
+            foreign_parents=material.foreign_parents,
         )
         for digest, place in ((material.created_by, node.created_by), (material.ended_by, node.ended_by)):
             if digest in account.told:
