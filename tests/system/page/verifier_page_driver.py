@@ -12,7 +12,7 @@ from devtools import Json, Page
 from cellcustody.ledger.registry import Anchor, encode_anchor
 from cellcustody.ledger.verification import DossierError, Report, Result, verify_dossier
 
-__all__ = ["UNFIT_REASONS", "Verdict", "VerifierPage", "disagreement", "product_verdict"]
+__all__ = ["UNFIT_REASONS", "Verdict", "VerifierPage", "difference", "disagreement", "product_verdict"]
 
 # What the page says when it, and not the dossier, is at fault. No dossier may bring it there.
 UNFIT_REASONS: Final = frozenset({"PAGE_FAILED", "BROWSER_UNFIT"})
@@ -85,8 +85,11 @@ def product_verdict(data: bytes, anchor: Anchor | None) -> Verdict:
 
 def disagreement(page: VerifierPage, data: bytes, anchor: Anchor | None) -> str:
     """Returns in which way page and product differ on a dossier; empty where they agree on all that both check."""
-    by_product = product_verdict(data, anchor)
-    report = page.verify(data, anchor)
+    return difference(page.verify(data, anchor), product_verdict(data, anchor))
+
+
+def difference(report: dict[str, Json], by_product: Verdict) -> str:
+    """Returns in which way the page's report differs from the product's verdict; empty where it does not."""
     broken = cast(dict[str, Json] | None, report["first_broken_link"])
     reason = None if broken is None else cast(str, broken["reason"])
     if reason in UNFIT_REASONS:
