@@ -1,5 +1,5 @@
 """The server's commands: `serve` runs it, `init` founds a ledger to try out, `init tls` lets a site connect; `witness`
-cosigns other ledgers' logs.
+cosigns other ledgers' logs, `monitor` follows one.
 
 They are added to the command line through the entry-point group `cellcustody.commands`, and stand by themselves as
 `python -m cellcustody.services`. What they make is printed as one JSON object.
@@ -20,9 +20,11 @@ from cellcustody.ledger.errors import CellcustodyError, ConfigurationError
 from cellcustody.services.certificates import issue_client_certificate
 from cellcustody.services.configuration import load_configuration
 from cellcustody.services.founding import FoundingWishes, found_ledger
-from cellcustody.services.keeping_commands import make_backup, recover_tail, restore_backup
+from cellcustody.services.keeping_commands import make_backup, recover_tail, restore_backup, scrub_store
 from cellcustody.services.log_key_commands import log_keys
+from cellcustody.services.monitor.commands import monitor
 from cellcustody.services.server import run_server
+from cellcustody.services.timestamp_commands import renew_timestamps, time_authority
 from cellcustody.services.witness.commands import witness
 
 __all__ = ["app", "init", "serve"]
@@ -136,6 +138,10 @@ app.add_typer(log_keys, name="log-keys")
 app.command("backup")(make_backup)
 app.command("restore")(restore_backup)
 app.command("recover")(recover_tail)
+app.command("scrub")(scrub_store)
+app.command("renew-timestamps")(renew_timestamps)
+app.command("time-authority")(time_authority)
+app.add_typer(monitor, name="monitor")
 app.add_typer(witness, name="witness")
 
 

@@ -10,8 +10,10 @@ import typer
 from cellcustody.clients.cli import (
     absence,
     acting,
+    anchoring,
     auditing,
     bedside,
+    embedded,
     enrolling,
     inspecting,
     labelling,
@@ -59,6 +61,8 @@ policies.register(app)
 outbox_commands.register(app)
 auditing.register(app)
 verifying.register(app)
+anchoring.register(app)
+embedded.register(app)
 absence.register(app)
 whole_audit.register(app)
 bedside.register(app)
