@@ -17,6 +17,7 @@ from cellcustody.v1 import common_pb2 as common
 from cellcustody.v1 import custody_query_service_pb2 as custody
 from cellcustody.v1 import harvest_pb2 as harvest
 from cellcustody.v1 import inspection_service_pb2 as pb
+from cellcustody.v1 import modification_pb2 as modification
 from cellcustody.v1 import quality_pb2 as quality
 from cellcustody.v1 import transport_pb2 as transport
 
@@ -171,3 +172,27 @@ def _moved(world: World, course: Course, place: str) -> harvest.MaterialMoved:
     return harvest.MaterialMoved(
         material=course.material("day-1"), position=common.Position(unit=world.apheresis, place=place)
     )
+
+
+def test_a_pool_names_the_other_patients_bag_that_went_into_it(world: World, views: Views) -> None:
+    """Beside its own parent; the pool is an orphan, and the statement stands among those that mix two patients."""
+    one, other = world.course(), world.course()
+    for course in (one, other):
+        course.to_the_collection("day-1")
+    pooled = one.say(
+        world.nurse,
+        modification.MaterialPooled(
+            inputs=[one.material("day-1"), other.material("day-1")],
+            output=common.NewMaterial(material=one.material("pool"), kind=common.MATERIAL_KIND_COLLECTION),
+            unit=world.apheresis,
+            process_area="hood 1",
+        ),
+    )
+    assert views.wait_for(world.harness.ledger.checkpoint_size(), 30)
+    reader = reader_of(world, world.hospital)
+    answer = views.inspection.inspect_genealogy(about_therapy(one), reader, world.harness.clock, 1)
+    pool = next(node for node in answer.materials if node.custody.material == one.material("pool"))
+    assert list(pool.custody.parents) == [one.material("day-1")]
+    assert list(pool.foreign_parents) == [other.material("day-1")]
+    assert list(answer.orphans) == [one.material("pool")]
+    assert [item.statement_digest for item in answer.mixing] == [pooled.statement_digest]
