@@ -51,6 +51,7 @@ from cellcustody.ledger.store import (
     Head,
     IdentityMac,
     LedgerStore,
+    OperationalFinding,
     PendingEntry,
     StreamLink,
     TileWrite,
@@ -67,6 +68,9 @@ __all__ = ["GivenEntry", "Replica", "ReplicaStoppedError"]
 
 GROUP_ENTRIES_MAX: Final = 256  # One commit of the copy; its sync is shared by as many.
 FINDINGS_MAX: Final = 1_000  # A ledger that lies more often has been found out.
+_CLOSED: Final = "REPLICA_CLOSED"
+_DISPUTED: Final = "REPLICA_DISPUTED"
+_NOTES_READ_MAX: Final = 10_000_000  # All of them: one for each stream that is closed or disputed.
 _REGISTRY_KINDS: Final = frozenset({StreamKind.REGISTRY, StreamKind.POLICY, StreamKind.SCHEMA})
 _CLOSED_TO_RULES: Final = frozenset({DisclosureClass.IDENTITY})
 
@@ -122,8 +126,8 @@ class _Group:
 class Replica:
     """A copy of one log in a store of its own; owned by one thread."""
 
-    def __init__(self, store: LedgerStore, vault: Vault, *, disputed: Sequence[bytes] = ()) -> None:
-        """Goes on where the copy stops; `disputed` are the streams in which something was false before."""
+    def __init__(self, store: LedgerStore, vault: Vault) -> None:
+        """Goes on where the copy stops, with what was closed or false before."""
         self.store = store
         self.vault = vault
         self._head = store.start_writer()
@@ -133,8 +137,9 @@ class Replica:
         self._edge = RightEdge.resume(self._reader, self._head.size, older=self.tree)
         self._voice = RecordedVoice(self._recorded_at)
         self._judge = ReplayJudge(store, vault, self.registry, self._voice)
-        self._disputed = set(disputed)
-        self._blind: set[bytes] = set()
+        noted = store.operational_findings(_NOTES_READ_MAX)
+        self._disputed = {note.detail for note in noted if note.code == _DISPUTED}
+        self._blind = {note.detail for note in noted if note.code == _CLOSED}
         self._entry_at: Callable[[int], GivenEntry | None] = lambda leaf_index: None
         self._read_ahead: dict[int, _Read] = {}
         self._heads: dict[bytes, tuple[int, bytes]] = {}
@@ -250,6 +255,8 @@ class Replica:
             )
         replayed.count(ReplayOutcome.FALSE)
         replayed.findings.append(finding)
+        self._note(_DISPUTED, read, read.statement.stream)
+        self._note(_DISPUTED, read, finding.stream)
         self._disputed.update((read.statement.stream, finding.stream))
         self._record(read)
         self._commit()
@@ -283,10 +290,20 @@ class Replica:
         """Takes an entry that could not be judged; its stream is closed to the rules from here on."""
         replayed.count(ReplayOutcome.UNVERIFIED, why)
         if read.statement.payload_type is not PayloadType.JUDGEMENT:
+            self._note(_CLOSED, read, read.statement.stream)
             self._blind.add(read.statement.stream)
         self._record(read)
         self._commit(is_judged=False)
         self._judge.skipped(read.statement.stream, self._head.size)
+
+    def _note(self, code: str, read: _Read, stream: bytes) -> None:
+        """Keeps that a stream is closed or disputed, before the entry that makes it so is in the copy."""
+        if stream not in (self._blind if code == _CLOSED else self._disputed):
+            self.store.operational_finding(
+                OperationalFinding(
+                    code, read.statement.statement_id, stream + bytes(15), read.entry.recorded_at, stream
+                )
+            )
 
     def _why_not(self, read: _Read) -> str:
         """Returns why an entry cannot be judged, or nothing where it can."""
