@@ -142,6 +142,16 @@ class HeadJournal:
         self.close()
 
 
+def read_last_note(path: Path | str) -> bytes | None:
+    """Returns the last whole note of a journal that another process may be writing; the file is left alone.
+
+    Raises:
+        JournalCorruptError: a record before the last one is damaged.
+        OSError: it cannot be read.
+    """
+    return _last_record(Path(path).read_bytes())[0]
+
+
 def check_head_against_journal(
     head: Head,
     last_checkpoint: tuple[int, bytes] | None,
