@@ -185,10 +185,10 @@ class AuditorClient:
             raise LogInconsistent("the entries do not make the signed root", size=checkpoint.size, read=len(hashes))
         return checkpoint
 
-    def renewed_anchor(self, witness_policy: str = "") -> Anchor:
+    def renewed_anchor(self) -> Anchor:
         """Returns an anchor that names the log's present keys, after following them from the ones known.
 
-        `witness_policy` is that of the former anchor, which no log can change.
+        Its witness policy is the former one, which no log can change.
 
         Raises:
             ConfigurationError: the auditor does not know the founding.
@@ -199,7 +199,7 @@ class AuditorClient:
         keys = registry.as_of(shown.size).log_keys
         if keys is None:
             raise LogInconsistent("the log's registry names no keys", size=shown.size)
-        return Anchor(self._founding_digest, self._origin, keys.keys, witness_policy)
+        return Anchor(self._founding_digest, self._origin, keys.keys, self._witness_policy)
 
     def _witnesses_of(self, raw: bytes, shown: VerifiedCheckpoint) -> tuple[str, ...] | None:
         if not self._witness_policy:

@@ -14,7 +14,7 @@ from cellcustody.clients.cli.profile import id_from_text
 from cellcustody.clients.cli.reading import therapy_of
 from cellcustody.clients.cli.screen import say
 from cellcustody.ledger.errors import ConfigurationError
-from cellcustody.ledger.registry.anchor import Anchor, parse_anchor
+from cellcustody.ledger.registry.anchor import Anchor, encode_anchor, parse_anchor
 
 __all__ = ["register"]
 
@@ -30,6 +30,7 @@ def register(app: typer.Typer) -> None:
     log = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Hold the log to what it showed before.")
     log.command("checkpoint")(log_checkpoint)
     log.command("receipt")(log_receipt)
+    log.command("anchor")(log_anchor)
     app.add_typer(log, name="log")
 
 
@@ -110,6 +111,21 @@ def log_receipt(
     else:
         by = f", cosigned by {', '.join(entry.witnesses)}" if entry.witnesses else ""
         say(f"leaf {entry.leaf_index} is in the tree of size {size}{by}", style="green")
+
+
+def log_anchor(
+    context: typer.Context,
+    to: Annotated[Path, typer.Option(help="File to write; an existing one is not replaced.")],
+) -> None:
+    """Write an anchor with the log's present keys, followed through its registry from the profile's anchor."""
+    with _auditor(context_of(context)) as auditor:
+        renewed = auditor.renewed_anchor()
+    try:
+        with to.open("xb") as stream:
+            stream.write(encode_anchor(renewed))
+    except OSError as refusal:
+        raise ConfigurationError("the file cannot be made", path=to, because=refusal.strerror) from refusal
+    say(f"{to}: {len(renewed.log_keys)} keys; keep the former anchor for what was signed before", style="green")
 
 
 def _auditor(found: Context) -> AuditorClient:
