@@ -24,19 +24,21 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n#cellcustody/v1/export_service.proto\x12\x0e\x63\x65llcustody.v1\"\x83\x01\n\x14\x45xportTherapyRequest\x12\x10\n\x06stream\x18\x01 \x01(\x0cH\x00\x12\r\n\x03\x63oi\x18\x02 \x01(\tH\x00\x12\x0f\n\x07purpose\x18\x03 \x01(\t\x12\x15\n\rresume_offset\x18\x04 \x01(\x04\x12\x17\n\x0fresume_position\x18\x05 \x01(\x04\x42\t\n\x07therapy\"b\n\x15\x45xportTherapyResponse\x12\x0f\n\x05\x63hunk\x18\x01 \x01(\x0cH\x00\x12\x30\n\x07\x63losing\x18\x02 \x01(\x0b\x32\x1d.cellcustody.v1.ExportClosingH\x00\x42\x06\n\x04part\"]\n\rExportClosing\x12\x12\n\nstatements\x18\x01 \x01(\x04\x12\x0e\n\x06sha256\x18\x02 \x01(\x0c\x12\x12\n\ncheckpoint\x18\x03 \x01(\x0c\x12\x14\n\x0clength_bytes\x18\x04 \x01(\x04\x32o\n\rExportService\x12^\n\rExportTherapy\x12$.cellcustody.v1.ExportTherapyRequest\x1a%.cellcustody.v1.ExportTherapyResponse0\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n#cellcustody/v1/export_service.proto\x12\x0e\x63\x65llcustody.v1\"\xb1\x01\n\x14\x45xportTherapyRequest\x12\x10\n\x06stream\x18\x01 \x01(\x0cH\x00\x12\r\n\x03\x63oi\x18\x02 \x01(\tH\x00\x12\x0f\n\x07purpose\x18\x03 \x01(\t\x12\x15\n\rresume_offset\x18\x04 \x01(\x04\x12\x17\n\x0fresume_position\x18\x05 \x01(\x04\x12,\n\x06\x66ormat\x18\x06 \x01(\x0e\x32\x1c.cellcustody.v1.ExportFormatB\t\n\x07therapy\"b\n\x15\x45xportTherapyResponse\x12\x0f\n\x05\x63hunk\x18\x01 \x01(\x0cH\x00\x12\x30\n\x07\x63losing\x18\x02 \x01(\x0b\x32\x1d.cellcustody.v1.ExportClosingH\x00\x42\x06\n\x04part\"]\n\rExportClosing\x12\x12\n\nstatements\x18\x01 \x01(\x04\x12\x0e\n\x06sha256\x18\x02 \x01(\x0c\x12\x12\n\ncheckpoint\x18\x03 \x01(\x0c\x12\x14\n\x0clength_bytes\x18\x04 \x01(\x04*F\n\x0c\x45xportFormat\x12\x1d\n\x19\x45XPORT_FORMAT_UNSPECIFIED\x10\x00\x12\x17\n\x13\x45XPORT_FORMAT_SCITT\x10\x01\x32o\n\rExportService\x12^\n\rExportTherapy\x12$.cellcustody.v1.ExportTherapyRequest\x1a%.cellcustody.v1.ExportTherapyResponse0\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'cellcustody.v1.export_service_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
+  _globals['_EXPORTFORMAT']._serialized_start=430
+  _globals['_EXPORTFORMAT']._serialized_end=500
   _globals['_EXPORTTHERAPYREQUEST']._serialized_start=56
-  _globals['_EXPORTTHERAPYREQUEST']._serialized_end=187
-  _globals['_EXPORTTHERAPYRESPONSE']._serialized_start=189
-  _globals['_EXPORTTHERAPYRESPONSE']._serialized_end=287
-  _globals['_EXPORTCLOSING']._serialized_start=289
-  _globals['_EXPORTCLOSING']._serialized_end=382
-  _globals['_EXPORTSERVICE']._serialized_start=384
-  _globals['_EXPORTSERVICE']._serialized_end=495
+  _globals['_EXPORTTHERAPYREQUEST']._serialized_end=233
+  _globals['_EXPORTTHERAPYRESPONSE']._serialized_start=235
+  _globals['_EXPORTTHERAPYRESPONSE']._serialized_end=333
+  _globals['_EXPORTCLOSING']._serialized_start=335
+  _globals['_EXPORTCLOSING']._serialized_end=428
+  _globals['_EXPORTSERVICE']._serialized_start=502
+  _globals['_EXPORTSERVICE']._serialized_end=613
 # @@protoc_insertion_point(module_scope)

@@ -5,6 +5,7 @@ ExportService: whole histories, given out in streams that say when they are comp
 
 import builtins
 import google.protobuf.descriptor
+import google.protobuf.internal.enum_type_wrapper
 import google.protobuf.message
 import sys
 import typing
@@ -15,6 +16,26 @@ else:
     import typing_extensions
 
 DESCRIPTOR: google.protobuf.descriptor.FileDescriptor
+
+class _ExportFormat:
+    ValueType = typing.NewType("ValueType", builtins.int)
+    V: typing_extensions.TypeAlias = ValueType
+
+class _ExportFormatEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._EnumTypeWrapper[_ExportFormat.ValueType], builtins.type):
+    DESCRIPTOR: google.protobuf.descriptor.EnumDescriptor
+    EXPORT_FORMAT_UNSPECIFIED: _ExportFormat.ValueType  # 0
+    """The dossier."""
+    EXPORT_FORMAT_SCITT: _ExportFormat.ValueType  # 1
+    """SCITT: transparent statements as COSE objects, in a ZIP; see docs/formats/scitt.md."""
+
+class ExportFormat(_ExportFormat, metaclass=_ExportFormatEnumTypeWrapper):
+    """ExportFormat is what an export is written as."""
+
+EXPORT_FORMAT_UNSPECIFIED: ExportFormat.ValueType  # 0
+"""The dossier."""
+EXPORT_FORMAT_SCITT: ExportFormat.ValueType  # 1
+"""SCITT: transparent statements as COSE objects, in a ZIP; see docs/formats/scitt.md."""
+Global___ExportFormat: typing_extensions.TypeAlias = ExportFormat
 
 @typing.final
 class ExportTherapyRequest(google.protobuf.message.Message):
@@ -27,6 +48,7 @@ class ExportTherapyRequest(google.protobuf.message.Message):
     PURPOSE_FIELD_NUMBER: builtins.int
     RESUME_OFFSET_FIELD_NUMBER: builtins.int
     RESUME_POSITION_FIELD_NUMBER: builtins.int
+    FORMAT_FIELD_NUMBER: builtins.int
     stream: builtins.bytes
     """The stream, 17 bytes."""
     coi: builtins.str
@@ -37,6 +59,8 @@ class ExportTherapyRequest(google.protobuf.message.Message):
     """Byte of the dossier to resume at, of the export made at `resume_position`."""
     resume_position: builtins.int
     """Position of the export to resume; 0: a new export."""
+    format: Global___ExportFormat.ValueType
+    """What to write it as; the dossier where nothing is said."""
     def __init__(
         self,
         *,
@@ -45,9 +69,10 @@ class ExportTherapyRequest(google.protobuf.message.Message):
         purpose: builtins.str = ...,
         resume_offset: builtins.int = ...,
         resume_position: builtins.int = ...,
+        format: Global___ExportFormat.ValueType = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["coi", b"coi", "stream", b"stream", "therapy", b"therapy"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["coi", b"coi", "purpose", b"purpose", "resume_offset", b"resume_offset", "resume_position", b"resume_position", "stream", b"stream", "therapy", b"therapy"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["coi", b"coi", "format", b"format", "purpose", b"purpose", "resume_offset", b"resume_offset", "resume_position", b"resume_position", "stream", b"stream", "therapy", b"therapy"]) -> None: ...
     def WhichOneof(self, oneof_group: typing.Literal["therapy", b"therapy"]) -> typing.Literal["stream", "coi"] | None: ...
 
 Global___ExportTherapyRequest: typing_extensions.TypeAlias = ExportTherapyRequest

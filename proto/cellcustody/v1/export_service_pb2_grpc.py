@@ -47,7 +47,7 @@ class ExportServiceServicer(object):
     """
 
     def ExportTherapy(self, request, context):
-        """Gives the dossier of one therapy.
+        """Gives the dossier of one therapy, or its statements in another format.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

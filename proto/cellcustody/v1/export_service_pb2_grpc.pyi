@@ -61,7 +61,7 @@ class ExportServiceStub(typing.Generic[_ExportServiceExportTherapyType]):
     ], channel: grpc.aio.Channel) -> None: ...
 
     ExportTherapy: _ExportServiceExportTherapyType
-    """Gives the dossier of one therapy."""
+    """Gives the dossier of one therapy, or its statements in another format."""
 
 ExportServiceAsyncStub: typing_extensions.TypeAlias = ExportServiceStub[
     grpc.aio.UnaryStreamMultiCallable[
@@ -79,6 +79,6 @@ class ExportServiceServicer(metaclass=abc.ABCMeta):
         request: cellcustody.v1.export_service_pb2.ExportTherapyRequest,
         context: _ServicerContext,
     ) -> typing.Union[collections.abc.Iterator[cellcustody.v1.export_service_pb2.ExportTherapyResponse], collections.abc.AsyncIterator[cellcustody.v1.export_service_pb2.ExportTherapyResponse]]:
-        """Gives the dossier of one therapy."""
+        """Gives the dossier of one therapy, or its statements in another format."""
 
 def add_ExportServiceServicer_to_server(servicer: ExportServiceServicer, server: typing.Union[grpc.Server, grpc.aio.Server]) -> None: ...
