@@ -16,9 +16,12 @@ from cellcustody.clients import LocalStore, Session, SiteClient, enrolled_key
 from cellcustody.clients.session import Identity
 from cellcustody.clients.signers import PIN_VARIABLE, open_signer
 from cellcustody.ledger.custody.act import Status
+from cellcustody.ledger.registry.anchor import parse_anchor
 from cellcustody.ledger.statements import KeyAlgorithm, parse_public_key
+from cellcustody.ledger.statements.key_files import read_key_file
 from cellcustody.ledger.statements.pkcs11_signers import PinWrongError, TokenError
 from cellcustody.ledger.statements.signatures import verify
+from cellcustody.services.open_ledger import load_log_signer
 from cellcustody.v1 import registry_pb2, statement_pb2
 
 pytestmark = pytest.mark.system
@@ -26,6 +29,7 @@ pytestmark = pytest.mark.system
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from tests.e2e.clients.client_world import World, running_world  # noqa: E402 - found on the path just set.
+from tests.e2e.clients.test_log_keys_over_the_wire import profile_of, restarted, run  # noqa: E402
 from tests.e2e.clients.test_two_sites import opened  # noqa: E402
 
 PIN = "123456"
@@ -171,12 +175,52 @@ def test_the_program_shows_and_proves_a_key_on_a_token(token: Token) -> None:
     """`key show` and `key prove` take the address of a key where they take a file."""
     program = str(Path(sys.executable).with_name("cellcustody"))
 
-    def run(*arguments: str) -> str:
+    def shows(*arguments: str) -> str:
         done = subprocess.run([program, *arguments], capture_output=True, text=True, timeout=RUN_SECONDS_MAX)
         assert done.returncode == 0, done.stderr
         return done.stdout
 
-    shown = json.loads(run("key", "show", token.uri("card"), "--json"))
+    shown = json.loads(shows("key", "show", token.uri("card"), "--json"))
     assert shown["algorithm"] == "P256"
-    proof = json.loads(run("key", "prove", token.uri("card"), "--holder", "11" * 16, "--ledger", "22" * 16))
+    proof = json.loads(shows("key", "prove", token.uri("card"), "--holder", "11" * 16, "--ledger", "22" * 16))
     assert set(proof) >= {"spki", "possession"}
+
+
+def test_the_ledgers_own_keys_lie_on_a_token(token: Token, tmp_path: Path) -> None:
+    """Log and service are rotated to keys on a token; the ledger signs with them, and an old anchor leads there."""
+    with running_world(tmp_path) as world:
+        pass
+    configuration = world.founded.configuration
+    config = ("--config", str(configuration))
+    log_key, service_key = token.uri("edwards"), token.uri("card")
+    service_device = read_key_file(configuration.parent / "keys" / "service.json").holder.hex()
+    _, kept = parse_anchor(world.founded.anchor.read_bytes()).log_keys
+    vkey = load_log_signer(log_key, "localhost/log", "", os.environ).vkey
+    proof = run("key", "prove", service_key, "--holder", service_device, "--ledger", world.founded.ledger_id.hex())
+    bodies = (
+        ("rotate-log-keys", {"log_keys": [vkey, kept]}),
+        ("rotate-service-key", {"service_key": json.loads(proof)}),
+    )
+    first, second = (str(profile_of(world, number)) for number in range(2))
+    files: list[str] = []
+    for act, body in bodies:
+        signed, joined = str(tmp_path / act), str(tmp_path / f"{act}-joined")
+        run("--profile", first, "offline", "sign", act, "--body", json.dumps(body), "--to", signed, "--yes")
+        run("--profile", second, "offline", "join", signed, "--to", joined, "--yes")
+        files += [signed, joined]
+
+    text = configuration.read_text()
+    text = text.replace('"keys/log-ed25519.json"', json.dumps(log_key))
+    text = text.replace('"keys/service.json"', f'{json.dumps(service_key)}\nservice_device = "{service_device}"')
+    configuration.write_text(text)
+    run("log-keys", "install", *files, *config)
+
+    again = restarted(world)
+    with again.exits:
+        auditor = again.auditor("hospital/administrator", tmp_path / "believed")
+        checkpoint, _ = auditor.checkpoint()
+        assert vkey in auditor.renewed_anchor().log_keys
+        with again.site("hospital/cell_lab_technician") as client:
+            recorded = client.open_consignment(again.new_consignment(), opened(again))
+        assert recorded.position > checkpoint.size
+        assert auditor.receipt(leaf_index=recorded.leaf_index).leaf_index == recorded.leaf_index
