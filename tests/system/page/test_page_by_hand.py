@@ -115,6 +115,28 @@ def test_corrected_statements_stand_beside_what_corrects_them(by_hand: Page, for
     assert by_hand.evaluate("document.querySelectorAll('article.gone').length") == 1
 
 
+def test_a_short_list_gives_each_act_one_line(by_hand: Page, lawful: Forge, tmp_path: Path) -> None:
+    """When, what, who, of what and how it stands, each line leading to the act in full."""
+    shown(by_hand, tmp_path, lawful.dossier().data, encode_anchor(lawful.anchor))
+
+    by_hand.evaluate("document.getElementById('short').click()")
+    rows = cast(
+        list[list[str]],
+        by_hand.evaluate(
+            "[...document.querySelectorAll('#rows tr')].map((row) => [...row.cells].map((c) => c.innerText))"
+        ),
+    )
+    leads = by_hand.evaluate(
+        "[...document.querySelectorAll('#rows a')].every((a) => document.querySelector(a.getAttribute('href')))"
+    )
+
+    assert [row[1] for row in rows][:2] == ["Therapy enrolled", "Consignment opened"]
+    assert rows[2][2:4] == ["Collection nurse, Example Hospital", f"container 1, material {lawful.material.hex()[:8]}…"]
+    assert rows[3][4] == "waits for what it names: SEEN_MISSING"
+    assert rows[4][2] == "Collection nurse, Example Hospital (and 1 more)"
+    assert leads is True
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_text_can_be_read_in_light_and_in_dark(by_hand: Page, lawful: Forge, tmp_path: Path, scheme: str) -> None:
     """Contrast of every text with what is behind it is at least 4.5 to 1 (WCAG 2.2, 1.4.3)."""
@@ -129,6 +151,7 @@ def test_text_can_be_read_in_light_and_in_dark(by_hand: Page, lawful: Forge, tmp
 
 _CONTRAST = """(() => {
     document.getElementById("details").open = true;
+    document.getElementById("short").click();
     const parts = (colour) => colour.match(/[0-9.]+/g).map(Number);
     const light = (colour) => {
         const [r, g, b] = parts(colour).slice(0, 3).map((c) => c / 255)
