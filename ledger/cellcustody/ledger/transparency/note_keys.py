@@ -29,8 +29,8 @@ from cryptography.hazmat.primitives.asymmetric.mldsa import MLDSA44PublicKey
 from cellcustody.ledger.errors import MalformedError
 from cellcustody.ledger.strict_ed25519 import SignatureInvalidError, check_public_key, verify_ed25519
 from cellcustody.ledger.transparency.checkpoint_text import parse_checkpoint_text
-from cellcustody.ledger.transparency.encoding import decode_base64, encode_base64, is_utf8
-from cellcustody.ledger.transparency.errors import NoteSignatureError, VerifierKeyMalformedError
+from cellcustody.ledger.transparency.encoding import UINT64_MAX, decode_base64, encode_base64, is_utf8
+from cellcustody.ledger.transparency.errors import NoteMalformedError, NoteSignatureError, VerifierKeyMalformedError
 
 __all__ = [
     "NoteKeyType",
@@ -155,8 +155,10 @@ def cosignature_v1_message(text: str, timestamp_seconds: int) -> bytes:
 
     Raises:
         CheckpointMalformedError: the text is not that of a checkpoint.
+        NoteMalformedError: the time is none.
     """
     parse_checkpoint_text(text)
+    _check_timestamp(timestamp_seconds)
     return f"cosignature/v1\ntime {timestamp_seconds}\n{text}".encode()
 
 
@@ -166,8 +168,10 @@ def subtree_v1_message(key_name: str, text: str, timestamp_seconds: int) -> byte
     Raises:
         CheckpointMalformedError: the text is not that of a checkpoint.
         VerifierKeyMalformedError: name or origin is longer than the message can hold.
+        NoteMalformedError: the time is none.
     """
     checkpoint = parse_checkpoint_text(text)
+    _check_timestamp(timestamp_seconds)
     return b"".join(
         (
             _SUBTREE_LABEL,
@@ -179,6 +183,12 @@ def subtree_v1_message(key_name: str, text: str, timestamp_seconds: int) -> byte
             checkpoint.root,
         )
     )
+
+
+def _check_timestamp(timestamp_seconds: int) -> None:
+    # What is above 2^63 - 1 is refused where it is signed and where it is verified; here it only has to fit.
+    if not 0 <= timestamp_seconds <= UINT64_MAX:
+        raise NoteMalformedError("a time fits in 64 bits", timestamp_seconds=timestamp_seconds)
 
 
 def _short(text: str) -> bytes:
