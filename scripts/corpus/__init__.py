@@ -13,8 +13,8 @@ The rules:
 table anew out of what the product says, for a reviewer to read the difference.
 """
 
-from corpus.cases import Case, Expectation, all_cases, expectations
-from corpus.verdicts import Verdict, product_says, verify_py_says
+from corpus.cases import Case, Expectation, all_cases, cases_of, expectations
+from corpus.verdicts import Verdict, product_says, verify_py_report, verify_py_says
 from corpus.writing import write_corpus
 
 __all__ = [
@@ -22,8 +22,10 @@ __all__ = [
     "Expectation",
     "Verdict",
     "all_cases",
+    "cases_of",
     "expectations",
     "product_says",
+    "verify_py_report",
     "verify_py_says",
     "write_corpus",
 ]

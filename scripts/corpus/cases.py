@@ -9,7 +9,7 @@ from typing import Final, NamedTuple
 
 from cellcustody.ledger.registry import Anchor
 
-__all__ = ["EXPECTATIONS", "Case", "Expectation", "Family", "all_cases", "expectations"]
+__all__ = ["EXPECTATIONS", "Case", "Expectation", "Family", "all_cases", "cases_of", "expectations"]
 
 EXPECTATIONS: Final = Path(__file__).with_name("expectations.tsv")
 _FAMILIES: Final = (
@@ -65,11 +65,16 @@ class Family:
                 yield case._replace(name=f"{self.name}/{case.name}")
 
 
+def cases_of(family: str) -> Iterator[Case]:
+    """Yields the cases of one family, named by its module."""
+    yield from import_module(f"corpus.{family}").FAMILY.cases()
+
+
 def all_cases() -> Iterator[Case]:
     """Yields every case, in a fixed order; together they are some hundred megabytes."""
     names: set[str] = set()
     for name in _FAMILIES:
-        for case in import_module(f"corpus.{name}").FAMILY.cases():
+        for case in cases_of(name):
             if case.name in names:
                 raise ValueError(f"two cases are named {case.name}")
             names.add(case.name)

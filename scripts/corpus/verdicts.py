@@ -6,14 +6,14 @@ import importlib.util
 import sys
 from functools import lru_cache
 from types import ModuleType
-from typing import NamedTuple, cast
+from typing import NamedTuple, Protocol, cast
 
 from cellcustody.ledger.dossier import embedded
 from cellcustody.ledger.dossier.layout import SCRIPT
 from cellcustody.ledger.registry import Anchor, encode_anchor
 from cellcustody.ledger.verification import DossierError, verify_dossier
 
-__all__ = ["Verdict", "load_verify_py", "product_says", "verify_py_says"]
+__all__ = ["Verdict", "load_verify_py", "product_says", "verify_py_report", "verify_py_says"]
 
 _MODULE = "cellcustody_verify_py"
 
@@ -48,12 +48,32 @@ def product_says(data: bytes, anchor: Anchor | None) -> Verdict:
     return Verdict(report.outcome.value)
 
 
-def verify_py_says(data: bytes, anchor: Anchor | None) -> Verdict:
-    """Returns the verdict of verify.py, which reads the anchor's file by itself."""
+class VerifyPyReport(Protocol):
+    """What is read of a report of verify.py: outcome, first broken link, and result, count and note of each check."""
+
+    outcome: str
+    first_broken: VerifyPyBroken | None
+    lines: dict[str, tuple[str, int, str]]
+
+
+class VerifyPyBroken(Protocol):
+    """The first broken link."""
+
+    check: str
+    reason: str
+
+
+def verify_py_report(data: bytes, anchor: Anchor | None) -> VerifyPyReport:
+    """Returns the report of verify.py, which reads the anchor's file by itself."""
     module = load_verify_py()
     read = None if anchor is None else module.read_anchor(encode_anchor(anchor))
-    report = module.verify(data, read)
+    return cast(VerifyPyReport, module.verify(data, read))
+
+
+def verify_py_says(data: bytes, anchor: Anchor | None) -> Verdict:
+    """Returns the verdict of verify.py."""
+    report = verify_py_report(data, anchor)
     first = report.first_broken
     if first is None:
-        return Verdict(cast(str, report.outcome))
+        return Verdict(report.outcome)
     return Verdict("BROKEN", first.check, first.reason)

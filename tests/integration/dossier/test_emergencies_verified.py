@@ -14,6 +14,7 @@ from cellcustody.ledger.registry import Anchor
 from cellcustody.ledger.statements import StreamKind, parse_statement, single_stream_id
 from cellcustody.ledger.verification import Outcome, verify_dossier
 from cellcustody.v1 import common_pb2, harvest_pb2, options_pb2, quality_pb2, registry_pb2
+from corpus import verify_py_says
 
 REGISTRY = single_stream_id(StreamKind.REGISTRY)
 COI = "CHA999925000001G"
@@ -80,5 +81,6 @@ def test_what_was_done_in_an_emergency_is_verified_as_such(tmp_path: Path) -> No
         open_classes=tuple(DisclosureClass),
     )
     assert verify_dossier(built.data, anchor).outcome is Outcome.VERIFIED
+    assert verify_py_says(built.data, anchor).outcome == "VERIFIED"
     harness.check()
     harness.close()

@@ -6,6 +6,7 @@ import ast
 import json
 import subprocess
 import sys
+from itertools import chain
 from pathlib import Path
 
 from forge import Forge
@@ -15,6 +16,8 @@ from cellcustody.ledger.dossier import EMBEDDED_NAMES, embedded_digests
 from cellcustody.ledger.dossier import embedded_verifiers as files_of
 from cellcustody.ledger.dossier.layout import PAGE, SCRIPT
 from cellcustody.ledger.registry import encode_anchor
+from cellcustody.ledger.verification import verify_dossier
+from corpus import cases_of, verify_py_report
 
 
 def run(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
@@ -85,6 +88,38 @@ def test_a_broken_dossier_is_told_as_json_with_exit_code_1(lawful: Forge, tmp_pa
     assert done.returncode == 1
     assert told["outcome"] == "BROKEN"
     assert (told["first_broken_link"]["check"], told["first_broken_link"]["reason"]) == ("CONTAINER", "DOSSIER_FORM")
+
+
+def test_the_table_of_checks_is_what_the_verifiers_report() -> None:
+    """Per check, whether product and verify.py pass it somewhere or leave it UNVERIFIED everywhere."""
+    told = table_of_checks()
+    product: dict[str, set[str]] = {}
+    verify_py: dict[str, set[str]] = {}
+    shown = {"good/lawful", "heads/complete-is-good", "checkpoints/quorum-of-two-is-good"}
+    for case in chain(cases_of("good"), cases_of("heads"), cases_of("checkpoints")):
+        if case.name not in shown:
+            continue
+        for line in verify_dossier(case.data, case.anchor).checks:
+            product.setdefault(line.check.name, set()).add(line.result.value)
+        for check, (result, _, _) in verify_py_report(case.data, case.anchor).lines.items():
+            verify_py.setdefault(check, set()).add(result)
+
+    assert set(told) == set(product) | set(verify_py)
+    for check, (by_product, by_script, _) in told.items():
+        assert ("PASSED" in verify_py[check]) is (by_script == "yes"), check
+        if by_product != "built in":
+            assert ("PASSED" in product[check]) is by_product.startswith("yes"), check
+
+
+def table_of_checks() -> dict[str, tuple[str, str, str]]:
+    """Returns what docs/formats/dossier.md says of each check: by the product, by verify.py, by the page."""
+    text = embedded_verifiers.DOCUMENT.read_text(encoding="utf-8")
+    rows = text[text.index("<!-- checks by verifier") :].split("\n\n")[0].splitlines()[3:]
+    told: dict[str, tuple[str, str, str]] = {}
+    for row in rows:
+        names, by_product, by_script, by_page = (cell.strip() for cell in row.strip("|").split("|"))
+        told |= dict.fromkeys(names.split(", "), (by_product, by_script, by_page))
+    return told
 
 
 def test_wrong_use_ends_with_exit_code_2(lawful: Forge, tmp_path: Path) -> None:
