@@ -12,6 +12,8 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
+import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -29,6 +31,8 @@ __all__ = ["EXPORT_POSITION_KEY", "Export", "RegulatorClient"]
 
 EXPORT_POSITION_KEY: Final = "cellcustody-export-position"
 """Key of the initial metadata in which a server names the position of an export, to resume it by."""
+
+_SCITT_FILE: Final = re.compile(r"README\.txt|checkpoint|service-key\.pem|statements/[0-9]{12}\.cose")
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +80,27 @@ class RegulatorClient(Questions):
         closing = self._receive(request, part, mark, timeout_seconds)
         return _completed(part, mark, path, closing)
 
+    def export_scitt(
+        self, therapy: bytes | str, directory: Path, *, purpose: str, timeout_seconds: float = 300.0
+    ) -> Export:
+        """Writes a therapy's statements as SCITT objects into a folder, which is made; returns the export as it came.
+
+        The objects are a view for other tools (docs/formats/scitt.md); `export_therapy` gives what can be verified.
+
+        Raises:
+            ExportTruncated: it ended early; calling again asks anew.
+            ExportMismatched: what arrived is not what was promised.
+            NotFound, AccessDenied: there is no such therapy for this caller.
+        """
+        directory.mkdir(parents=True, exist_ok=True)
+        archive = directory / "scitt.zip"
+        part, mark = directory / "scitt.zip.part", directory / "scitt.zip.position"
+        request = _request(therapy, purpose)
+        request.format = export_service_pb2.EXPORT_FORMAT_SCITT
+        export = _completed(part, mark, archive, self._receive(request, part, mark, timeout_seconds))
+        unpack_scitt(archive, directory)
+        return export
+
     def _receive(
         self, request: export_service_pb2.ExportTherapyRequest, part: Path, mark: Path, timeout_seconds: float
     ) -> export_service_pb2.ExportClosing:
@@ -98,6 +123,21 @@ class RegulatorClient(Questions):
                 os.fsync(file.fileno())
             length = file.tell()
         raise ExportTruncated("the export ended without its closing message", file=part, length=length)
+
+
+def unpack_scitt(archive: Path, directory: Path) -> None:
+    """Writes the files of an export of SCITT objects into a folder.
+
+    Raises:
+        ExportMismatched: it holds a file of another name.
+    """
+    with zipfile.ZipFile(archive) as opened:
+        for name in opened.namelist():
+            if not _SCITT_FILE.fullmatch(name):
+                raise ExportMismatched("a file in an export has another name", name=name)
+            path = directory / name
+            path.parent.mkdir(exist_ok=True)
+            path.write_bytes(opened.read(name))
 
 
 def _request(therapy: bytes | str, purpose: str) -> export_service_pb2.ExportTherapyRequest:

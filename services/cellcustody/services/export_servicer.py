@@ -29,8 +29,11 @@ from cellcustody.ledger.entries import read_entry
 from cellcustody.ledger.errors import AccessDeniedError, NotFoundError
 from cellcustody.ledger.identifiers import ChainOfIdentity
 from cellcustody.ledger.recording.face import LedgerFace
+from cellcustody.ledger.recording.stored_tiles import TilesOfStore
 from cellcustody.ledger.registry import Site
+from cellcustody.ledger.scitt import build_scitt
 from cellcustody.ledger.statements import Opening, Signer, StreamKind, parse_statement, partial_body
+from cellcustody.ledger.transparency import TileTree, parse_checkpoint
 from cellcustody.services.access import Gate
 from cellcustody.services.disclosure import classes_open_to
 from cellcustody.services.error_status import RequestInvalidError, ServerBusyError
@@ -173,6 +176,8 @@ class ExportServicer(ExportServiceServicer):
             has_aliases=bool(_OVERSEEING & site.capabilities),
             wait_seconds=WITNESS_WAIT_SECONDS,
         )
+        if request.format == export_service_pb2.EXPORT_FORMAT_SCITT:
+            return self._made_as_scitt(source, therapy, site, checkpoint)
         if self._stamper is not None:
             self._stamper.at_export(checkpoint)
         built = build_dossier(
@@ -186,6 +191,20 @@ class ExportServicer(ExportServiceServicer):
             heads=heads,
         )
         made = _Made(therapy, built.data, built.statements, checkpoint, built.position)
+        self._keep(site.site, made)
+        return made
+
+    def _made_as_scitt(self, source: StoreSource, therapy: bytes, site: Site, checkpoint: bytes) -> _Made:
+        size = parse_checkpoint(checkpoint).size
+        tree = TileTree(TilesOfStore(self._ledger.store))
+        built = build_scitt(
+            [given for stream in streams_given(source, therapy, size) for given in source.stream_entries(stream, size)],
+            checkpoint=checkpoint,
+            ledger_id=self._ledger.registry.latest.ledger_id,
+            signer=self._service_signer,
+            path_of=tree.inclusion_proof,
+        )
+        made = _Made(therapy, built.data, built.statements, checkpoint, size)
         self._keep(site.site, made)
         return made
 

@@ -7,6 +7,7 @@ import os
 from datetime import timedelta
 
 import pytest
+from cryptography import x509
 from cryptography.x509.oid import ExtendedKeyUsageOID
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -86,8 +87,8 @@ def test_expired_when_it_signed() -> None:
     ],
     ids=["not-critical", "code-signing", "time-stamps-and-more", "no-usage"],
 )
-def test_a_certificate_for_something_else(usage: tuple[object, ...], is_critical: bool) -> None:
-    keys = authority(usage=usage, is_usage_critical=is_critical)  # type: ignore[arg-type]  # Object identifiers all.
+def test_a_certificate_for_something_else(usage: tuple[x509.ObjectIdentifier, ...], is_critical: bool) -> None:
+    keys = authority(usage=usage, is_usage_critical=is_critical)
     with pytest.raises(TokenInvalidError, match="time-stamps"):
         verify_token(token(keys), STAMPED, (believed(keys),))
 

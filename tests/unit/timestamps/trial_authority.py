@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import cache
+from typing import TypedDict, Unpack
 
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
@@ -66,12 +67,25 @@ def believed(keys: AuthorityKeys, *policies: str, name: str = "tsa.example") -> 
     return TimeAuthority(name, (keys.root_der,), policies)
 
 
-def draft(stamped: bytes = STAMPED, **changed: object) -> TokenDraft:
+class Changes(TypedDict, total=False):
+    """What a token says otherwise than an honest one."""
+
+    imprint_oid: str
+    imprint: bytes
+    nonce: int | None
+    policy: str
+    accuracy_seconds: int | None
+    with_certificates: bool
+    named_certificate: bytes
+    signed_type: str
+    content_digest: bytes
+
+
+def draft(**changed: Unpack[Changes]) -> TokenDraft:
     """Returns what an honest token says, with changes."""
-    honest = TokenDraft(SHA512.oid, SHA512.digest(stamped), 7, AT, nonce=99)
-    return replace(honest, **changed)  # type: ignore[arg-type]  # Each test names fields of a draft.
+    return replace(TokenDraft(SHA512.oid, SHA512.digest(STAMPED), 7, AT, nonce=99), **changed)
 
 
-def token(keys: AuthorityKeys | None = None, **changed: object) -> bytes:
+def token(keys: AuthorityKeys | None = None, **changed: Unpack[Changes]) -> bytes:
     """Returns an authority's token, with changes to what it says."""
     return sign_token(draft(**changed), keys or authority())

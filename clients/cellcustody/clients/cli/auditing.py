@@ -25,7 +25,7 @@ def register(app: typer.Typer) -> None:
     """Adds the commands."""
     export = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Histories as files.")
     export.command("therapy")(export_therapy)
-    export.callback()(_group)
+    export.command("scitt")(export_scitt)
     app.add_typer(export, name="export")
     log = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Hold the log to what it showed before.")
     log.command("checkpoint")(log_checkpoint)
@@ -61,6 +61,22 @@ def export_therapy(
         )
     else:
         say(f"{export.path}: {export.statements} statements, {export.length_bytes} bytes, sha256 {export.sha256.hex()}")
+
+
+def export_scitt(
+    context: typer.Context,
+    name: Annotated[str, typer.Argument(help="The therapy's stream in hexadecimal, or its CoI identifier.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="Folder to write to.")],
+    purpose: Annotated[str, typer.Option(help="Why; it is logged.")],
+    json: AsJson = False,
+) -> None:
+    """Write a therapy's statements as SCITT and COSE objects, for other tools; `verify` wants a dossier."""
+    with context_of(context).open_reader() as reader:
+        export = reader.export_scitt(therapy_of(name), output, purpose=purpose)
+    if json:
+        typer.echo(as_json({"directory": str(output), "statements": export.statements, "sha256": export.sha256.hex()}))
+    else:
+        say(f"{output}: {export.statements} transparent statements")
 
 
 def log_checkpoint(context: typer.Context, json: AsJson = False) -> None:
