@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parents[2] / "unit/verification")]
-pytest.register_assert_rewrite("forge", "verifier_page_driver")
+pytest.register_assert_rewrite("forge", "map_forge", "verifier_page_driver")
 
 from devtools import Browser, Page  # noqa: E402  (after the path is set)
 from forge import Forge  # noqa: E402

@@ -9,6 +9,7 @@ from typing import Final, NamedTuple, cast
 
 from devtools import Json, Page
 
+from cellcustody.ledger.completeness import AliasKey
 from cellcustody.ledger.registry import Anchor, encode_anchor
 from cellcustody.ledger.verification import DossierError, Report, Result, verify_dossier
 
@@ -45,12 +46,15 @@ class VerifierPage:
         page.evaluate(_HELPERS)
         self._base = b""
 
-    def verify(self, data: bytes, anchor: Anchor | bytes | None) -> dict[str, Json]:
+    def verify(
+        self, data: bytes, anchor: Anchor | bytes | None, alias_key: AliasKey | bytes | None = None
+    ) -> dict[str, Json]:
         """Returns the page's report on a dossier."""
         start, cut, put = self._patch(data)
         raw = anchor if isinstance(anchor, bytes | None) else encode_anchor(anchor)
-        trusted = "null" if raw is None else f"bytes('{_text(raw)}')"
-        call = f"cellcustodyVerify(patched(base, [{start}, {cut}, '{put}']), {trusted})"
+        key = alias_key.to_file() if isinstance(alias_key, AliasKey) else alias_key
+        others = ", ".join("null" if one is None else f"bytes('{_text(one)}')" for one in (raw, key))
+        call = f"cellcustodyVerify(patched(base, [{start}, {cut}, '{put}']), {others})"
         return cast(dict[str, Json], self.page.evaluate(call))
 
     def profile(self, name: str, calls: Sequence[tuple[bytes, ...]]) -> list[bool]:
@@ -74,10 +78,10 @@ class VerifierPage:
         return start, len(self._base) - start - end, _text(data[start : len(data) - end])
 
 
-def product_verdict(data: bytes, anchor: Anchor | None) -> Verdict:
+def product_verdict(data: bytes, anchor: Anchor | None, alias_key: AliasKey | None = None) -> Verdict:
     """Returns what the product says."""
     try:
-        report = verify_dossier(data, anchor)
+        report = verify_dossier(data, anchor, alias_key=alias_key)
     except DossierError as broken:
         return Verdict("BROKEN", broken.reason, _passed(broken.report))
     return Verdict(report.outcome.value, None, _passed(report))
