@@ -10,6 +10,8 @@ The rules, in the order in which they are checked:
 4. Every entry by itself, and all of them across (`cellcustody.ledger.verification`), on all cores; together they make
    the signed root. Bodies are not in the log: what is not open to everyone is counted as not shown.
 5. Every hash tile that the log serves is the one that its entries make.
+6. Every map of stream heads that was logged is the one that the entries below its size make. Of its aliases nothing is
+   said here: what they are made of is not open to everyone.
 
 An audit that is interrupted goes on where it was: signatures once verified are not verified again, over entries that
 make the same root. All else is.
@@ -38,8 +40,9 @@ from cellcustody.clients.auditing.sources import (
 )
 from cellcustody.clients.errors import LogInconsistent, NotFound
 from cellcustody.clients.parallel_verification import verify_export
+from cellcustody.ledger.completeness import MapFollower, MapVerdict
 from cellcustody.ledger.registry import Anchor
-from cellcustody.ledger.statements import PayloadType
+from cellcustody.ledger.statements import Opening, PayloadType
 from cellcustody.ledger.transparency import RightEdge, leaf_hash, parse_checkpoint, tile_width
 from cellcustody.ledger.transparency.note_keys import format_vkey
 from cellcustody.ledger.transparency.tiles import TILE_WIDTH
@@ -55,6 +58,7 @@ __all__ = ["AuditProgress", "AuditReport", "Stage", "audit_log"]
 Stage = str
 READING: Final[Stage] = "reading"
 VERIFYING: Final[Stage] = "verifying"
+MAPPING: Final[Stage] = "maps of heads"
 
 STATE_FILE: Final = "audit.json"
 MIRROR_FOLDER: Final = "log"
@@ -97,6 +101,7 @@ class AuditReport:
     signatures: int
     registry_entries: int
     tiles: int
+    maps: int
     witnesses: tuple[str, ...] | None
     signed_before: int
     continues: int
@@ -204,6 +209,9 @@ class _Audit:
             watch=watch,
         )
         seconds = time.perf_counter() - started
+
+        # (6): The log's own word on where its streams end.
+        maps = self._check_maps(checkpoint.size, shown, registry.state.latest.ledger_id)
         if self._state_path is not None:
             write_state(self._state_path, state.believing(checkpoint.size, checkpoint.root))
         if isinstance(self._source, Mirror):
@@ -217,6 +225,7 @@ class _Audit:
             export.signatures - self._signatures_before,
             len(registry.leaf_indexes),
             self._tiles,
+            maps,
             witnesses,
             signed_before,
             state.size,
@@ -244,6 +253,24 @@ class _Audit:
                 if is_registry_entry(given):
                     shown[leaf_index] = given
         return shown
+
+    def _check_maps(self, size: int, shown: Mapping[int, EntryToVerify], ledger_id: bytes) -> int:
+        """Returns how many logged maps are those that the entries make.
+
+        Raises:
+            HeadMapFalseError: one is not.
+        """
+        if not any(_kind_of(one.entry) == PayloadType.HEAD_MAP.value for one in shown.values()):
+            return 0
+        follower = MapFollower(ledger_id)
+        matching = 0
+        for leaf_index, entry in self._raw_entries(size, MAPPING):
+            given = shown.get(leaf_index)
+            records = () if given is None else given.records or ()
+            openings = [record for record in records if isinstance(record, Opening)]
+            found = follower.take(leaf_index, entry, openings)
+            matching += found is not None and found.heads is MapVerdict.MATCHES
+        return matching
 
     def _check_believed(self, edge: RightEdge, state: AuditState) -> None:
         for size, root, what in (
