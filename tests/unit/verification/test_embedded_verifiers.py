@@ -9,6 +9,7 @@ import sys
 from itertools import chain
 from pathlib import Path
 
+import pytest
 from forge import Forge
 
 import embedded_verifiers
@@ -18,6 +19,7 @@ from cellcustody.ledger.dossier.layout import PAGE, SCRIPT
 from cellcustody.ledger.registry import encode_anchor
 from cellcustody.ledger.verification import verify_dossier
 from corpus import cases_of, verify_py_report
+from corpus.verdicts import load_verify_py
 
 
 def run(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
@@ -109,6 +111,43 @@ def test_the_table_of_checks_is_what_the_verifiers_report() -> None:
         assert ("PASSED" in verify_py[check]) is (by_script == "yes"), check
         if by_product != "built in":
             assert ("PASSED" in product[check]) is by_product.startswith("yes"), check
+
+
+def test_with_an_older_cryptography_ml_dsa_is_unverified_and_nothing_is_called_verified(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """What the installed library cannot verify is told, for the log's signature and for a statement's."""
+    monkeypatch.setattr(load_verify_py(), "mldsa", None)
+    cases = {case.name: case for case in cases_of("good") if "ml-dsa" in case.name}
+
+    for name, check in (("log-signs-with-ml-dsa-44-too", "CHECKPOINT"), ("signed-with-ml-dsa-65", "SIGNATURES")):
+        case = cases[f"good/{name}"]
+        report = verify_py_report(case.data, case.anchor)
+        assert report.outcome == "INCOMPLETE"
+        assert report.lines[check][0] == "UNVERIFIED"
+        assert "ML-DSA" in report.lines[check][2]
+
+
+def test_a_contract_that_the_release_does_not_know_is_the_ledgers_word(
+    lawful: Forge, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What acts ask for is then read from what the ledger published, and told as such."""
+    monkeypatch.setattr(load_verify_py(), "CONTRACTS", {"00" * 32})
+
+    report = verify_py_report(lawful.dossier().data, lawful.anchor)
+
+    assert report.outcome == "INCOMPLETE"
+    assert report.lines["CONTRACT"][0] == "UNVERIFIED"
+    assert report.lines["CO_SIGNATURES"][0] == "PASSED"
+
+
+def test_a_statement_that_is_suspect_is_told_in_the_timeline() -> None:
+    """A reader sees it beside the act, and affirmed it is shown no more."""
+    cases = {case.name: case for case in cases_of("good") if "suspect" in case.name}
+    told = {name: list(load_verify_py().timeline(verify_py_report(of.data, of.anchor))) for name, of in cases.items()}
+
+    assert [("SUSPECT KEY" in line) for line in told["good/suspect-key"]] == [False, True]
+    assert not any("SUSPECT" in line for line in told["good/suspect-key-affirmed"])
 
 
 def table_of_checks() -> dict[str, tuple[str, str, str]]:
