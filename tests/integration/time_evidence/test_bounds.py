@@ -9,8 +9,11 @@ from pathlib import Path
 import pytest
 from stamped_ledger import StampedLedger, stamped_ledger
 
-from cellcustody.ledger.verification import Check, Outcome, Result, verify_dossier
+from cellcustody.ledger.dossier.layout import TIMESTAMPS
+from cellcustody.ledger.timestamps import parse_item
+from cellcustody.ledger.verification import Check, Outcome, Result, open_dossier, verify_dossier
 from cellcustody.ledger.verification.report import TimeFinding
+from cellcustody.v1 import timestamps_pb2
 
 HOUR = timedelta(hours=1)
 
@@ -147,3 +150,21 @@ def test_as_many_authorities_count_as_the_anchor_asks_for(ledger: StampedLedger)
     assert asked_for_two.result is Result.UNVERIFIED
     stranger = verify_dossier(data, ledger.anchor(other)).line(Check.TIME)
     assert stranger.result is Result.UNVERIFIED
+
+
+def test_of_many_stamps_a_dossier_is_given_some(ledger: StampedLedger) -> None:
+    """Evenly spread, the newest among them, so that a dossier stays small and every entry bounded."""
+    authority = ledger.trusts("tsa-one.example")
+    for number in range(40):
+        ledger.says(f"deviation {number}")
+        ledger.stamps()
+        ledger.goes_on(HOUR)
+
+    data = ledger.dossier()
+    report = verify_dossier(data, ledger.anchor(authority))
+
+    given = timestamps_pb2.DossierTimestamps.FromString(open_dossier(data).files[TIMESTAMPS])
+    assert len(given.evidence) == 32
+    numbers = [parse_item(one.item).number for one in given.evidence]
+    assert (numbers[0], numbers[-1]) == (0, 39)
+    assert all(verdict.time is TimeFinding.BOUNDED for verdict in report.statements)

@@ -3,7 +3,7 @@
 The rules (docs/formats/timestamps.md):
 
 * Given are, for the dossier's entries, the first item above each and the last recorded one below each, the newest item
-  and every renewal; of more than 64, evenly fewer stamps.
+  and every renewal; of more than 32 stamps, evenly fewer.
 * Nothing beyond the dossier's checkpoint is given: no item of a larger tree, and no entry there.
 """
 
@@ -24,6 +24,7 @@ from cellcustody.v1 import entry_pb2, timestamps_pb2
 __all__ = ["EVIDENCE_MAX", "OpeningsOf", "RenewedTrees", "build_timestamps", "evidence_wanted"]
 
 EVIDENCE_MAX: Final = 64
+STAMPS_MAX: Final = 32  # Some 3.5 kB each with their proofs; a therapy of 120 statements stays below a megabyte.
 
 
 class OpeningsOf(Protocol):
@@ -83,7 +84,7 @@ def evidence_wanted(evidence: TimeEvidenceFile, leaves: Sequence[int], size: int
             wanted.add(recorded[below - 1][1])
     renewals = [number for number in numbers if evidence.kept[number].is_renewal][-EVIDENCE_MAX // 2 :]
     stamps = sorted(wanted - set(renewals))
-    room = EVIDENCE_MAX - len(renewals)
+    room = min(STAMPS_MAX, EVIDENCE_MAX - len(renewals))
     if len(stamps) > room:
         step = (len(stamps) - 1) / (room - 1)
         stamps = sorted({stamps[round(place * step)] for place in range(room)})
