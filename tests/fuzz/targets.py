@@ -10,6 +10,7 @@ The rules:
 from __future__ import annotations
 
 import base64
+import hashlib
 import importlib.util
 import json
 import sys
@@ -145,7 +146,7 @@ def targets() -> tuple[Target, ...]:
         Target(
             "proof of a fork",
             parse_fork_proof,
-            _forks(checkpoints),
+            _forks(),
         ),
         Target(
             "path of a tile",
@@ -199,10 +200,8 @@ def targets() -> tuple[Target, ...]:
     )
 
 
-_FORM_CODES: Final = (
-    b"CCDF1/F:000102030405060708090A0B0C0D0E0F/L:000102030405060708090A0B0C0D0E0F/P:4711/A:CUSTODY-ACCEPTED"
-    b"/S:02000102030405060708090A0B0C0D0E0F/C:SHIPPER-1/K:0123456789ABCDEF",
-)
+_FORM: Final = b"CCDF1/F:0001020304050607/L:000102030405060708090A0B0C0D0E0F/P:4711/A:CUSTODY-ACCEPTED"
+_FORM_CODES: Final = (_FORM + b"/K:" + hashlib.sha256(_FORM).hexdigest()[:16].upper().encode(),)
 _TOKEN_URI: Final = b"pkcs11:token=Ward%20card;object=sign;id=%01%fF;type=private?module-path=/usr/lib/p11.so"
 _STAMP: Final = Stamp(_ORIGIN, 300, bytes(range(32)), bytes(64))
 _SCANS: Final = (
@@ -245,7 +244,7 @@ def _verified_proof(vkeys: tuple[str, ...], raw: bytes) -> object:
     return verify_log_proof(raw, bytes(32), _ORIGIN, vkeys)
 
 
-def _forks(checkpoints: tuple[bytes, ...]) -> tuple[bytes, ...]:
+def _forks() -> tuple[bytes, ...]:
     readable = [one for one in checkpoints if one.isascii() or (b"\xe2\x80\x94" in one and b"\xff" not in one)][:3]
     return (build_fork_proof(readable[0], readable[1], prefix_root=bytes(32), proof=[bytes(32)]),)
 

@@ -139,7 +139,7 @@ def write_new_file(path: Path, content: bytes) -> None:
 def _parse(raw: bytes) -> dict[str, object]:
     try:
         parsed: object = json.loads(raw)
-    except ValueError as refusal:
+    except (ValueError, RecursionError) as refusal:
         raise SealedFileError("a sealed file is JSON") from refusal
     if not isinstance(parsed, dict):
         raise SealedFileError("a sealed file is a JSON object")

@@ -60,7 +60,7 @@ def read_state(path: Path, anchor: Anchor) -> AuditState:
         members: object = json.loads(path.read_bytes())
     except FileNotFoundError:
         return AuditState(anchor.log_origin, anchor.founding_digest)
-    except (OSError, ValueError) as refusal:
+    except (OSError, ValueError, RecursionError) as refusal:
         raise ConfigurationError("what an audit remembers cannot be read", path=path) from refusal
     if (
         not isinstance(members, dict)

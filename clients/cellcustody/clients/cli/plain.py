@@ -59,7 +59,7 @@ def body_from_json(message_class: type[Message], text: str) -> Message:
     """
     try:
         parsed: object = json.loads(text)
-    except ValueError as refusal:
+    except (ValueError, RecursionError) as refusal:
         raise ConfigurationError("a body is JSON", because=refusal) from refusal
     if not isinstance(parsed, dict):
         raise ConfigurationError("a body is a JSON object")

@@ -262,7 +262,7 @@ def read_key_file(path: Path | str) -> KeyFile:
         raise KeyFileError("the file is too large for a key file", path=path)
     try:
         content = json.loads(raw)
-    except ValueError as defect:
+    except (ValueError, RecursionError) as defect:
         raise KeyFileError("the key file is not JSON", path=path) from defect
     if not isinstance(content, dict) or content.get("format") != FORMAT:
         raise KeyFileError("the file is not a key file of this format", path=path)
