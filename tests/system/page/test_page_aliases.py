@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import NamedTuple
 
 import pytest
@@ -15,6 +16,7 @@ from cellcustody.ledger.statements import StreamKind
 
 pytestmark = pytest.mark.system
 
+DOCUMENT = Path(__file__).parents[3] / "docs/formats/dossier.md"
 OTHER_THERAPY = bytes([StreamKind.THERAPY]) + drawn("another therapy", 16)
 
 
@@ -93,3 +95,25 @@ def test_another_key_is_no_key(page: VerifierPage) -> None:
     broken = report["first_broken_link"]
     assert isinstance(broken, dict)
     assert broken["reason"] == "ALIAS_KEY_MALFORMED"
+
+
+def test_what_the_page_checks_is_what_the_format_says_of_it(page: VerifierPage) -> None:
+    """The page's column of the table in docs/formats/dossier.md, with anchor, witnesses and key of aliases."""
+    forge = mapped().logs()
+    report = page.verify(forge.dossier(), forge.forge.anchor, forge.key)
+    checks = report["checks"]
+    assert isinstance(checks, list)
+    results = {one["check"]: one["result"] for one in checks if isinstance(one, dict)}
+
+    text = DOCUMENT.read_text(encoding="utf-8")
+    rows = text[text.index("<!-- checks by verifier") :].split("\n\n")[0].splitlines()[3:]
+    told = {
+        name: row.strip("|").split("|")[3].strip()
+        for row in rows
+        for name in row.strip("|").split("|")[0].strip().split(", ")
+    }
+
+    assert set(results) == set(told) - {"CONTRACT"}  # That is verify.py's: the page has the contract built in.
+    for check, result in results.items():
+        if check != "WITNESSES":  # Asked for by the anchor alone: tried in its own test.
+            assert (result == "UNVERIFIED") is (told[check] == "UNVERIFIED"), check
