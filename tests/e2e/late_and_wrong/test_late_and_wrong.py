@@ -14,7 +14,7 @@ from tests.e2e.thirty_questions.story_making import Making
 from tests.e2e.thirty_questions.story_people import unit
 
 from cellcustody.clients.answers import Recorded
-from cellcustody.clients.errors import ClientError, StatementRefused
+from cellcustody.clients.errors import StatementRefused
 from cellcustody.clients.inspections import CORRECTIONS, DEVIATIONS, HANDOFFS, HISTORY, HOLDINGS, Question
 from cellcustody.ledger.custody.act import Status
 from cellcustody.ledger.entries import read_entry, read_judgement
@@ -310,5 +310,5 @@ def test_a_stranger_cannot_undo_what_another_site_said(course: Making) -> None:
     told = says(course.technician, course.therapy, stored(course, "rack-9"))
     body = quality_pb2.StatementRetracted(retracted=told.statement_digest)
     body.circumstances.reason = "not ours"
-    with pytest.raises(ClientError):
+    with pytest.raises(StatementRefused):
         says(course.operator, course.therapy, body)
