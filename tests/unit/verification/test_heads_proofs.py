@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Callable, Sequence
 
 import pytest
@@ -171,3 +172,13 @@ def test_a_proof_of_another_ledger_is_refused(mapped: MapForge) -> None:
         verify_heads_proof(sealed(proof_of(other)), mapped.forge.anchor)
     with pytest.raises(DossierFormError):
         verify_heads_proof(b"\xff\xff", mapped.forge.anchor)
+
+
+def test_no_bit_of_a_proof_goes_unnoticed(mapped: MapForge) -> None:
+    """Nothing in the file but is held by the anchor, a signature, a commitment or a hash."""
+    data = sealed(proof_of(mapped, [mapped.forge.therapy, UNKNOWN], [mapped.blinded("isbt128-coi", COI)]))
+    for bit in random.Random(5).sample(range(8 * len(data)), 300):
+        turned = bytearray(data)
+        turned[bit // 8] ^= 1 << bit % 8
+        with pytest.raises(DossierError):
+            verify_heads_proof(bytes(turned), mapped.forge.anchor)
