@@ -11,17 +11,20 @@ from cellcustody.v1 import modification_pb2 as modification
 
 from .packs import case_under, codes_under, pack_with, refused_with, step
 from .stories import (
+    APHERESIS,
     COI,
-    DAY,
     DIN,
+    MINUTE,
     NURSE,
     OPERATOR,
+    RETURN,
     REVIEWER,
     SUITE,
     Story,
     material,
     new,
 )
+from .test_condition import Leg
 
 INTERMEDIATE = common.MATERIAL_KIND_INTERMEDIATE
 ACCEPTED = pack_with(
@@ -164,17 +167,48 @@ def test_what_has_ended_or_expired_is_not_accepted() -> None:
     used = _ready()
     _selects(used)
     assert "AFTER_TERMINAL_ACT" in refused_with(used, _body("apheresis"), pack=ACCEPTED)
+    for late, found in ((0, set()), (1, {"EXPIRED"})):
+        story = _ready()
+        applied = [act for act in story.acts if isinstance(act.body, harvest.LabelApplied)]
+        story.tell(harvest.LabelVoided(applied=applied[-1].digest), OPERATOR)
+        label = harvest.LabelApplied(
+            material=material("apheresis"),
+            din=DIN,
+            coi=COI,
+            texts=["FOR AUTOLOGOUS USE ONLY"],
+            expires_at_unix_micros=story.now + 20 * MINUTE - late,  # The label and the acceptance: ten minutes each.
+        )
+        assert story.codes(story.tell(label, OPERATOR)) == set()
+        assert refused_with(story, _body("apheresis"), pack=ACCEPTED) == found
+
+
+def test_what_is_packed_again_is_not_accepted() -> None:
+    """It lies in a box, and nobody can look at it."""
     story = _ready()
-    applied = [act for act in story.acts if isinstance(act.body, harvest.LabelApplied)]
-    story.tell(harvest.LabelVoided(applied=applied[-1].digest), OPERATOR)
-    label = harvest.LabelApplied(
-        material=material("apheresis"),
-        din=DIN,
-        coi=COI,
-        texts=["FOR AUTOLOGOUS USE ONLY"],
-        expires_at_unix_micros=story.now + DAY,
+    story.opens_consignment(RETURN, SUITE, APHERESIS, OPERATOR)
+    story.packs("apheresis", RETURN, SUITE, OPERATOR)
+    assert refused_with(story, _body("apheresis"), pack=ACCEPTED) == {"MATERIAL_PACKED"}
+
+
+def test_a_refusal_points_at_the_bag_that_it_is_about() -> None:
+    """Of three bags, the second is none of the batch, and the third is not known."""
+    story = Story().to_the_plant("day-1", "day-2")
+    story.accessions("day-1")
+    trial = Story(list(story.acts), story.now)
+    act = trial.tell(
+        _body("day-1", "day-2", "day-3"), REVIEWER, role="quality_reviewer", is_in_effect=False, seen=story.acts
     )
-    assert story.codes(story.tell(label, OPERATOR)) == set()
-    assert refused_with(story, _body("apheresis"), pack=ACCEPTED) == set()
-    story.now += 2 * DAY
-    assert refused_with(story, _body("apheresis"), pack=ACCEPTED) == {"EXPIRED"}
+    found, _ = case_under(ACCEPTED, story).judge_authorisation(act)
+    leaves = act.leaves_of(2)
+    assert {(one.code, one.leaves) for one in found} == {
+        ("NOT_IN_BATCH", leaves[1:2]),
+        ("MATERIAL_UNKNOWN", leaves[2:3]),
+    }
+
+
+def test_what_travelled_with_a_logger_that_nobody_read_is_not_accepted() -> None:
+    """Unknown is never in range."""
+    leg = Leg().sets_out()
+    leg.takes_out()
+    leg.accessions("apheresis")
+    assert refused_with(leg, _body("apheresis"), pack=ACCEPTED) == {"CONDITION_UNKNOWN"}

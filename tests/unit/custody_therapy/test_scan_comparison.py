@@ -194,10 +194,10 @@ def test_an_unreadable_label_is_excused_by_two_others_on_it() -> None:
 )
 def test_each_kind_is_expected_as_it_was_registered(kind: str, registered: str, scanned: str, other: str) -> None:
     """Spaces and data identifiers make no difference, an empty value is none, and another value is another's."""
-    expected = Expectation.of(**{kind: ["", registered]})  # type: ignore[arg-type]  # Kinds by name.
+    expected = Expectation.of(**{kind: ["", registered]})
     scans = compare_scans([_scan(scanned), _scan(other)], expected)
     assert [one.outcome for one in scans] == [Outcome.MATCH, Outcome.MISMATCH]
-    nothing = Expectation.of(**{kind: ["", " "]})  # type: ignore[arg-type]  # Kinds by name.
+    nothing = Expectation.of(**{kind: ["", " "]})
     assert nothing.values == {}
     assert [one.outcome for one in compare_scans([_scan(other)], nothing)] == [Outcome.NOT_COMPARED]
 
