@@ -2,9 +2,10 @@
 
 The rules:
 
-* Standard input brings the entries of the registry first, with the number of leaves whose signatures were verified
-  before, then chunks; standard output takes one answer for each, in order. A frame is a length of 8 bytes, big-endian, and as many bytes. Input is marshalled plain tuples; an answer is
-  pickled, and read by the process that started this one alone.
+* Standard input brings the number of leaves whose signatures were verified before, then the entries of the registry,
+  then chunks; standard output takes one answer for each chunk, in order. A frame is a length of 8 bytes, big-endian,
+  and as many bytes. Input is marshalled plain tuples; an answer is pickled, and read by the process that started this
+  one alone.
 * The registry is made again from its entries: nothing is taken over as verified.
 * Whoever started this ends it by closing the pipe, or by dying: a worker never outlives its reader. It leaves the
   interrupt key to that process.
