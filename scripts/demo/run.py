@@ -11,6 +11,7 @@ import tempfile
 import time
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Final
 
 from cellcustody.clients.regulator import RegulatorClient
 from cellcustody.ledger.errors import CellcustodyError
@@ -21,7 +22,10 @@ from demo.chapters import harvest
 from demo.course import WHOLE_COURSE, tell_whole
 from demo.inspection import ask, check_judgements, enrol_inspector
 from demo.telling import Story
+from demo.witnesses import DemoWitnesses, without_witness
 from demo.world import World
+
+WITNESSES: Final = ("hospital.example/witness", "plant.example/witness")
 
 
 def main() -> None:
@@ -41,9 +45,13 @@ def main() -> None:
 
 def run(folder: Path) -> None:
     """Runs the whole demonstration in a folder."""
-    print("A ledger is founded: three registrars, two of whom it takes; SQLite; a server on loopback with mTLS.")
+    print(
+        "A ledger is founded: three registrars, two of whom it takes; SQLite; a server on loopback with mTLS; two\n"
+        "witnesses of other organisations, whom the anchor asks for both."
+    )
     (folder / "one").mkdir()
-    with World(folder / "one", begin=_begin()) as world:
+    witnesses = DemoWitnesses.make(folder, WITNESSES)
+    with World(folder / "one", begin=_begin(), witnesses=witnesses) as world:
         world.start_server()
         story = Story(world, enrol_cast(world))
         _introduce(story)
@@ -70,6 +78,9 @@ def run(folder: Path) -> None:
     report = verify_dossier(dossier, anchor)
     _show(report)
     print("\nWithout an anchor the same file is:", verify_dossier(dossier, None).outcome)
+    _must_fail(
+        f"the same file without the signatures of {WITNESSES[0]}", without_witness(dossier, WITNESSES[0]), anchor
+    )
     _must_fail("one byte of a tampered copy changed", _tampered(dossier), anchor)
     forged = _forged(folder)
     _must_fail("a dossier forged whole, by another ledger that says it is this one", forged, anchor)

@@ -37,6 +37,7 @@ from cellcustody.services.certificates import IssuedCertificate, issue_client_ce
 from cellcustody.services.founding import Founded, FoundingWishes, found_ledger
 from cellcustody.v1 import options_pb2, registry_pb2
 from demo.clock import StoryClock
+from demo.witnesses import DemoWitnesses
 
 __all__ = ["Person", "Site", "World"]
 
@@ -93,6 +94,7 @@ class World:
         tell: Callable[[str], None] = print,
         http_listen: str = "127.0.0.1:0",
         begin: datetime | None = None,
+        witnesses: DemoWitnesses | None = None,
     ) -> None:
         self.folder = folder
         self.tell = tell
@@ -113,10 +115,15 @@ class World:
                 http_listen=http_listen,
                 entries_open=True,
                 registrar_cost=COST_LIGHT,
+                witness_policy="" if witnesses is None else witnesses.policy,
             ),
             registrar_passphrase=PASSPHRASE,
             now=self.clock.now,
         )
+        if witnesses is not None:
+            log, clock = folder / "witnesses.log", self.clock
+            running = witnesses.running(self.founded.anchor, log, lambda: int(clock.now().timestamp()))
+            self._stack.enter_context(running)
         (folder / "devices").mkdir()
         (folder / "tls").mkdir()
 

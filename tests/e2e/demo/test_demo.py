@@ -49,10 +49,12 @@ def test_the_demonstration_ends_as_it_says() -> None:
         "$ cellcustody inspect gaps ",
         "$ cellcustody alerts ",
         "Offline verification: VERIFIED",
+        "other organisations saw the same log  - hospital.example/witness, ",
+        "WITNESS_QUORUM_UNMET: ",
         "All as intended",
     ):
         assert line in done.stdout, line
-    assert done.stdout.count(": refused.\n") == 2
+    assert done.stdout.count(": refused.\n") == 3
     assert done.stdout.count("refused; nothing of it is in the log") == 2
     assert done.stdout.count("readiness: yes") == 2
     assert done.stdout.count("* alert, excursion: ") == 1  # It ends with the disposition, and is not told of later.

@@ -1,7 +1,8 @@
 """Tell by when a quorum of the anchor's witnesses had cosigned a checkpoint.
 
 Every cosignature tells its time, which only its witness answers for. So what is taken is the earliest time by which
-those that had cosigned were a quorum: as many as the policy trusts together say that the tree was there. Cosignatures
+those that had cosigned were a quorum: as many as the policy trusts together say that the tree was there. Times are
+whole seconds, so that it is the end of that second. Cosignatures
 of algorithms that are held broken do not count.
 """
 
@@ -52,5 +53,5 @@ def witnessed_at(
             verify_witnesses(format_note(note.text, lines), policy, anchor.log_origin, log_vkeys)
         except CellcustodyError:
             continue
-        return datetime.fromtimestamp(seconds, UTC)
+        return datetime.fromtimestamp(seconds + 1, UTC)  # A witness tells whole seconds: it was within that one.
     return None
