@@ -1172,6 +1172,7 @@ class LegRecord(google.protobuf.message.Message):
     EXCURSIONS_FIELD_NUMBER: builtins.int
     DISPOSITIONS_FIELD_NUMBER: builtins.int
     CONDITION_FIELD_NUMBER: builtins.int
+    LIMITS_FIELD_NUMBER: builtins.int
     consignment: builtins.bytes
     """The consignment, 17 bytes."""
     container: builtins.str
@@ -1210,6 +1211,10 @@ class LegRecord(google.protobuf.message.Message):
     def dispositions(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[Global___DispositionRecord]:
         """What quality decided, and on what study."""
 
+    @property
+    def limits(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[Global___LimitInForce]:
+        """What the therapy's pack asked for of each material that travelled in it; absent in an answer about a consignment."""
+
     def __init__(
         self,
         *,
@@ -1225,12 +1230,66 @@ class LegRecord(google.protobuf.message.Message):
         excursions: collections.abc.Iterable[cellcustody.v1.custody_query_service_pb2.HistoryItem] | None = ...,
         dispositions: collections.abc.Iterable[Global___DispositionRecord] | None = ...,
         condition: cellcustody.v1.common_pb2.Condition.ValueType = ...,
+        limits: collections.abc.Iterable[Global___LimitInForce] | None = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["_calibrated_until_unix_micros", b"_calibrated_until_unix_micros", "band_max", b"band_max", "band_min", b"band_min", "calibrated_until_unix_micros", b"calibrated_until_unix_micros", "started", b"started"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["_calibrated_until_unix_micros", b"_calibrated_until_unix_micros", "band_max", b"band_max", "band_min", b"band_min", "calibrated_until_unix_micros", b"calibrated_until_unix_micros", "condition", b"condition", "consignment", b"consignment", "container", b"container", "dispositions", b"dispositions", "excursions", b"excursions", "inspections", b"inspections", "logger", b"logger", "started", b"started", "summaries", b"summaries"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["_calibrated_until_unix_micros", b"_calibrated_until_unix_micros", "band_max", b"band_max", "band_min", b"band_min", "calibrated_until_unix_micros", b"calibrated_until_unix_micros", "condition", b"condition", "consignment", b"consignment", "container", b"container", "dispositions", b"dispositions", "excursions", b"excursions", "inspections", b"inspections", "limits", b"limits", "logger", b"logger", "started", b"started", "summaries", b"summaries"]) -> None: ...
     def WhichOneof(self, oneof_group: typing.Literal["_calibrated_until_unix_micros", b"_calibrated_until_unix_micros"]) -> typing.Literal["calibrated_until_unix_micros"] | None: ...
 
 Global___LegRecord: typing_extensions.TypeAlias = LegRecord
+
+@typing.final
+class LimitInForce(google.protobuf.message.Message):
+    """LimitInForce is the band by which one material's way is judged, and what comes of it."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    MATERIAL_FIELD_NUMBER: builtins.int
+    BAND_MIN_FIELD_NUMBER: builtins.int
+    BAND_MAX_FIELD_NUMBER: builtins.int
+    GRACE_SECONDS_FIELD_NUMBER: builtins.int
+    GAP_SECONDS_MAX_FIELD_NUMBER: builtins.int
+    MEAN_KINETIC_MAX_FIELD_NUMBER: builtins.int
+    CONDITION_FIELD_NUMBER: builtins.int
+    POLICY_DIGEST_FIELD_NUMBER: builtins.int
+    material: builtins.bytes
+    """The material, 16 bytes."""
+    grace_seconds: builtins.int
+    """Longest time outside that is let pass, seconds."""
+    gap_seconds_max: builtins.int
+    """Longest gap between readings that is let pass, seconds."""
+    condition: cellcustody.v1.common_pb2.Condition.ValueType
+    """What is known of its way under this pack."""
+    policy_digest: builtins.bytes
+    """The pack, 32 bytes."""
+    @property
+    def band_min(self) -> cellcustody.v1.common_pb2.Quantity:
+        """Lower end of the band; absent if it has none."""
+
+    @property
+    def band_max(self) -> cellcustody.v1.common_pb2.Quantity:
+        """Upper end of the band; absent if it has none."""
+
+    @property
+    def mean_kinetic_max(self) -> cellcustody.v1.common_pb2.Quantity:
+        """Limit of the mean kinetic temperature; absent if it has none."""
+
+    def __init__(
+        self,
+        *,
+        material: builtins.bytes = ...,
+        band_min: cellcustody.v1.common_pb2.Quantity | None = ...,
+        band_max: cellcustody.v1.common_pb2.Quantity | None = ...,
+        grace_seconds: builtins.int = ...,
+        gap_seconds_max: builtins.int = ...,
+        mean_kinetic_max: cellcustody.v1.common_pb2.Quantity | None = ...,
+        condition: cellcustody.v1.common_pb2.Condition.ValueType = ...,
+        policy_digest: builtins.bytes = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["band_max", b"band_max", "band_min", b"band_min", "mean_kinetic_max", b"mean_kinetic_max"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["band_max", b"band_max", "band_min", b"band_min", "condition", b"condition", "gap_seconds_max", b"gap_seconds_max", "grace_seconds", b"grace_seconds", "material", b"material", "mean_kinetic_max", b"mean_kinetic_max", "policy_digest", b"policy_digest"]) -> None: ...
+
+Global___LimitInForce: typing_extensions.TypeAlias = LimitInForce
 
 @typing.final
 class DispositionRecord(google.protobuf.message.Message):

@@ -109,6 +109,12 @@ def test_an_excursion_of_a_box_is_told_with_what_its_therapy_decided(world: Worl
     for course, told in ((one, [decided.statement_digest]), (other, [])):
         (leg,) = views.inspection.inspect_conditions(about_therapy(course), plant, world.harness.clock, 1).legs
         assert [item.statement.statement_digest for item in leg.dispositions] == told
+        (limit,) = leg.limits
+        band = world.pack.band_for("collection", "fresh")
+        assert band is not None and limit.material == course.material("day-1")
+        assert (limit.band_min.mantissa, limit.band_max.mantissa) == (band.millicelsius_min, band.millicelsius_max)
+        accepted_way = common.CONDITION_IN_RANGE if told else common.CONDITION_OUT_OF_RANGE
+        assert (limit.condition, limit.policy_digest) == (accepted_way, world.pack.digest)
 
 
 def test_a_store_too_warm_is_an_excursion_with_its_disposition(world: World, views: Views) -> None:

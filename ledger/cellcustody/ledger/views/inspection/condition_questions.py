@@ -3,7 +3,8 @@
 The rules:
 
 * A leg is one logger in one container; what it showed is what receipts read from its file, named by digest. A leg
-  without a file, or with one that stops or has no mean, is unknown and never in range.
+  without a file, or with one that stops or has no mean, is unknown and never in range. Beside the band that the logger
+  was started with stands the one of the therapy's pack, for each material that travelled in the container.
 * A budget runs from one recorded moment to another, against the pack that the therapy is pinned to. One that still
   runs is counted up to the time of asking.
 * A qualification is asked for on the day of its use, as the ledger knows it now; training as the registry had it at
@@ -18,6 +19,8 @@ from typing import Final
 from cellcustody.ledger.contract import body_type
 from cellcustody.ledger.custody.consignment_touch import containers_found, containers_touched
 from cellcustody.ledger.custody.holds import hold_id
+from cellcustody.ledger.custody.leg_conditions import band_of, way_condition
+from cellcustody.ledger.custody.therapy_state import Packed
 from cellcustody.ledger.views.account import Account
 from cellcustody.ledger.views.inspection.remarked import fill_disposition
 from cellcustody.ledger.views.reading import Told
@@ -49,6 +52,7 @@ def conditions(answer: pb.InspectConditionsResponse, account: Account, scope: Sc
                 if scope.logger and scope.logger != logger:
                     continue
                 leg.condition = container.condition or common_pb2.CONDITION_UNKNOWN
+                leg.limits.extend(_limits(account, stream, label))
                 _add_dispositions(leg, account, stream, label, teller)
                 if any(
                     scope.is_in_time(account.told[item.statement_digest].act.occurred_start) for item in _items(leg)
@@ -72,6 +76,37 @@ def _carried_in(account: Account, stream: bytes, label: str) -> set[bytes]:
         for material in state.materials.values()
         if any(journey.consignment == stream and journey.container == label for journey in material.journeys)
     }
+
+
+def _limits(account: Account, stream: bytes, label: str) -> Iterator[pb.LimitInForce]:
+    """Yields what a therapy's pack asks of each of its materials that travelled in a container."""
+    state, pack = account.therapy, account.pack
+    if state is None:
+        return
+    way = Packed(stream, label)
+    for material in state.materials.values():
+        band = band_of(pack, material)
+        if way not in material.journeys or band is None:
+            continue
+        limit = pb.LimitInForce(
+            material=material.material,
+            grace_seconds=pack.excursion.grace_seconds if band.grace_seconds is None else band.grace_seconds,
+            gap_seconds_max=pack.excursion.gap_seconds_max,
+            condition=way_condition(state, pack, material, way) or common_pb2.CONDITION_UNSPECIFIED,
+            policy_digest=pack.digest,
+        )
+        for stated, place in (
+            (band.millicelsius_min, limit.band_min),
+            (band.millicelsius_max, limit.band_max),
+            (band.mean_kinetic_millicelsius_max, limit.mean_kinetic_max),
+        ):
+            if stated is not None:
+                place.CopyFrom(_celsius(stated))
+        yield limit
+
+
+def _celsius(millicelsius: int) -> common_pb2.Quantity:
+    return common_pb2.Quantity(mantissa=millicelsius, exponent=-3, unit="Cel", comparator=common_pb2.COMPARATOR_EQUAL)
 
 
 def _legs(stream: bytes, label: str, carried: list[Told], declared: str) -> dict[str, pb.LegRecord]:
