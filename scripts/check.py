@@ -26,6 +26,7 @@ CHECKS: Final[dict[str, tuple[str, ...]]] = {
     "refusals-table": (PYTHON, "scripts/refusals_table.py"),
     "client-acts": (PYTHON, "scripts/client_acts.py"),
     "verifier-page": (PYTHON, "scripts/verifier_page.py"),
+    "embedded-verifiers": (PYTHON, "scripts/embedded_verifiers.py"),
     "vectors": (PYTHON, "scripts/golden_vectors.py"),
 }
 

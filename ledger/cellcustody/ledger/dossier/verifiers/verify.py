@@ -7,7 +7,9 @@ another way than from whoever gave you the dossier, for anybody can make a ledge
 better is said than CONSISTENT, ISSUER UNPROVEN. It needs Python 3.11 and the package `cryptography` (49 or newer for
 the post-quantum signatures; with an older one those are UNVERIFIED). It opens no connection and looks at no clock.
 
-How to read this program, from top to bottom, in one sitting:
+How to read this program. The way of a dossier is `_verify` in section 12; follow it from there, or read in order.
+Sections 2 to 4 are tools. Sections 7 and 8 are the longest, and each stands by itself: take their names at their word
+when you read for the first time, and read 5, 6 and 9 to 12, which are half of the whole.
 
   1  Saying what was found              CHECKS, Broken, Report
   2  Reading protobuf in one exact form  parse, SHAPES
@@ -1640,27 +1642,32 @@ class Anchor(NamedTuple):
     policy: Policy | None
 
 
+def _once_each(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    need(len(dict(pairs)) == len(pairs), "a member is repeated")
+    return dict(pairs)
+
+
 def read_anchor(raw: bytes) -> Anchor:
     """Returns the anchor in a file."""
     need(len(raw) <= 1 << 16, "an anchor is a small file")
     try:
-        pairs = json.loads(raw.decode("utf-8"), object_pairs_hook=list)
-        found = dict(pairs)
-    except (ValueError, TypeError, RecursionError) as error:
-        raise Defect("an anchor is a JSON object in UTF-8") from error
+        found = json.loads(raw.decode("utf-8"), object_pairs_hook=_once_each)
+    except (ValueError, RecursionError) as error:
+        raise Defect("an anchor is JSON in UTF-8") from error
     needed = {"format", "format_version", "founding_digest", "log_keys", "log_origin", "witness_policy"}
     optional = {"time_authorities", "time_authorities_min"}
-    is_exact = len(found) == len(pairs) and needed <= set(found) <= needed | optional
-    need(is_exact, "an anchor has exactly its members, each once")
+    is_exact = isinstance(found, dict) and needed <= set(found) <= needed | optional
+    need(is_exact, "an anchor has exactly its members")
     version = found["format_version"]
     need(found["format"] == "cellcustody-anchor" and type(version) is int and version == 1, "another format")
-    texts = (found["founding_digest"], found["log_origin"], found["witness_policy"], *found["log_keys"])
-    need(isinstance(found["log_keys"], list) and all(isinstance(one, str) for one in texts), "a member is text")
-    digest, origin, keys = found["founding_digest"], found["log_origin"], tuple(found["log_keys"])
+    keys = found["log_keys"]
+    texts = (found["founding_digest"], found["log_origin"], found["witness_policy"])
+    need(isinstance(keys, list) and all(isinstance(one, str) for one in (*texts, *keys)), "a member is text")
+    digest, origin, keys = texts[0], texts[1], tuple(keys)
     need(re.fullmatch("[0-9a-f]{64}", digest), "a digest is lower-case hex")
     need(len(origin) <= 200 and is_key_name(origin), "an origin is a note's key name")
     check_log_keys(keys, origin)
-    text = found["witness_policy"].encode("utf-8", "surrogatepass")
+    text = texts[2].encode("utf-8", "surrogatepass")
     return Anchor(digest, origin, keys, read_policy(text) if text else None)
 
 
@@ -2498,7 +2505,7 @@ def words(text: str) -> set[str]:
 # 13  Tables -----------------------------------------------------------------------------------------------------------
 # Written by scripts/embedded_verifiers.py from the product; a test holds them to it.
 CONTRACTS = {  # SHA-256 of the schemas that this release knows.
-    "e6a10fff701255cb88e7508bfb4bbff628777821638cb8870a37df5e1b26f00e",
+    "3a8d46696a9a6e807012abb7fe6b58ab92fbf934d6b7cde61f8f39c7ac5b9df4",
 }
 README_SHA256 = "2f79bc01dc1da1a8eafa4b070b458e6ecb718911368addd3d57655efd0c06c40"
 # The built-in pack asks for no training, and for no co-signatures of its own.
