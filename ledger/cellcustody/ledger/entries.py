@@ -12,13 +12,13 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Final
 
 from google.protobuf.message import DecodeError
 
 from cellcustody.ledger.custody.act import Comparison, Finding, Judged, Outcome, Status
 from cellcustody.ledger.errors import FormRefusedError, MalformedError
+from cellcustody.ledger.values import value
 from cellcustody.v1 import entry_pb2
 
 __all__ = [
@@ -54,7 +54,7 @@ class EntryMalformedError(MalformedError):
     reason = "ENTRY_MALFORMED"
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class JudgedEntry:
     """The ledger's whole word on one statement, as its entry carries it."""
 
@@ -65,7 +65,7 @@ class JudgedEntry:
     rule_set: int = RULE_SET
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class ReadEntry:
     """An entry as read. Times are microseconds since 1970-01-01T00:00:00Z."""
 
@@ -85,6 +85,13 @@ def leaf_hash_of(raw: bytes) -> bytes:
 
 def write_judgement(judgement: JudgedEntry) -> entry_pb2.Judgement:
     """Returns a judgement in the contract's form."""
+    if not judgement.judged.findings and not judgement.comparisons:  # As most are.
+        return entry_pb2.Judgement(
+            rule_set=judgement.rule_set,
+            policy_digest=judgement.policy_digest,
+            status=entry_pb2.JudgementStatus.ValueType(judgement.judged.status),
+            puts_in_effect=judgement.puts_in_effect,
+        )
     return entry_pb2.Judgement(
         rule_set=judgement.rule_set,
         policy_digest=judgement.policy_digest,

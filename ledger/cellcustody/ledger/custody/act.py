@@ -17,6 +17,8 @@ from enum import IntEnum
 
 from google.protobuf.message import Message
 
+from cellcustody.ledger.values import value
+
 
 class Status(IntEnum):
     """What became of a statement; the numbers are those of JudgementStatus in the contract."""
@@ -29,7 +31,7 @@ class Status(IntEnum):
     RECORDED = 6
 
 
-@dataclass(frozen=True, slots=True, order=True)
+@value(frozen=True, slots=True, order=True)
 class Finding:
     """One rule's word on an act: a stable code and the numbers of the body's leaves concerned, ascending."""
 
@@ -54,7 +56,7 @@ class Comparison:
     outcome: Outcome
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Judged:
     """A status with its findings, in order of code."""
 
@@ -62,7 +64,7 @@ class Judged:
     findings: tuple[Finding, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Act:
     """A statement of a therapy's, consignment's, lot's or site's stream, as the rules see it.
 

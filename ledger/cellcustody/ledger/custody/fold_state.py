@@ -13,12 +13,13 @@ from dataclasses import dataclass, field
 
 from cellcustody.ledger.custody.act import Act
 from cellcustody.ledger.custody.holds import Hold
+from cellcustody.ledger.values import value
 from cellcustody.v1.common_pb2 import Circumstances
 
 __all__ = ["CoSigner", "FoldState", "Override", "refused_by_act", "replaced_by_act"]
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class CoSigner:
     """A person who joined a statement; `signed_at` in microseconds since 1970-01-01T00:00:00Z."""
 

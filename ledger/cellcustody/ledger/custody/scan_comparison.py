@@ -35,7 +35,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import lru_cache
-from typing import Final
+from typing import Final, TypeAlias
 
 from cellcustody.ledger.custody.act import Act, Finding, Outcome
 from cellcustody.ledger.identifiers import (
@@ -58,6 +58,7 @@ from cellcustody.ledger.identifiers import (
     UnknownDataIdentifierError,
     parse_scan,
 )
+from cellcustody.ledger.values import value
 from cellcustody.v1 import common_pb2 as common
 
 __all__ = [
@@ -76,6 +77,7 @@ __all__ = [
 
 FIELD_SCANS: Final = 50  # The same number in every body.
 _READINGS_MAX: Final = 8192  # Labels of the therapies at work in a day; a reading takes some hundred bytes.
+_KNOWN_MAX: Final = 64  # Of one expectation, which is of one bag or label.
 _EXPECTATIONS_MAX: Final = 4_096  # A few for each therapy at work; the same bag is scanned again and again.
 _COI_CHARACTERS: Final = 15  # ISBT 128 data structure 040 without its check character.
 _DIN_CHARACTERS: Final = 13  # Data structure 001 without flags and check character.
@@ -109,6 +111,9 @@ IDENTITY_KINDS: Final = frozenset(
 """Kinds that say whose cells these are; another's on a label breaks the chain of identity."""
 
 
+_Compared: TypeAlias = tuple[Outcome, frozenset[ScanKind], frozenset[ScanKind]]
+
+
 @dataclass(frozen=True, slots=True)
 class Reading:
     """What one scan says: its values by kind, in their order; whether it is unreadable; whether it names a person."""
@@ -123,6 +128,8 @@ class Expectation:
     """What labels may say, by kind; make it with `of`, which brings values into the form they are compared in."""
 
     values: Mapping[ScanKind, frozenset[str]] = field(default_factory=dict)
+    # What came of comparing with this before: the same labels are scanned again and again.
+    _known: dict[tuple[str, int], _Compared] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     @classmethod
     def of(
@@ -150,6 +157,32 @@ class Expectation:
             tuple(assets),
             tuple(texts),
         )
+
+    def compare(self, raw: str, method: int) -> _Compared:
+        """Returns what comes of one scan: outcome, kinds matched and kinds mismatched."""
+        found = self._known.get((raw, method))
+        if found is None:
+            if len(self._known) >= _KNOWN_MAX:
+                self._known.clear()
+            found = self._known[raw, method] = self._compare(raw, method)
+        return found
+
+    def _compare(self, raw: str, method: int) -> _Compared:
+        reading = (
+            Reading(is_unreadable=True)
+            if method == common.READ_METHOD_UNREADABLE
+            else read_scan(raw, is_manual=method == common.READ_METHOD_MANUAL)
+        )
+        outcomes = [(kind, self.outcome(kind, value)) for kind, value in reading.values]
+        matched = frozenset(kind for kind, outcome in outcomes if outcome is Outcome.MATCH)
+        mismatched = frozenset(kind for kind, outcome in outcomes if outcome is Outcome.MISMATCH)
+        if mismatched:
+            result = Outcome.MISMATCH
+        elif reading.is_unreadable:
+            result = Outcome.UNREADABLE
+        else:
+            result = Outcome.MATCH if matched else Outcome.NOT_COMPARED
+        return result, matched, mismatched
 
     def outcome(self, kind: ScanKind, value: str) -> Outcome:
         """Returns what comes of comparing one value."""
@@ -190,7 +223,7 @@ def _expectation(
     return Expectation({kind: values for kind, values in kept.items() if values})
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class ComparedScan:
     """What came of one scan; `index` counts the body's scans from 0, `on` is the label it came from."""
 
@@ -297,22 +330,9 @@ def compare_scans(
 
 
 def _compared(index: int, scan: common.Scan, expected: Expectation) -> ComparedScan:
-    is_manual = scan.method == common.READ_METHOD_MANUAL
-    reading = (
-        Reading(is_unreadable=True)
-        if scan.method == common.READ_METHOD_UNREADABLE
-        else read_scan(scan.raw, is_manual=is_manual)
-    )
-    outcomes = [(kind, expected.outcome(kind, value)) for kind, value in reading.values]
-    matched = frozenset(kind for kind, outcome in outcomes if outcome is Outcome.MATCH)
-    mismatched = frozenset(kind for kind, outcome in outcomes if outcome is Outcome.MISMATCH)
-    if mismatched:
-        result = Outcome.MISMATCH
-    elif reading.is_unreadable:
-        result = Outcome.UNREADABLE
-    else:
-        result = Outcome.MATCH if matched else Outcome.NOT_COMPARED
-    return ComparedScan(index, scan.on, result, matched, mismatched, is_manual)
+    method, on = scan.method, scan.on
+    outcome, matched, mismatched = expected.compare(scan.raw, method)
+    return ComparedScan(index, on, outcome, matched, mismatched, method == common.READ_METHOD_MANUAL)
 
 
 def has_matched(compared: Collection[ComparedScan], *kinds: ScanKind, on: str | None = None) -> bool:

@@ -17,13 +17,14 @@ Times are microseconds since 1970-01-01T00:00:00Z.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import lru_cache
 from typing import Final
 
 from cellcustody.ledger.custody.act import Act
 from cellcustody.ledger.custody.policy import PolicyPack
 from cellcustody.ledger.custody.therapy_evolution import end_of
 from cellcustody.ledger.custody.therapy_judging import amount_of
-from cellcustody.ledger.custody.therapy_state import MaterialKind, MaterialState, TherapyState
+from cellcustody.ledger.custody.therapy_state import Amount, MaterialKind, MaterialState, TherapyState
 from cellcustody.ledger.custody.treatment import Handling, HandlingKind
 from cellcustody.v1 import common_pb2 as common
 from cellcustody.v1 import harvest_pb2 as harvest
@@ -33,6 +34,7 @@ __all__ = ["FROZEN", "note_handling", "out_of_cryo_micros"]
 
 FROZEN: Final = "frozen"  # The state of a temperature band in the pack.
 _MILLICELSIUS_PER_DEGREE: Final = 1000
+_TEMPERATURES_MAX: Final = 4_096  # Stores have a few each, and say them with every material.
 
 
 def out_of_cryo_micros(state: TherapyState, material: bytes, pack: PolicyPack, until: int) -> int | None:
@@ -87,7 +89,12 @@ def _time_out(history: Iterable[tuple[Handling, int | None]], until: int) -> int
 
 
 def _millicelsius(quantity: common.Quantity) -> int | None:
-    value = amount_of(quantity).value if quantity.unit == "Cel" else None
+    return _millicelsius_of(amount_of(quantity)) if quantity.unit == "Cel" else None
+
+
+@lru_cache(maxsize=_TEMPERATURES_MAX)
+def _millicelsius_of(amount: Amount) -> int | None:
+    value = amount.value
     if value is None:
         return None
     scaled = value * _MILLICELSIUS_PER_DEGREE

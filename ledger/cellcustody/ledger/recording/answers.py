@@ -16,6 +16,7 @@ from cellcustody.ledger.entries import JudgedEntry
 from cellcustody.ledger.errors import NotFoundError, RefusedError, StoreError
 from cellcustody.ledger.recording.planning import Explained
 from cellcustody.ledger.statements import Opening
+from cellcustody.ledger.values import value
 
 __all__ = [
     "Assessment",
@@ -42,7 +43,7 @@ class BeyondCheckpointError(NotFoundError):
     reason = "BEYOND_CHECKPOINT"
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Submission:
     """One signed statement with the openings of its whole body, and the site whose TLS key brought it (or empty)."""
 
@@ -51,7 +52,7 @@ class Submission:
     submitting_site: bytes
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Recorded:
     """What became of a statement that was recorded; `position` is its leaf index + 1."""
 

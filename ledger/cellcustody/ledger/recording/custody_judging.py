@@ -43,7 +43,7 @@ from cellcustody.ledger.recording.entry_findings import EntryBench
 from cellcustody.ledger.recording.explaining import explain
 from cellcustody.ledger.recording.identity import FIELD_PATIENT_IDENTIFIERS, compare, enrolled_macs, identifiers_of
 from cellcustody.ledger.recording.ledger_statements import Voice, check_map, revision
-from cellcustody.ledger.recording.planning import Plan, PlannedEntry, SealedGroup
+from cellcustody.ledger.recording.planning import Explained, Plan, PlannedEntry, SealedGroup
 from cellcustody.ledger.recording.prepared import Prepared
 from cellcustody.ledger.recording.replaying import act_of_prepared, openings_of
 from cellcustody.ledger.recording.sealing import classes_in
@@ -262,17 +262,25 @@ class CustodyJudge:
             claims=claims,
             links=[StreamLink(act.stream, key) for key in sorted(links)],
             identity_macs=macs,
-            explained=explain(
-                judged.findings,
-                prepared.body_type,
-                prepared.openings,
-                [
-                    *self._grant(prepared, judged, pack, leaf_index),
-                    *harvest_values(case.state, act, judged),
-                    ("LATE", (("delay_seconds", str(delay_seconds(prepared.statement.header, now))),)),
-                ],
-            ),
+            explained=self._explained(prepared, act, judged, case, pack, leaf_index, now),
             holds_opened=holds,
+        )
+
+    def _explained(
+        self, prepared: Prepared, act: Act, judged: Judged, case: Case, pack: PolicyPack, leaf_index: int, now: int
+    ) -> tuple[Explained, ...]:
+        """Returns the findings in words; most statements have none."""
+        if not judged.findings:
+            return ()
+        return explain(
+            judged.findings,
+            prepared.body_type,
+            prepared.openings,
+            [
+                *self._grant(prepared, judged, pack, leaf_index),
+                *harvest_values(case.state, act, judged),
+                ("LATE", (("delay_seconds", str(delay_seconds(prepared.statement.header, now))),)),
+            ],
         )
 
     def _grant(

@@ -12,13 +12,14 @@ The rules:
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from functools import cache
 
 from google.protobuf.message import Message
 
-from cellcustody.ledger.contract import BodyType
+from cellcustody.ledger.contract import BODIES, BodyType
 from cellcustody.ledger.custody.act import Finding
 from cellcustody.ledger.custody.lots import LotStanding, LotState
-from cellcustody.ledger.custody.manufacturing_acts import WorkBody
+from cellcustody.ledger.custody.manufacturing_acts import is_work
 from cellcustody.ledger.custody.policy import DEFAULT_PACK, PolicyPack
 from cellcustody.ledger.custody.sites import SiteState
 from cellcustody.ledger.custody.therapy_state import TherapyState
@@ -40,6 +41,12 @@ __all__ = ["EntryBench"]
 _STREAM_BYTES = 17
 # Where a body names the unit that its signer acts for, in the order in which it is looked for.
 _UNIT_FIELDS = ("unit", "releaser", "receiver", "possessor")
+
+
+@cache
+def _unit_fields(body_type: str) -> tuple[str, ...]:
+    """Returns those of the fields that a body has."""
+    return tuple(field for field in _UNIT_FIELDS if field in BODIES[body_type].descriptor.fields_by_name)
 
 
 class EntryBench:
@@ -84,7 +91,7 @@ class EntryBench:
         if body is None:
             raise TypeError("a co-signature has no body")
         header = prepared.statement.header
-        numbers = tuple(prepared.statement.commitment.field_numbers)
+        numbers = prepared.statement.commitment.field_numbers
         result: set[Finding] = set(admission.findings)
         result.update(
             competence(
@@ -170,11 +177,10 @@ class EntryBench:
     def _unit_acted_for(self, body: Message, site: bytes, signer: bytes, leaf_index: int) -> str:
         """Returns the unit of the signer's own site that the body names; one that the signer works in, if any."""
         named: list[str] = []
-        for field in _UNIT_FIELDS:
-            if field in body.DESCRIPTOR.fields_by_name:
-                unit: object = getattr(body, field)
-                if isinstance(unit, common_pb2.Unit) and unit.site == site and unit.unit:
-                    named.append(unit.unit)
+        for field in _unit_fields(body.DESCRIPTOR.full_name):
+            unit: object = getattr(body, field)
+            if isinstance(unit, common_pb2.Unit) and unit.site == site and unit.unit:
+                named.append(unit.unit)
         if not named:
             return ""
         person = self._registry.as_of(leaf_index).person(signer)
@@ -260,17 +266,20 @@ def _lots_of_kit(state: object, body: Message) -> tuple[tuple[int, common_pb2.Lo
 
 def modification_body(body: Message) -> bool:
     """Tells whether a body is a piece of work that a hold on the site stops."""
-    return isinstance(
-        body,
-        modification_pb2.MaterialAccessioned
-        | modification_pb2.MaterialAccepted
-        | modification_pb2.ManufacturingStarted
-        | WorkBody
-        | modification_pb2.MaterialPooled
-        | modification_pb2.BatchReleased
-        | modification_pb2.BatchReleasedConditionally
-        | modification_pb2.OutOfSpecificationReleased,
-    )
+    return type(body) in _STOPPED_BY_HOLDS or is_work(body)
+
+
+_STOPPED_BY_HOLDS = frozenset(
+    {
+        modification_pb2.MaterialAccessioned,
+        modification_pb2.MaterialAccepted,
+        modification_pb2.ManufacturingStarted,
+        modification_pb2.MaterialPooled,
+        modification_pb2.BatchReleased,
+        modification_pb2.BatchReleasedConditionally,
+        modification_pb2.OutOfSpecificationReleased,
+    }
+)
 
 
 def _leaves(numbers: tuple[int, ...], wanted: set[int]) -> tuple[int, ...]:

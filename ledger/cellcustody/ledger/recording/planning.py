@@ -19,6 +19,7 @@ from cellcustody.ledger.errors import AuthorisationRefusedError, RetryableRefuse
 from cellcustody.ledger.recording.prepared import Prepared
 from cellcustody.ledger.statements import Opening
 from cellcustody.ledger.store import Claim, IdentityMac, StreamLink
+from cellcustody.ledger.values import value
 
 __all__ = [
     "AlreadyRecorded",
@@ -32,7 +33,7 @@ __all__ = [
 ]
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Explained:
     """A finding in words, with its values by name."""
 
@@ -62,7 +63,7 @@ class RuleRefusedRetryableError(RetryableRefusedError):
         self.findings = tuple(findings)
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class SealedGroup:
     """Openings of one (subject, class) that go to the vault."""
 
@@ -71,7 +72,7 @@ class SealedGroup:
     openings: tuple[Opening, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class PlannedEntry:
     """One entry to record."""
 

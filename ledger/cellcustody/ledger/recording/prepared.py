@@ -13,7 +13,6 @@ Runs in any thread. The state of keys is judged later, by the writer, at the pos
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Final
 
 from google.protobuf.message import Message
@@ -30,6 +29,7 @@ from cellcustody.ledger.statements import (
     partial_body,
     read_statement,
 )
+from cellcustody.ledger.values import value
 
 __all__ = [
     "BodyTypeUnknownError",
@@ -80,7 +80,7 @@ _SEEN_BY_CONSIGNMENTS: Final = frozenset(
 )
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Prepared:
     """A statement whose bytes, signatures, form and body are right. `body` is None for a co-signature."""
 

@@ -31,6 +31,7 @@ from cellcustody.ledger.recording.preparers import prepared_elsewhere
 from cellcustody.ledger.recording.publisher import Published
 from cellcustody.ledger.recording.writer import GROUP_MEMBERS_MAX, Member
 from cellcustody.ledger.statements import Opening, StreamKind
+from cellcustody.ledger.store import Head
 
 __all__ = ["AnswersMessage", "Recorder", "StatementMessage", "SubmitMessage", "packed", "unpacked"]
 
@@ -68,20 +69,23 @@ class AnswersMessage:
 
     def __reduce__(self) -> tuple[object, ...]:
         """Says how answers travel: as plain values, with the checkpoint once for all receipts that end in it."""
-        suffix = b"" if self.published is None else self.published.checkpoint
+        last = self.published
+        plain = None if last is None else (last.head.size, last.head.root_hash, last.head.epoch, last.checkpoint)
+        suffix = b"" if last is None else last.checkpoint
         results = [
             (call, index, plain_of(result, suffix) if isinstance(result, Recorded) else result)
             for call, index, result in self.results
         ]
-        return _answers_again, (results, self.published, self.has_registry_moved, self.stopped)
+        return _answers_again, (results, plain, self.has_registry_moved, self.stopped)
 
 
 def _answers_again(
     results: Sequence[tuple[int, int, PlainRecorded | CellcustodyError]],
-    published: Published | None,
+    plain: tuple[int, bytes, int, bytes] | None,
     has_registry_moved: bool,
     stopped: CellcustodyError | None,
 ) -> AnswersMessage:
+    published = None if plain is None else Published(Head(*plain[:3]), plain[3])
     suffix = b"" if published is None else published.checkpoint
     return AnswersMessage(
         [

@@ -82,7 +82,7 @@ def _subject_of_person(body_type: BodyType, opening: Opening) -> bytes:
 
 def is_erasable(disclosed: DisclosureClass, subject: bytes) -> bool:
     """Tells whether records of this class about this subject may be erased while the ledger runs."""
-    return disclosed in SHREDDABLE or StreamKind(subject[0]) is StreamKind.PERSON
+    return disclosed in SHREDDABLE or subject[0] == StreamKind.PERSON
 
 
 def encode_leaf_hashes(openings: Sequence[Opening]) -> bytes:
@@ -98,7 +98,11 @@ def decode_leaf_hashes(joined: bytes) -> list[bytes]:
 def encode_openings(openings: Sequence[Opening]) -> bytes:
     """Returns openings as one vault row's plaintext."""
     return b"".join(
-        b"%b%b%b%b" % (o.index.to_bytes(4, "big"), o.salt, len(o.record).to_bytes(4, "big"), o.record) for o in openings
+        [
+            part
+            for o in openings
+            for part in (o.index.to_bytes(4, "big"), o.salt, len(o.record).to_bytes(4, "big"), o.record)
+        ]
     )
 
 

@@ -45,6 +45,7 @@ from cellcustody.ledger.store import (
     VaultRow,
 )
 from cellcustody.ledger.transparency import RightEdge
+from cellcustody.ledger.values import value
 
 __all__ = [
     "GROUP_MEMBERS_MAX",
@@ -79,7 +80,7 @@ class JudgingFailedError(StoreError):
     reason = "JUDGING_FAILED"
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class MemberOutcome:
     """What became of a member: where it stands, how it was judged, and its words for the submitter."""
 

@@ -21,7 +21,6 @@ act says so (EMERGENCY_CREDENTIAL). In roles that the policy names as hybrid, tw
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Final
 
 from cellcustody.ledger.contract import required_capabilities
@@ -49,6 +48,7 @@ from cellcustody.ledger.registry.records import (
 )
 from cellcustody.ledger.registry.state import RegistryState, RegistryView
 from cellcustody.ledger.statements import PayloadType
+from cellcustody.ledger.values import value
 
 __all__ = [
     "EMERGENCY_COVERS",
@@ -95,7 +95,7 @@ HANDOFF_BODIES: Final = frozenset(
 """Acts of two sites in one place, where the one may sign on the other's device (design, section 7)."""
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class SignerFacts:
     """What a header says of its signer; `signed_at` in microseconds since 1970-01-01T00:00:00Z."""
 
@@ -108,7 +108,7 @@ class SignerFacts:
     is_handoff: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Admission:
     """A signer who may speak here: their site (empty where they have none) and what was found."""
 
@@ -158,7 +158,7 @@ def admit_signer(state: RegistryState, facts: SignerFacts, *, position: int, now
     return Admission(site or b"", _findings(found))
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Asked:
     """What a policy asks of signers beyond the registry: training in `training_roles`, and for how long it holds.
 

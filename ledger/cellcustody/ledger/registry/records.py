@@ -10,6 +10,7 @@ from enum import Enum, IntEnum
 from typing import Final
 
 from cellcustody.ledger.custody.act import Finding, Status
+from cellcustody.ledger.values import value
 
 __all__ = [
     "ROLE_ADMINISTRATOR",
@@ -72,7 +73,7 @@ class KeyVerdict(Enum):
     INVALID = "INVALID"
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class KeyStanding:
     """A key's state as of a position; fields beyond `state` are None where the state gives them no meaning.
 

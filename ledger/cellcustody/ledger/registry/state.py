@@ -36,6 +36,7 @@ from cellcustody.ledger.registry.records import (
 from cellcustody.ledger.registry.statement import RegistryStatement
 from cellcustody.ledger.statements import KeyAlgorithm, PublicKey, parse_public_key
 from cellcustody.ledger.statements.errors import PublicKeyMalformedError
+from cellcustody.ledger.values import value
 from cellcustody.v1 import registry_pb2
 
 __all__ = ["Joined", "RegistryState", "RegistryView"]
@@ -201,7 +202,7 @@ def _all_at(histories: dict[_K, History[_V]], position: int) -> tuple[_V, ...]:
     return tuple(value for value in found if value is not None)
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class RegistryView:
     """The registry as of one position. Cheap to make; it reads the live state and never changes."""
 

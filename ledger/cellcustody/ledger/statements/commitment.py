@@ -42,6 +42,7 @@ from cellcustody.ledger.statements.varints import (
     read_tag,
 )
 from cellcustody.ledger.transparency.merkle import EMPTY_ROOT, root_of
+from cellcustody.ledger.values import value
 
 __all__ = [
     "BODY_BYTES_MAX",
@@ -75,7 +76,7 @@ _SHORT_HEADS: Final = {number: encode_varint(number << 3 | WIRE_LENGTH) for numb
 MessageT = TypeVar("MessageT", bound=Message)
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Commitment:
     """The signed root over a body's records, and the field number of each in order."""
 
@@ -103,7 +104,7 @@ EMPTY_COMMITMENT: Final = Commitment(EMPTY_ROOT, ())
 """The commitment of a co-signature, whose body is empty."""
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Opening:
     """One record in the clear, with the salt that makes its leaf hash."""
 

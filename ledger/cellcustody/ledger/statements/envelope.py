@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from enum import Enum
 from typing import Final
 
@@ -35,6 +34,7 @@ from cellcustody.ledger.statements.ids import Digest, KeyId, key_id_from_text
 from cellcustody.ledger.statements.keys import PublicKey, Signer
 from cellcustody.ledger.statements.signatures import SignatureInvalidError, verify
 from cellcustody.ledger.statements.wireform import parse_wire_form
+from cellcustody.ledger.values import value
 from cellcustody.v1 import envelope_pb2
 
 __all__ = [
@@ -99,7 +99,7 @@ _NOT_LOGGED: Final = frozenset(
 _BY_NAME: Final = {payload_type.value: payload_type for payload_type in PayloadType}
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class EnvelopeSignature:
     """One signature of an envelope; `keyid` is the hint as it stands there, possibly empty."""
 
@@ -107,7 +107,7 @@ class EnvelopeSignature:
     keyid: str
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Envelope:
     """A parsed envelope and the exact bytes it was parsed from. Nothing in it is believed until it is verified."""
 

@@ -42,6 +42,7 @@ from cellcustody.ledger.statements.headers import check_header
 from cellcustody.ledger.statements.ids import Digest, KeyId, StatementId, StreamId
 from cellcustody.ledger.statements.keys import Signer
 from cellcustody.ledger.statements.wireform import check_wire_form, parse_wire_form
+from cellcustody.ledger.values import value
 from cellcustody.v1 import statement_pb2
 
 __all__ = [
@@ -59,7 +60,7 @@ __all__ = [
 MessageT = TypeVar("MessageT", bound=Message)
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class ParsedStatement:
     """A statement whose form is right; `read_statement` gives only those whose signatures have verified too."""
 
@@ -71,6 +72,18 @@ class ParsedStatement:
     key_ids: tuple[KeyId, ...]
     """The keys that the header declares, strictly ascending; after `read_statement`, the keys that verified."""
 
+    statement_id: StatementId
+    """The UUIDv7 that the client drew."""
+
+    stream: StreamId
+    """The one stream that this statement is filed in."""
+
+    seen: tuple[tuple[StreamId, Digest], ...]
+    """The last statement of each stream that the signer had, sorted by stream."""
+
+    joined_digest: Digest | None
+    """The statement that this co-signature joins, or None for every other statement."""
+
     @property
     def digest(self) -> Digest:
         """The statement digest: SHA-256 of the pre-authentication encoding."""
@@ -80,28 +93,6 @@ class ParsedStatement:
     def payload_type(self) -> PayloadType:
         """What kind of statement this is."""
         return self.envelope.payload_type
-
-    @property
-    def statement_id(self) -> StatementId:
-        """The UUIDv7 that the client drew."""
-        return StatementId(self.header.statement_id)
-
-    @property
-    def stream(self) -> StreamId:
-        """The one stream that this statement is filed in."""
-        return StreamId(self.header.stream)
-
-    @property
-    def seen(self) -> tuple[tuple[StreamId, Digest], ...]:
-        """The last statement of each stream that the signer had, sorted by stream."""
-        return tuple((StreamId(seen.stream), Digest(seen.statement_digest)) for seen in self.header.seen)
-
-    @property
-    def joined_digest(self) -> Digest | None:
-        """The statement that this co-signature joins, or None for every other statement."""
-        if not self.header.HasField("co_signature"):
-            return None
-        return Digest(self.header.co_signature.statement_digest)
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,7 +201,7 @@ def parse_recorded_statement(raw: bytes) -> ParsedStatement:
     except DecodeError as defect:
         raise WireFormError("a payload does not parse", rule=WireRule.WIRE_TYPE, offset=0) from defect
     commitment = Commitment(payload.body_root, tuple(payload.body_fields))
-    return ParsedStatement(envelope, payload.header, commitment, _declared_key_ids(payload))
+    return _parsed(envelope, payload, commitment)
 
 
 def open_body(statement: ParsedStatement, openings: Sequence[Opening], message_class: type[MessageT]) -> MessageT:
@@ -239,7 +230,22 @@ def _checked_statement(envelope: Envelope, payload: statement_pb2.Payload) -> Pa
     commitment = Commitment(payload.body_root, tuple(payload.body_fields))
     if envelope.payload_type is PayloadType.CO_SIGNATURE and not commitment.is_empty:
         raise CommitmentMalformedError("a co-signature commits to no body", records=len(commitment.field_numbers))
-    return ParsedStatement(envelope, payload.header, commitment, _declared_key_ids(payload))
+    return _parsed(envelope, payload, commitment)
+
+
+def _parsed(envelope: Envelope, payload: statement_pb2.Payload, commitment: Commitment) -> ParsedStatement:
+    """Returns the statement with what of its header is asked for again and again, read once."""
+    header = payload.header
+    return ParsedStatement(
+        envelope,
+        header,
+        commitment,
+        _declared_key_ids(payload),
+        StatementId(header.statement_id),
+        StreamId(header.stream),
+        tuple([(StreamId(seen.stream), Digest(seen.statement_digest)) for seen in header.seen]),
+        Digest(header.co_signature.statement_digest) if header.HasField("co_signature") else None,
+    )
 
 
 def _declared_key_ids(payload: statement_pb2.Payload) -> tuple[KeyId, ...]:

@@ -16,7 +16,6 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from threading import Lock
 from typing import Final
 
@@ -46,11 +45,12 @@ from cellcustody.ledger.store.model import (
     VaultRow,
 )
 from cellcustody.ledger.store.recorder import LedgerRecorder
+from cellcustody.ledger.values import value
 
 ENTRY_TOPIC: Final = "entry.v1"  # Stored with every event, so it never changes.
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class EntryRecorded:
     """An entry was recorded in a stream; `entry` is its exact bytes."""
 

@@ -88,6 +88,7 @@ class KeyStore:
         self._random_bytes = random_bytes
         self._subjects_in_memory_max = subjects_in_memory_max
         self._unwrapped: OrderedDict[bytes, dict[int, bytes]] = OrderedDict()
+        self._ciphers: dict[bytes, dict[int, AESGCM]] = {}  # Of subjects in `_unwrapped`, and gone with them.
         self._lock = RLock()
         if not Path(path).exists():
             os.close(os.open(path, os.O_CREAT | os.O_WRONLY, 0o600))
@@ -155,6 +156,20 @@ class KeyStore:
                 )
             return found
 
+    def cipher(self, subject: bytes, disclosure_class: int) -> AESGCM:
+        """Returns the cipher under the key of that subject and class.
+
+        Raises:
+            SubjectNotFoundError, ShreddedError, VaultDamagedError: see `key`.
+        """
+        with self._lock:
+            key = self.key(subject, disclosure_class)
+            made = self._ciphers.setdefault(subject, {})
+            found = made.get(disclosure_class)
+            if found is None:
+                found = made[disclosure_class] = AESGCM(key)
+            return found
+
     def shred(self, subject: bytes, disclosure_class: int) -> None:
         """Destroys the key of that subject and class for good; doing so again changes nothing.
 
@@ -169,6 +184,7 @@ class KeyStore:
             left = b"".join(part for part in _parts(wrapped) if part[0] != disclosure_class)
             # Forgotten first: whatever happens below, the key is not given out again without the row being read.
             self._unwrapped.pop(subject, None)
+            self._ciphers.pop(subject, None)
             try:
                 self._connection.execute("BEGIN IMMEDIATE")
                 self._connection.execute("UPDATE subject_keys SET wrapped = ? WHERE subject = ?", (left, subject))
@@ -182,6 +198,7 @@ class KeyStore:
         """Closes the file and forgets every key."""
         with self._lock:
             self._unwrapped.clear()
+            self._ciphers.clear()
             self._connection.close()
 
     def _new_keys(self) -> dict[int, bytes]:
@@ -219,7 +236,8 @@ class KeyStore:
     def _remember(self, subject: bytes, keys: dict[int, bytes]) -> None:
         self._unwrapped[subject] = keys
         while len(self._unwrapped) > self._subjects_in_memory_max:
-            self._unwrapped.popitem(last=False)
+            forgotten, _ = self._unwrapped.popitem(last=False)
+            self._ciphers.pop(forgotten, None)
 
     def _roll_back(self) -> None:
         if self._connection.in_transaction:

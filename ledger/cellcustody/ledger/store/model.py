@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from typing import Final, NamedTuple
 
 from cellcustody.ledger.store.errors import ClaimTakenError, GroupInvalidError
+from cellcustody.ledger.values import value
 
 STREAM_BYTES: Final = 17  # One byte of kind, sixteen drawn at random by the client that opens the stream.
 HASH_BYTES: Final = 32  # SHA-256.
@@ -38,7 +39,7 @@ class Head:
     epoch: int
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class PendingEntry:
     """An entry about to be recorded: its place in the log, its place in its stream, and its exact bytes."""
 
@@ -60,7 +61,7 @@ class Claim:
     statement_digest: bytes
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class VaultRow:
     """A statement's openings of one disclosure class about one subject, sealed under that subject's key."""
 
@@ -79,7 +80,7 @@ class IdentityMac:
     mac: bytes
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class TileWrite:
     """The whole present content of one hash tile; a partial tile on the right edge grows and keeps its prefix."""
 
@@ -88,7 +89,7 @@ class TileWrite:
     hashes: bytes
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class StreamLink:
     """A stream that cites another one: a therapy whose material was packed into a consignment, for example."""
 

@@ -266,6 +266,18 @@ class SqliteLedgerRecorder(SQLiteApplicationRecorder, LedgerRecorder[SQLiteCurso
         except sqlite3.Error as error:
             raise StoreUnavailableError("the database did not answer a read", cause=error) from error
 
+    def _select_to_write(self, sql: str, parameters: tuple[Value, ...]) -> list[tuple[Value, ...]]:
+        # The writing connection has the pages that it wrote last; a reading one reads them all again after a commit.
+        connection = self.datastore.connections.take_writer()
+        try:
+            cursor = connection.raw.cursor()
+            cursor.row_factory = None
+            return cursor.execute(sql, parameters).fetchall()
+        except sqlite3.Error as error:
+            raise StoreUnavailableError("the database did not answer a read", cause=error) from error
+        finally:
+            self.datastore.connections.put_connection(connection)
+
     def _update(self, cursor: SQLiteCursor, sql: str, parameters: tuple[Value, ...]) -> int:
         cursor.execute(sql, parameters)
         return cursor.sqlite_cursor.rowcount

@@ -22,7 +22,6 @@ from contextlib import suppress
 from typing import Final
 
 from cryptography.exceptions import InvalidTag
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
@@ -52,7 +51,7 @@ class Vault:
             ShreddedError: the key was destroyed.
         """
         nonce = self._random_bytes(NONCE_BYTES)
-        cipher = AESGCM(self._keys.key(subject, disclosure_class))
+        cipher = self._keys.cipher(subject, disclosure_class)
         return (
             SEALED_FORMAT
             + nonce
@@ -67,12 +66,12 @@ class Vault:
             ShreddedError: the key was destroyed.
             VaultDamagedError: the key is there and the ciphertext does not open under it.
         """
-        key = self._keys.key(subject, disclosure_class)
+        cipher = self._keys.cipher(subject, disclosure_class)
         nonce, sealed = ciphertext[1 : 1 + NONCE_BYTES], ciphertext[1 + NONCE_BYTES :]
         try:
             if ciphertext[:1] != SEALED_FORMAT or len(nonce) != NONCE_BYTES:
                 raise InvalidTag
-            return AESGCM(key).decrypt(nonce, sealed, _bound(subject, disclosure_class, statement_digest))
+            return cipher.decrypt(nonce, sealed, _bound(subject, disclosure_class, statement_digest))
         except InvalidTag as error:
             raise VaultDamagedError(
                 "a vault row does not open under its key",

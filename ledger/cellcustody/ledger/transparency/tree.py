@@ -16,7 +16,6 @@ No I/O here: tiles come through the reader that is passed in.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import lru_cache
 from hashlib import sha256
 from typing import Final, Protocol
@@ -31,6 +30,7 @@ from cellcustody.ledger.transparency.merkle import (
     root_at,
 )
 from cellcustody.ledger.transparency.tiles import TILE_HEIGHT, TILE_WIDTH, tile_width
+from cellcustody.ledger.values import value
 
 __all__ = ["RightEdge", "TileReader", "TileTree", "TileWrite"]
 
@@ -51,7 +51,7 @@ class TileReader(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class TileWrite:
     """A tile's whole new content after growth: `hashes` is 32 bytes for each of its 1 to 256 hashes."""
 

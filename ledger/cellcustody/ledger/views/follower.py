@@ -7,8 +7,8 @@ The rules:
 * Each stream that a batch touches is folded once with its recorded judgements, and its rows are replaced as a set, in
   one transaction with the leaf index followed to. A consignment's news reaches the therapies linked to it.
 * Views are a function of the log: to stop anywhere and go on, or to drop them and begin again, ends in the same rows.
-* While the log moves on, the thread pauses after each batch as long as the batch took, so that at most about half of
-  one core goes to views; nobody who appends waits for them.
+* While the log moves on and nobody waits to read, the thread lets some seconds of it come together, and pauses after
+  each batch for many times as long as that took: nobody who appends waits for views.
 * What is kept in memory is bounded by statements, not by the length of the log.
 """
 
@@ -42,7 +42,8 @@ __all__ = ["Follower", "LedgerSource", "Packs"]
 BATCH_ENTRIES_MAX: Final = 2_048
 KEPT_STATEMENTS_MAX: Final = 6_000  # About 15 MiB of acts and folds; fifty therapies of ordinary length.
 IDLE_SECONDS: Final = 0.02  # Between two looks at the checkpoint; a reader who wants a position wakes the thread.
-PAUSE_FACTOR: Final = 9  # Under load, views take a tenth of the interpreter at most; nobody waits for the pause.
+GATHER_SECONDS_MAX: Final = 2.0  # What is written to one stream within it is folded once; a lone entry does not wait.
+PAUSE_FACTOR: Final = 19  # Under load, views take a twentieth of the interpreter at most; nobody waits for the pause.
 # With more streams written to than are kept, a batch folds most of them anew, seconds of work: at a limit of two
 # seconds views took two thirds of an interpreter under load. Who names a position, as every client that has written
 # does, and who asks when nothing is being written, waits for no pause.
@@ -146,9 +147,16 @@ class Follower:
     # The thread -----------------------------------------------------------------------------------------------------
 
     def _run(self) -> None:
+        seen_size, still_since = self._position, time.monotonic()
         while not self._stop.is_set():
             self._wake.clear()
             began = time.monotonic()
+            size = self._source.checkpoint_size()
+            if size != seen_size and self._position >= self._wanted and began - still_since < GATHER_SECONDS_MAX:
+                seen_size = size
+                self._wake.wait(IDLE_SECONDS)
+                continue
+            seen_size = size
             try:
                 followed = self.follow_batch()
             except CellcustodyError as error:
@@ -162,6 +170,7 @@ class Follower:
                     self._wake.wait(min(PAUSE_FACTOR * (time.monotonic() - began), PAUSE_SECONDS_MAX))
             else:
                 self._wake.wait(IDLE_SECONDS)
+            still_since = time.monotonic()
 
     def follow_batch(self) -> int:
         """Follows at most one batch and returns how many entries it had; 0 if the views are up to the checkpoint."""
