@@ -16,6 +16,7 @@ from cellcustody.ledger.recording.scrubbing import scrub
 from cellcustody.ledger.store import KeyStore, Vault
 from cellcustody.ledger.store.journal import read_last_note
 from cellcustody.ledger.transparency import parse_checkpoint
+from cellcustody.ledger.store import back_up_key_store
 from cellcustody.services.backups import back_up, restore
 from cellcustody.services.configuration import load_configuration
 from cellcustody.services.open_ledger import open_store
@@ -32,10 +33,16 @@ Programs = Annotated[
 def make_backup(
     config: Config,
     to: Annotated[Path, typer.Option(help="A folder to be made.")],
+    keys_to: Annotated[
+        Path | None, typer.Option(help="A file to be made with the wrapped keys of the bodies; on another medium.")
+    ] = None,
     programs: Programs = None,
 ) -> None:
     """Copies the entries while the server runs, and prints, as JSON, which head the copy holds."""
-    made = back_up(load_configuration(config), to, os.environ, now=datetime.now(UTC), programs=programs)
+    configuration = load_configuration(config)
+    made = back_up(configuration, to, os.environ, now=datetime.now(UTC), programs=programs)
+    if keys_to is not None:
+        back_up_key_store(configuration.ledger.key_store, keys_to)
     typer.echo(json.dumps(asdict(made), indent=1))
 
 

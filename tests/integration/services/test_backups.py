@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import shutil
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -12,6 +14,7 @@ from pathlib import Path
 
 import psycopg
 import pytest
+from typer.testing import CliRunner
 
 from cellcustody.ledger.entries import leaf_hash_of
 from cellcustody.ledger.recording.ledger import Ledger, Submission
@@ -27,6 +30,7 @@ from cellcustody.ledger.transparency import (
     verify_consistency,
 )
 from cellcustody.services.backups import BackupError, BackupMade, back_up, restore
+from cellcustody.services.commands import app
 from cellcustody.services.configuration import Configuration, load_configuration
 from cellcustody.services.founding import Founded
 from cellcustody.services.open_ledger import load_ledger_keys, open_ledger, open_store
@@ -273,3 +277,31 @@ def test_nothing_is_replaced_and_nothing_broken_is_restored(on_sqlite: Disaster,
     restore(lost.configuration, lost.backup, {})
     with pytest.raises(BackupError):
         restore(lost.configuration, lost.backup, {})
+
+
+def test_the_commands_carry_a_ledger_to_another_machine(tmp_path: Path) -> None:
+    """Data, wrapped keys and journal each by its own way: the ledger starts there, and reads what was sealed."""
+    founded = founded_in(tmp_path / "ledger")
+    with served(founded) as ledger:
+        hospital = ledger.enrol_site("hospital", options_pb2.CAPABILITY_COLLECT)
+        request = ledger.deviation(hospital.administrator)
+        position = ledger.ledger_service("hospital").Append(request, timeout=TIMEOUT_SECONDS).position
+    runner, config = CliRunner(), ["--config", str(founded.configuration)]
+    keys = tmp_path / "vault-keys.sqlite"
+    made = runner.invoke(app, ["backup", *config, "--to", str(tmp_path / "backup"), "--keys-to", str(keys)])
+    assert made.exit_code == 0 and json.loads(made.stdout)["size"] == position
+
+    elsewhere = tmp_path / "elsewhere"
+    shutil.copytree(tmp_path / "ledger", elsewhere, ignore=shutil.ignore_patterns("data", "*.sqlite*"))
+    (elsewhere / "data").mkdir()
+    configuration = load_configuration(elsewhere / founded.configuration.name)
+    shutil.copyfile(keys, configuration.ledger.key_store)
+    restored = runner.invoke(
+        app, ["restore", "--config", str(elsewhere / founded.configuration.name), "--from", str(tmp_path / "backup")]
+    )
+    assert restored.exit_code == 0, restored.output
+    assert json.loads(restored.stdout)["may_start"]
+    log_keys = load_ledger_keys(configuration.keys, {}, origin=ORIGIN)
+    with open_ledger(configuration, origin=ORIGIN, keys=log_keys, environment={}) as moved:
+        openings = moved.read_entry(leaf_index=position - 1).openings
+        assert b"".join(one.record for one in openings) == b"".join(one.record for one in request.openings)

@@ -57,6 +57,7 @@ PUBLIC_NAMES = {
     "WriterBusyError",
     "WriterLockedError",
     "WriterNotStartedError",
+    "back_up_key_store",
     "back_up_sqlite",
     "check_head_against_journal",
     "check_head_against_witnesses",

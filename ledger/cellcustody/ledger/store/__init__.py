@@ -5,7 +5,7 @@ psycopg, opens one on a server. Both are a `LedgerStore`.
 """
 
 from cellcustody.ledger.store.application import EntryRecorded, LedgerApplication
-from cellcustody.ledger.store.backup import back_up_sqlite
+from cellcustody.ledger.store.backup import back_up_key_store, back_up_sqlite
 from cellcustody.ledger.store.errors import (
     ClaimTakenError,
     CommitFailedError,
@@ -111,6 +111,7 @@ __all__ = [
     "WriterBusyError",
     "WriterLockedError",
     "WriterNotStartedError",
+    "back_up_key_store",
     "back_up_sqlite",
     "check_head_against_journal",
     "check_head_against_witnesses",
