@@ -11,6 +11,8 @@ The rules:
 
 from __future__ import annotations
 
+import hashlib
+import json
 import random
 from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache, partial
@@ -18,11 +20,20 @@ from functools import lru_cache, partial
 from google.protobuf.message import Message
 
 from cellcustody.ledger.custody.act import Finding, Judged, Status
+from cellcustody.ledger.custody.policy import canonical_json, sample_pack_bytes
 from cellcustody.ledger.dossier.layout import BODIES, CHECKPOINT, ENTRIES, HEADS, MANIFEST, PROOF, README
-from cellcustody.ledger.statements import parse_statement
+from cellcustody.ledger.statements import (
+    Ed25519Signer,
+    P256Signer,
+    Signer,
+    StreamKind,
+    parse_statement,
+    single_stream_id,
+)
 from cellcustody.v1 import options_pb2, registry_pb2, statement_pb2, transport_pb2
 from corpus.cases import Case
 from corpus.envelopes import hold
+from corpus.good import proven
 from corpus.heads import mapped
 from corpus.world import REGISTRY, SECOND, Signatory, World, drawn, founded, lawful, sealed, zipped
 
@@ -112,7 +123,10 @@ def _bent_entry(draw: random.Random, name: str) -> Case:
 
 def _history(draw: random.Random, name: str) -> Case:
     """Records a history in which every act, and everything about it, is drawn."""
-    world = founded()
+    world = World()
+    if draw.randrange(4) == 0:
+        world.nurse.signer = P256Signer(drawn("p-256 scalar"), deterministic=True)  # type: ignore[assignment]  # any signer
+    world.founds()
     if draw.randrange(4):
         world.enrols()
     people: list[Signatory] = [
@@ -124,12 +138,37 @@ def _history(draw: random.Random, name: str) -> Case:
         world.signatory("stranger", "collection_nurse"),
     ]
     said: list[Said] = []
+    if draw.randrange(3) == 0:
+        world.pack = _published(draw, world)
     for _ in range(draw.randrange(1, 7)):
         step = draw.choice(_STEPS)
         step(draw, world, people, said)
         if draw.randrange(12) == 0:
             world.now += draw.choice((60, 3600, 86_400 * 400)) * SECOND
     return Case(name, world.data(), world.anchor)
+
+
+def _published(draw: random.Random, world: World) -> bytes:
+    """Publishes a pack that asks for whatever is drawn, and returns its digest."""
+    pack = json.loads(sample_pack_bytes())
+    roles = draw.sample(_ROLES[:2], draw.randrange(3))
+    joined = {
+        "number": draw.randrange(1, 3),
+        "roles": sorted(draw.sample(_ROLES[:2], draw.randrange(3))),
+        "window_seconds": draw.choice((1, 600, 86_400)),
+    }
+    pack |= {
+        "training_roles": sorted(roles),
+        "training_validity_days": {role: draw.choice((1, 365)) for role in sorted(roles) if draw.randrange(2)},
+        "hybrid_roles": draw.sample(_ROLES[:1], draw.randrange(2)),
+        "co_signing": {"CustodyEstablished": joined} if draw.randrange(2) else {},
+        "co_signature_window_seconds": draw.choice((2, 900)),
+        "emergency_seconds": draw.choice((1, 3600, 86_400)),
+    }
+    raw = canonical_json(pack)
+    act = registry_pb2.PolicyPublished(product="EXAMPLE-CAR", jurisdiction="EU", version=1, pack=raw)
+    world.quorum(act, single_stream_id(StreamKind.POLICY))
+    return hashlib.sha256(raw).digest()
 
 
 def _judged(draw: random.Random, lawful_status: Status) -> Judged:
@@ -175,7 +214,8 @@ def _record(
     change = _changes(draw, world, said)
     payload, kind, openings = world.payload_of(body, by, stream, joins=joins, change=change)
     envelope = world.signed(payload, kind, by.signer)
-    world.put(envelope, openings, judged, stream=stream, puts_in_effect=puts_in_effect)
+    policy = world.pack if world.pack and stream[0] == StreamKind.THERAPY and draw.randrange(8) else None
+    world.put(envelope, openings, judged, stream=stream, puts_in_effect=puts_in_effect, policy_digest=policy)
     digest = bytes(parse_statement(envelope).digest)
     said.append((stream, digest))
     return digest
@@ -212,6 +252,30 @@ def _consignment(draw: random.Random, world: World, people: list[Signatory], sai
     said.append((world.consignment, world.opens_consignment()))
     if draw.randrange(2):
         said.append((world.therapy, world.packs()))
+
+
+def _hybrid(draw: random.Random, world: World, people: list[Signatory], said: list[Said]) -> None:
+    """Gives a nurse a second key, and lets both sign."""
+    second = Ed25519Signer(drawn("second key of the nurse"))
+    added = registry_pb2.KeyAdded(holder=world.nurse.id)
+    added.key.CopyFrom(proven(world, world.nurse.id, second))
+    world.records(added, world.administrators[0])
+    both: list[Signer] = [world.nurse.signer, second]
+    payload, kind, openings = world.payload_of(
+        hold("twice"), world.nurse, world.therapy, key_ids=[one.key_id for one in both]
+    )
+    world.put(world.signed(payload, kind, *both[: draw.choice((1, 2, 2, 2))]), openings)
+
+
+def _trained(draw: random.Random, world: World, people: list[Signatory], said: list[Said]) -> None:
+    """Tells of the training of a nurse."""
+    grant = registry_pb2.RoleGrant(role="collection_nurse")
+    if draw.randrange(2):
+        grant.trained_at_unix_micros = world.now - draw.choice((-60, 60, 86_400 * 30)) * SECOND
+    if draw.randrange(2):
+        grant.trained_until_unix_micros = world.now + draw.choice((-60, 60, 86_400 * 30)) * SECOND
+    body = registry_pb2.PersonChanged(person=draw.choice(people[:2]).id, roles=[grant])
+    _of_registry(draw, world, people, said, body, fitting=_ONE)
 
 
 def _about_keys(draw: random.Random, world: World, people: list[Signatory], said: list[Said]) -> None:
@@ -283,5 +347,17 @@ def _of_registry(
         _record(draw, world, by, body, REGISTRY, _judged(draw, Status.IN_EFFECT), said)
 
 
-_STEPS = (_fact, _fact, _authorisation, _join, _revision, _consignment, _about_keys, _about_persons)
+_STEPS = (
+    _fact,
+    _fact,
+    _authorisation,
+    _authorisation,
+    _join,
+    _revision,
+    _consignment,
+    _about_keys,
+    _about_persons,
+    _hybrid,
+    _trained,
+)
 _WAYS = (_bent_bytes, _bent_file, _history, _bent_entry, _history, _bent_file, _history, _bent_entry)

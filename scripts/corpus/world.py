@@ -82,7 +82,7 @@ class World(Forge):
         if not is_post_quantum:
             self.log_signers = self.log_signers[:1]
         self.shown: dict[int, tuple[Opening, ...]] = {}
-        self.extra_signers: Sequence[Signer] = ()
+        self.pack = b""  # The digest of a policy pack that histories may be judged under.
 
     # Saying what nobody should.
 
