@@ -13,7 +13,8 @@ The rules, in the order they are checked:
 * Symbology `]C4` announces two linear symbols that the scanner read as one: exactly two structures, then, of two kinds.
 
 The order number of a compound message (`bbb`, 000 for none) is kept and not checked: its meanings are licensed.
-Source: ICCBBA ST-001 6.2.2; ST-012 for the example.
+Source: ICCBBA ST-001 6.2.2; ST-012 for the example; ISO/IEC 15424 for symbology identifiers (Code 128, modifier 4:
+concatenated as ISBT has it).
 """
 
 from __future__ import annotations
