@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from threading import Lock
 
 import pytest
@@ -23,12 +24,11 @@ class _Key:
 
     id = b"\x01"
 
-    def __init__(self, alter: object) -> None:
+    def __init__(self, alter: Callable[[int, int], tuple[int, int]]) -> None:
         self._alter = alter
 
     def sign(self, data: bytes, *, mechanism: object) -> bytes:
         r, s = decode_dss_signature(PRIVATE.sign(data, ec.ECDSA(Prehashed(hashes.SHA256()))))
-        assert callable(self._alter)
         r, s = self._alter(r, s)
         return r.to_bytes(32, "big") + s.to_bytes(32, "big")
 
@@ -37,7 +37,7 @@ class _Session:
     def close(self) -> None: ...
 
 
-def signer(alter: object) -> Pkcs11Signer:
+def signer(alter: Callable[[int, int], tuple[int, int]]) -> Pkcs11Signer:
     return Pkcs11Signer(PUBLIC, _Session(), _Key(alter), Lock())  # type: ignore[arg-type]  # A faulty token.
 
 
