@@ -3,7 +3,8 @@
 The rules:
 
 * A backup is a folder with the database of one commit and `backup.json`, which is written last: a folder without it is
-  none. It holds entries, tiles and sealed bodies; never the head journal, the keys of the bodies, or a private key.
+  none. It holds entries, tiles, sealed bodies and time evidence; never the head journal, the keys of the bodies, or a
+  private key.
 * SQLite is copied page by page; PostgreSQL is dumped by its own `pg_dump` under the very snapshot of which the head was
   read. Either goes on while statements are recorded.
 * Restoring replaces nothing: the database file is absent, or the schema has no table. What was restored is read again
@@ -30,6 +31,7 @@ from cellcustody.ledger.errors import StoreError
 from cellcustody.ledger.store import Head, HeadJournal, LedgerStore, back_up_sqlite
 from cellcustody.ledger.store.recorder import head_of
 from cellcustody.ledger.store.tables import HEAD
+from cellcustody.ledger.store.time_evidence import copy_time_evidence
 from cellcustody.ledger.transparency import RightEdge, parse_checkpoint
 from cellcustody.services.configuration import Configuration, PostgresSettings, StoreKind
 from cellcustody.services.open_ledger import open_store, read_anchor
@@ -107,6 +109,8 @@ def back_up(
     else:
         file = folder / POSTGRES_FILE
         head = _dump(configuration.postgres, file, environment, programs)
+    # After the entries: an item of a tree beyond them waits until the log has grown there again.
+    copy_time_evidence(configuration.ledger.data_directory, folder)
     made = BackupMade(
         format=FORMAT,
         store=configuration.ledger.store.value,
@@ -142,6 +146,12 @@ def restore(
         _copy_into_place(file, configuration.ledger.database)
     else:
         _load(configuration.postgres, file, environment, programs)
+    try:
+        copy_time_evidence(folder, configuration.ledger.data_directory)
+    except FileExistsError as defect:
+        raise BackupError(
+            "time evidence is there already; a restore replaces nothing", file=defect.filename
+        ) from defect
     store = open_store(configuration, environment)
     try:
         head = _verify_whole(store)

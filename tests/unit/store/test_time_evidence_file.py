@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import struct
+import zlib
 from pathlib import Path
 
 import pytest
 
-from cellcustody.ledger.store.time_evidence import TimeEvidenceFile, TimeEvidenceInUseError
+from cellcustody.ledger.store.time_evidence import TimeEvidenceFile, TimeEvidenceInUseError, copy_time_evidence
 from cellcustody.ledger.timestamps import Stamp, TimeEvidenceDamagedError, encode_item
 
 
@@ -71,4 +73,26 @@ def test_items_come_in_order(three: Path) -> None:
 
 def test_one_process_at_a_time_holds_the_files(three: Path) -> None:
     with TimeEvidenceFile(three), pytest.raises(TimeEvidenceInUseError):
+        TimeEvidenceFile(three)
+
+
+def test_a_copy_made_meanwhile_is_whole(three: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
+    """With a torn item at its end it is still one; where evidence lies already nothing is replaced."""
+    target = tmp_path_factory.mktemp("copy")
+    with TimeEvidenceFile(three), open(three / "timestamps.journal", "ab") as stream:
+        stream.write(b"\x00\x00\x01")
+        stream.flush()
+        assert copy_time_evidence(three, target)
+    with TimeEvidenceFile(target) as evidence:
+        assert evidence.count == 3
+        assert evidence.recorded_at(1) == 12
+    assert not copy_time_evidence(three, target)
+    assert not copy_time_evidence(tmp_path_factory.mktemp("empty"), target)
+
+
+@pytest.mark.parametrize("raw", [b"\xff\xff", b"", encode_item(5, Stamp("x", 1, bytes(32), bytes(64)), (b"t",))])
+def test_a_whole_frame_of_something_else_stops_the_start(three: Path, raw: bytes) -> None:
+    with open(three / "timestamps.journal", "ab") as stream:
+        stream.write(struct.pack(">II", len(raw), zlib.crc32(raw)) + raw)
+    with pytest.raises(TimeEvidenceDamagedError):
         TimeEvidenceFile(three)

@@ -10,7 +10,8 @@ The rules (docs/formats/timestamps.md):
   and a CRC-32. It can be lost: the item is then recorded once more.
 * Certificates lie in `timestamp-certificates/`, named by SHA-256.
 * Hashes over 256 entries each of a renewal's tree lie in `renewal-<number>.hashes`. They can be made anew.
-* One process at a time holds the files.
+* One process at a time holds the files. Copying them meanwhile copies whole items, and perhaps a torn one at the end.
+* At start each item's CRC-32 is looked at, and of its content no more than what tells which tree it is of.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import os
+import shutil
 import struct
 import threading
 import zlib
@@ -25,6 +27,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Final, NamedTuple, Self
+
+from google.protobuf.message import DecodeError
 
 from cellcustody.ledger.errors import StoreError
 from cellcustody.ledger.timestamps import (
@@ -34,13 +38,16 @@ from cellcustody.ledger.timestamps import (
     load_certificate,
     parse_item,
 )
+from cellcustody.ledger.timestamps.records import RENEWAL_KIND
+from cellcustody.v1 import timestamps_pb2
 
-__all__ = ["KeptItem", "TimeEvidenceFile", "TimeEvidenceInUseError"]
+__all__ = ["KeptItem", "TimeEvidenceFile", "TimeEvidenceInUseError", "copy_time_evidence"]
 
 CERTIFICATES_MAX: Final = 64  # As many as a dossier carries.
 _HEAD: Final = struct.Struct(">II")
 _RECORDED: Final = struct.Struct(">QQI")
 _HASH_BYTES: Final = 64
+_CERTIFICATES: Final = "timestamp-certificates"
 
 
 class TimeEvidenceInUseError(StoreError):
@@ -208,10 +215,7 @@ class TimeEvidenceFile:
                 if at + _HEAD.size + length < size:
                     raise TimeEvidenceDamagedError("an item of time evidence is damaged", number=self.count, offset=at)
                 break  # The last one, half written when the machine stopped: nobody ever got it.
-            item = parse_item(raw)
-            if item.number != self.count:
-                raise TimeEvidenceDamagedError("an item is out of its place", number=item.number, expected=self.count)
-            self._items.append(_kept(item, at))
+            self._items.append(_kept_of_raw(raw, at, self.count))
             at += _HEAD.size + length
         if at < size:
             os.ftruncate(self._file, at)
@@ -235,6 +239,36 @@ class TimeEvidenceFile:
 
 def _kept(item: EvidenceItem, offset: int) -> KeptItem:
     return KeptItem(offset, len(item.raw), item.record.size, isinstance(item.record, Renewal))
+
+
+def _kept_of_raw(raw: bytes, offset: int, expected: int) -> KeptItem:
+    """Returns what is held of an item that was whole when it was written: thirty years of them are read at a start."""
+    try:
+        message = timestamps_pb2.TimeEvidence.FromString(raw)
+        kind, _, size, _ = message.record.split(b"\n", 3)
+        kept = KeptItem(offset, len(raw), int(size), kind == RENEWAL_KIND)
+    except (DecodeError, ValueError) as defect:
+        raise TimeEvidenceDamagedError("an item of time evidence is damaged", number=expected) from defect
+    if message.number != expected:
+        raise TimeEvidenceDamagedError("an item is out of its place", number=message.number, expected=expected)
+    return kept
+
+
+def copy_time_evidence(source: Path, target: Path) -> bool:
+    """Copies items, where each is recorded, and certificates; tells whether it did. What is there already stays."""
+    journal = "timestamps.journal"
+    there = target / journal
+    if not (source / journal).exists() or (there.exists() and there.stat().st_size):
+        return False
+    for name in ("timestamps.recorded", journal):
+        if (source / name).exists():
+            with open(target / name, "wb") as file:
+                file.write((source / name).read_bytes())
+                file.flush()
+                os.fsync(file.fileno())
+    if (source / _CERTIFICATES).is_dir():
+        shutil.copytree(source / _CERTIFICATES, target / _CERTIFICATES, dirs_exist_ok=True)
+    return True
 
 
 def _write(file: int, content: bytes, at: int) -> None:

@@ -26,6 +26,7 @@ from cellcustody.v1 import timestamps_pb2
 
 __all__ = [
     "RENEWAL_HASHES",
+    "RENEWAL_KIND",
     "STAMP_HASH",
     "EvidenceItem",
     "Renewal",
@@ -45,6 +46,7 @@ RENEWAL_HASHES: Final = ("sha512", "sha3-512")
 STAMP_HASH: Final = HASHES_BY_NAME["sha512"]
 _STAMP: Final = "cellcustody-timestamp/v1"
 _RENEWAL: Final = "cellcustody-renewal/v1"
+RENEWAL_KIND: Final = _RENEWAL.encode()
 _ROOT_BYTES: Final = 32
 _NEWER_BYTES: Final = 64
 _NUMBER_MAX: Final = 2**63 - 1
