@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from itertools import pairwise
 from pathlib import Path
 from typing import cast
@@ -35,6 +36,9 @@ def test_a_dossier_is_verified_and_read(by_hand: Page, lawful: Forge, tmp_path: 
 
     assert by_hand.evaluate("document.body.dataset.outcome") == "VERIFIED"
     assert "Not verified by this page:" in text
+    for name in ("therapy.zip", "anchor.json"):  # On paper too it is told which files these were.
+        assert f"{name}, " in text
+        assert hashlib.sha256((tmp_path / name).read_bytes()).hexdigest() in text
     for told in ("Therapy enrolled", "Material packed", "Hold placed", "Collection nurse", "Example Hospital"):
         assert told in text
     assert "2026-01-01 10:00:" in text
