@@ -50,7 +50,7 @@ __all__ = ["CosignatureCollector", "WitnessStanding"]
 
 ROUNDS_KEPT_MAX: Final = 4  # A slow witness may still complete what the others have left behind.
 BACKOFF_SECONDS_MIN: Final = 0.5
-BACKOFF_SECONDS_MAX: Final = 60.0
+BACKOFF_SECONDS_MAX: Final = 30.0  # A witness that comes back is asked again within half a minute.
 POLL_SECONDS: Final = 0.25  # How late an overdue quorum is noticed, and the end.
 ELSEWHERE_MAX: Final = 3  # A witness that is elsewhere each time is asked again later.
 
