@@ -13,13 +13,15 @@ import pytest
 from forge import Forge
 
 import embedded_verifiers
+from cellcustody.ledger.completeness import AliasKey
 from cellcustody.ledger.dossier import EMBEDDED_NAMES, embedded_digests
 from cellcustody.ledger.dossier import embedded_verifiers as files_of
 from cellcustody.ledger.dossier.layout import PAGE, SCRIPT
 from cellcustody.ledger.registry import encode_anchor
-from cellcustody.ledger.verification import verify_dossier
+from cellcustody.ledger.verification import AliasesInvalidError, Check, verify_dossier
 from corpus import cases_of, verify_py_report
 from corpus.verdicts import load_verify_py
+from corpus.world import MapForge, drawn, founded
 
 
 def run(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
@@ -148,6 +150,32 @@ def test_a_statement_that_is_suspect_is_told_in_the_timeline() -> None:
 
     assert [("SUSPECT KEY" in line) for line in told["good/suspect-key"]] == [False, True]
     assert not any("SUSPECT" in line for line in told["good/suspect-key-affirmed"])
+
+
+@pytest.mark.parametrize("how", ["true", "shared", "another", "hidden", "wrong key"])
+def test_with_the_key_of_aliases_both_say_the_same(how: str) -> None:
+    """The aliases open in the enrolment name this therapy alone, or another too, or nothing is shown of them."""
+    world = founded()
+    world.lives((("isbt128-coi", "CHA9999 25 000001 G"), ("order", "PO-17")))
+    if how == "shared":
+        world.enrols(b"\x01" + drawn("another therapy", 16), (("isbt128-coi", "CHA999925000001G"),))
+    maps = MapForge(world)
+    coi = maps.blinded("isbt128-coi", "CHA999925000001G")
+    maps.logs(names={coi: [b"\x01" + drawn("another therapy", 16)]} if how == "another" else None)
+    shown = maps.shows(names=[coi] if how == "hidden" else None)
+    data = world.data(heads=shown.SerializeToString(deterministic=True))
+    key = AliasKey(world.ledger_id, drawn("no key")) if how == "wrong key" else maps.key
+    script = load_verify_py()
+
+    report = script.verify(data, script.read_anchor(encode_anchor(world.anchor)), script.read_alias_key(key.to_file()))
+
+    if how == "true":
+        assert verify_dossier(data, world.anchor, alias_key=key).line(Check.ALIASES).checked == 2
+        assert report.lines["ALIASES"][:2] == ("PASSED", 2)
+    else:
+        with pytest.raises(AliasesInvalidError):
+            verify_dossier(data, world.anchor, alias_key=key)
+        assert (report.first_broken.check, report.first_broken.reason) == ("ALIASES", "ALIASES_INVALID")
 
 
 def table_of_checks() -> dict[str, tuple[str, str, str]]:

@@ -1,6 +1,6 @@
 """Verify a dossier of a cellcustody ledger, offline.
 
-    python verify.py DOSSIER ANCHOR [--json]
+    python verify.py DOSSIER ANCHOR [--alias-key FILE] [--json]
 
 DOSSIER is the file with a therapy's signed statements. ANCHOR is the small file that names the ledger; get it by
 another way than from whoever gave you the dossier, for anybody can make a ledger of their own. Without it nothing
@@ -39,6 +39,7 @@ import argparse
 import base64
 import binascii
 import hashlib
+import hmac
 import json
 import re
 import struct
@@ -135,6 +136,7 @@ class Report:
         self.about: dict[str, Any] = {}
         self.statements: list[dict[str, Any]] = []
         self.unverified_signatures = 0
+        self.alias_key: AliasKey | None = None
 
     def passed(self, check: str, count: int, note: str = "") -> None:
         """Notes a check that holds for `count` things."""
@@ -2250,7 +2252,59 @@ def check_completeness(
             need(all(len(of) == 17 for of in therapies) and sorted(set(therapies)) == therapies, "therapies ascend")
             leads_to = map_root(one.key, b"".join(therapies), one.path or EMPTY_PATH, 0x20, bool(therapies))
             need(leads_to == body.aliases_root, "a path does not lead to the map's root")
-    report.unverified("ALIASES", f"{len(heads.aliases)} paths hold; whose they are needs the alias key")
+        names = {one.key: list(one.therapies) for one in heads.aliases}
+        if report.alias_key is None or not names:
+            report.unverified("ALIASES", f"{len(names)} paths hold; whose they are needs the alias key")
+            return
+        own, label = report.alias_key, b"cellcustody/alias-key/v1\0"
+        need(sha256(label + own.ledger_id + own.key) == body.alias_key_commitment, "the map was made under another key")
+        enrolments = [
+            given.body
+            for given in entries
+            if given.stream == manifest.therapy and given.name == "TherapyEnrolled" and given.leaf < covered
+        ]
+        checked = 0
+        for alias in (alias for enrolment in enrolments if enrolment for alias in enrolment.aliases):
+            therapies = names.get(own.blinded(alias.scheme, alias.value), [])
+            need(manifest.therapy in therapies, "an alias of the therapy does not name it, or nothing is shown of it")
+            need(alias.scheme != COI or len(therapies) == 1, "a chain of identity identifier names another therapy too")
+            checked += 1
+    if checked:
+        report.passed("ALIASES", checked, f"up to size {covered}")
+    else:
+        report.unverified("ALIASES", "no alias is open")
+
+
+COI = "isbt128-coi"
+COI_PRINTED = re.compile("(CH[A-NP-Z1-9][A-NP-Z0-9]{2}[0-9]{2}[0-9]{2}[0-9A-Z]{6})([0-9A-Z*])")
+COI_ALPHABET = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ*"
+
+
+class AliasKey(NamedTuple):
+    """The key under which aliases are blinded, which auditors and regulators are given."""
+
+    ledger_id: bytes
+    key: bytes
+
+    def blinded(self, scheme: str, value: str) -> bytes:
+        """Returns an alias as the map has it."""
+        if scheme == COI and not re.search("^ |  | $", value):
+            printed = COI_PRINTED.fullmatch(value.replace(" ", ""))
+            total = 0
+            for character in printed[1] if printed else "":
+                total = (total + COI_ALPHABET.index(character)) * 2 % 37  # ISO/IEC 7064, Mod 37,2.
+            if printed and COI_ALPHABET[(38 - total) % 37] == printed[2]:
+                value = printed[1]
+        named = scheme.encode()
+        return hmac.digest(self.key, struct.pack(">H", len(named)) + named + value.encode(), "sha256")
+
+
+def read_alias_key(raw: bytes) -> AliasKey:
+    """Returns the key in an alias key file."""
+    found = re.fullmatch(rb"cellcustody/alias-key/v1\n([0-9a-f]{32})\n([0-9a-f]{64})\n", raw)
+    if found is None:
+        raise Defect("an alias key file has three lines: what it is, the ledger, the key")
+    return AliasKey(bytes.fromhex(found[1].decode()), bytes.fromhex(found[2].decode()))
 
 
 # 12  Telling it -------------------------------------------------------------------------------------------------------
@@ -2258,9 +2312,10 @@ def check_completeness(
 NO_ML_DSA = "the installed cryptography cannot verify ML-DSA; 49 or newer can"
 
 
-def verify(data: bytes, anchor: Anchor | None = None) -> Report:
+def verify(data: bytes, anchor: Anchor | None = None, alias_key: AliasKey | None = None) -> Report:
     """Returns the report on a dossier, with or without an anchor. Never raises for anything that is in the file."""
     report = Report()
+    report.alias_key = alias_key
     try:
         _verify(data, anchor, report)
     except Broken as broken:
@@ -2474,15 +2529,17 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description="Verify a dossier of a cellcustody ledger, offline.")
     parser.add_argument("dossier", type=Path)
     parser.add_argument("anchor", type=Path, nargs="?", help="got elsewhere than the dossier")
+    parser.add_argument("--alias-key", type=Path, help="where the reader was given it")
     parser.add_argument("--json", action="store_true")
     given = parser.parse_args(arguments)
     try:
         data = given.dossier.read_bytes()
         anchor = read_anchor(given.anchor.read_bytes()) if given.anchor else None
+        alias_key = read_alias_key(given.alias_key.read_bytes()) if given.alias_key else None
     except (OSError, Defect) as error:
         print(f"cannot be read: {error}", file=sys.stderr)
         return 2
-    report = verify(data, anchor)
+    report = verify(data, anchor, alias_key)
     if given.json:
         print(as_json(report))
     else:
