@@ -146,12 +146,7 @@ def restore(
         _copy_into_place(file, configuration.ledger.database)
     else:
         _load(configuration.postgres, file, environment, programs)
-    try:
-        copy_time_evidence(folder, configuration.ledger.data_directory)
-    except FileExistsError as defect:
-        raise BackupError(
-            "time evidence is there already; a restore replaces nothing", file=defect.filename
-        ) from defect
+    copy_time_evidence(folder, configuration.ledger.data_directory)  # What is there already is no older, and stays.
     store = open_store(configuration, environment)
     try:
         head = _verify_whole(store)
