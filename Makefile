@@ -20,8 +20,7 @@ $(PROTO_VENV): constraints-proto.txt scripts/setup_environment.py
 proto: $(VENV) $(PROTO_VENV)  ## regenerate the modules, descriptor set and table of the contract
 	@.venv-proto/bin/python scripts/proto.py generate
 	@.venv/bin/python scripts/contract_table.py --write && .venv/bin/python scripts/client_acts.py --write
-	@.venv/bin/python scripts/embedded_verifiers.py --write
-	@.venv/bin/python scripts/verifier_page.py --write
+	@.venv/bin/python scripts/verifier_page.py --write && .venv/bin/python scripts/embedded_verifiers.py --write
 
 proto-release: $(PROTO_VENV)  ## make the contract as it stands the one later changes must not break
 	@.venv-proto/bin/python scripts/proto.py release

@@ -8,6 +8,8 @@ import sys
 from pathlib import Path
 from typing import Final
 
+import embedded_verifiers
+
 from cellcustody.ledger.custody.findings import FindingRule, Strength, all_rules
 
 TABLE: Final = Path(__file__).resolve().parent.parent / "docs/findings.md"
@@ -55,6 +57,7 @@ def main() -> None:
     made = table()
     if parser.parse_args().write:
         TABLE.write_text(made, encoding="utf-8")
+        embedded_verifiers.main(write=True)  # verify.py carries the strength of every code.
     elif not TABLE.exists() or TABLE.read_text(encoding="utf-8") != made:
         sys.exit(f"docs/{TABLE.name} is not current: run scripts/findings_table.py --write")
 
