@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Final
 
 import embedded_verifiers
-
 from cellcustody.ledger.custody.findings import FindingRule, Strength, all_rules
 
 TABLE: Final = Path(__file__).resolve().parent.parent / "docs/findings.md"
