@@ -7,6 +7,7 @@ import http.client
 import io
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import grpc
 import pytest
@@ -15,9 +16,12 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from google.protobuf.message import Message
 from served_ledger import REGISTRY, TIMEOUT_SECONDS, ServedLedger, Signing, founded_in, refusal_of, served
 
+from cellcustody.clients.auditing import audit_log, open_source
+from cellcustody.clients.errors import LogInconsistent
 from cellcustody.ledger.entries import read_entry
+from cellcustody.ledger.errors import CellcustodyError, VerificationError
 from cellcustody.ledger.registry import parse_anchor
-from cellcustody.ledger.timestamps import TimeAuthority, parse_item
+from cellcustody.ledger.timestamps import Stamp, TimeAuthority, encode_item, parse_item
 from cellcustody.ledger.timestamps.issuing import AuthorityKeys, make_authority
 from cellcustody.ledger.verification import Check, Outcome, Result, verify_dossier
 from cellcustody.ledger.verification.standpoint import Standpoint
@@ -68,7 +72,7 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stamped]:
         keys, ListenAddress("127.0.0.1", 0), lambda: datetime.now(UTC), StructuredLog(io.StringIO())
     )
     authority.start()
-    founded = founded_in(folder / "ledger")
+    founded = founded_in(folder / "ledger", entries_open=True)
     with open(founded.configuration, "a", encoding="utf-8") as stream:
         stream.write(
             "\n[timestamps]\ninterval_seconds = 3600\n"
@@ -191,3 +195,37 @@ def test_a_fact_that_comes_late_is_flagged_and_never_refused(running: Stamped) -
     fact = told(running, plant, quality_pb2.DeviationRaised(description="last week"), -7 * 24 * HOUR_MICROS)
     answer = ledger.modification("slow").RaiseDeviation(fact, timeout=TIMEOUT_SECONDS)
     assert "LATE" in {finding.code for finding in answer.judgement.findings}
+
+
+def test_an_audit_holds_the_evidence_to_the_log(running: Stamped, tmp_path: Path) -> None:
+    """Over HTTP and from the folder that it kept; and each lie in that folder is found."""
+    running.export()
+    anchor = parse_anchor(running.ledger.founded.anchor.read_bytes())
+    believing = dataclasses.replace(anchor, time_authorities=(TimeAuthority("tsa.example", (running.keys.root_der,)),))
+    source = open_source(f"http://127.0.0.1:{running.ledger.server.http_port}")
+
+    times = audit_log(source, believing, state_folder=tmp_path / "state").times
+    assert times.items == times.tokens >= 1
+    assert audit_log(source, anchor).times.unknown_tokens == times.items
+    kept = tmp_path / "state" / "log"
+    assert audit_log(open_source(str(kept)), believing).times.items == times.items
+
+    item = kept / "timestamps" / "0"
+    honest = item.read_bytes()
+    parsed = parse_item(honest)
+    assert isinstance(parsed.record, Stamp)
+    other_tree = dataclasses.replace(parsed.record, size=parsed.record.size - 1)
+    other_note = dataclasses.replace(parsed.record, note_sha512=bytes(64))
+    lies: list[tuple[bytes, type[CellcustodyError]]] = [
+        (encode_item(0, other_tree, parsed.tokens), LogInconsistent),
+        (encode_item(0, other_note, parsed.tokens), VerificationError),
+        (honest[:-1], LogInconsistent),
+        (encode_item(1, parsed.record, parsed.tokens), LogInconsistent),
+    ]
+    for lie, found in lies:
+        item.write_bytes(lie)
+        with pytest.raises(found):
+            audit_log(open_source(str(kept)), believing)
+    item.unlink()
+    with pytest.raises(LogInconsistent):
+        audit_log(open_source(str(kept)), believing)

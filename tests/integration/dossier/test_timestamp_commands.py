@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime
 from io import StringIO
 from pathlib import Path
@@ -11,12 +12,15 @@ import pytest
 from served_ledger import PASSPHRASE, founded_in
 from typer.testing import CliRunner
 
+from cellcustody.clients.auditing.time_evidence import audit_time_evidence
 from cellcustody.clients.cli.app import app
+from cellcustody.clients.errors import LogInconsistent
 from cellcustody.ledger.registry import parse_anchor
 from cellcustody.ledger.store.time_evidence import TimeEvidenceFile
-from cellcustody.ledger.timestamps import Renewal
+from cellcustody.ledger.timestamps import Renewal, encode_item, parse_item
 from cellcustody.services.configuration import load_configuration
 from cellcustody.services.configuration_table import ListenAddress
+from cellcustody.services.open_ledger import open_store
 from cellcustody.services.structured_log import StructuredLog
 from cellcustody.services.time_authority import TimeAuthorityServer
 from cellcustody.services.timestamp_commands import NotRenewedError, open_authority, renew
@@ -98,3 +102,45 @@ def test_a_configuration_that_is_wrong_is_refused(tmp_path: Path, lines: str) ->
         stream.write(f"\n[timestamps]\n{lines}\n")
     with pytest.raises(ConfigurationError):
         load_configuration(founded.configuration)
+
+
+def test_renewals_are_made_again_by_an_audit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A renewal that shows other entries than the log has, or covers other items, is found by whoever reads all."""
+    monkeypatch.setenv("CELLCUSTODY_PASSPHRASE", PASSPHRASE)
+    founded = founded_in(tmp_path / "ledger")
+    keys = open_authority(tmp_path / "tsa", "trial", AT)
+    authority = TimeAuthorityServer(
+        keys, ListenAddress("127.0.0.1", 0), lambda: datetime.now(UTC), StructuredLog(StringIO())
+    )
+    authority.start()
+    with open(founded.configuration, "a", encoding="utf-8") as stream:
+        stream.write(
+            f'\n[timestamps]\n[[timestamps.authorities]]\nname = "trial"\nurl = "{authority.url}"\n'
+            f'certificates = ["{tmp_path / "tsa" / "root.pem"}"]\n'
+        )
+    configuration = load_configuration(founded.configuration)
+    try:
+        items = [renew(configuration, None), renew(configuration, "sha3-512")]
+    finally:
+        authority.stop()
+    store = open_store(configuration, {})
+    try:
+        entries = list(enumerate(store.entries(0, 1_000)))
+    finally:
+        store.close()
+    anchor = parse_anchor(founded.anchor.read_bytes())
+    size = len(entries)
+
+    found = audit_time_evidence(items, (), entries, anchor, size)
+    assert (found.items, found.renewals, found.unknown_tokens) == (2, 2, 2)
+
+    first, second = items
+    assert isinstance(first.record, Renewal) and isinstance(second.record, Renewal)
+    lies = (
+        [parse_item(encode_item(0, replace(first.record, renewed_root=bytes(64)), first.tokens)), second],
+        [first, parse_item(encode_item(1, replace(second.record, evidence_root=bytes(64)), second.tokens))],
+        [parse_item(encode_item(0, replace(first.record, root=bytes(32)), first.tokens)), second],
+    )
+    for lie in lies:
+        with pytest.raises(LogInconsistent):
+            audit_time_evidence(lie, (), entries, anchor, size)

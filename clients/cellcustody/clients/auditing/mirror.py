@@ -20,6 +20,7 @@ from cellcustody.clients.auditing.sources import LogSource
 __all__ = ["Mirror"]
 
 _CHECKPOINT: Final = "checkpoint"
+_GROWING: Final = frozenset({"timestamps/count", "timestamps/certificates"})  # Read each time, and kept.
 _FRESH: Final = ".new"  # No path of the log ends so.
 
 
@@ -42,6 +43,10 @@ class Mirror:
         if path == _CHECKPOINT:
             return self._source.read(path, limit)
         kept = self._folder / path
+        if path in _GROWING:
+            content = self._source.read(path, limit)
+            self._keep(kept, content)
+            return content
         try:
             with kept.open("rb") as file:
                 return file.read(limit)

@@ -12,6 +12,7 @@ The rules, in the order in which they are checked:
 5. Every hash tile that the log serves is the one that its entries make.
 6. Every map of stream heads that was logged is the one that the entries below its size make. Of its aliases nothing is
    said here: what they are made of is not open to everyone.
+7. The log's time evidence is of its own trees, renewals are made again, and tokens of the anchor's authorities hold.
 
 An audit that is interrupted goes on where it was: signatures once verified are not verified again, over entries that
 make the same root. All else is.
@@ -38,6 +39,7 @@ from cellcustody.clients.auditing.sources import (
     read_records,
     read_tile,
 )
+from cellcustody.clients.auditing.time_evidence import AuditedTimes, audit_time_evidence, read_evidence
 from cellcustody.clients.errors import LogInconsistent, NotFound
 from cellcustody.clients.parallel_verification import verify_export
 from cellcustody.ledger.completeness import MapFollower, MapVerdict
@@ -59,6 +61,7 @@ Stage = str
 READING: Final[Stage] = "reading"
 VERIFYING: Final[Stage] = "verifying"
 MAPPING: Final[Stage] = "maps of heads"
+TIMING: Final[Stage] = "time evidence"
 
 STATE_FILE: Final = "audit.json"
 MIRROR_FOLDER: Final = "log"
@@ -73,6 +76,7 @@ _SHOWN_TO_ALL: Final = frozenset(
         PayloadType.SCHEMA,
         PayloadType.JUDGEMENT,
         PayloadType.HEAD_MAP,
+        PayloadType.TIME_EVIDENCE,
     )
 )
 
@@ -102,6 +106,7 @@ class AuditReport:
     registry_entries: int
     tiles: int
     maps: int
+    times: AuditedTimes
     witnesses: tuple[str, ...] | None
     signed_before: int
     continues: int
@@ -212,6 +217,13 @@ class _Audit:
 
         # (6): The log's own word on where its streams end.
         maps = self._check_maps(checkpoint.size, shown, registry.state.latest.ledger_id)
+
+        # (7): What authorities stamped, and what renewals show again.
+        items, certificates = read_evidence(self._source, checkpoint.origin)
+        stage = TIMING if items else None
+        times = audit_time_evidence(
+            items, certificates, self._raw_entries(checkpoint.size, stage), self._anchor, checkpoint.size
+        )
         if self._state_path is not None:
             write_state(self._state_path, state.believing(checkpoint.size, checkpoint.root))
         if isinstance(self._source, Mirror):
@@ -226,6 +238,7 @@ class _Audit:
             len(registry.leaf_indexes),
             self._tiles,
             maps,
+            times,
             witnesses,
             signed_before,
             state.size,

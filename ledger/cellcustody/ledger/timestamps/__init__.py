@@ -20,7 +20,7 @@ from cellcustody.ledger.timestamps.errors import (
     TokenInvalidError,
     TokenMalformedError,
 )
-from cellcustody.ledger.timestamps.hash_trees import HashTree, verify_shared_hash_proof
+from cellcustody.ledger.timestamps.hash_trees import GrowingHashTree, HashTree, verify_shared_hash_proof
 from cellcustody.ledger.timestamps.hashes import HASHES_BY_NAME, HashAlgorithm
 from cellcustody.ledger.timestamps.paths import TimeAuthority, load_certificate
 from cellcustody.ledger.timestamps.records import (
@@ -58,6 +58,7 @@ __all__ = [
     "Broken",
     "DerMalformedError",
     "EvidenceItem",
+    "GrowingHashTree",
     "HashAlgorithm",
     "HashTree",
     "HeldItem",

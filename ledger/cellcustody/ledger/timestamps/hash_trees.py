@@ -16,7 +16,7 @@ from typing import Final, TypeAlias
 from cellcustody.ledger.timestamps.errors import RenewalProofError
 from cellcustody.ledger.timestamps.hashes import HashAlgorithm
 
-__all__ = ["HashTree", "verify_shared_hash_proof"]
+__all__ = ["GrowingHashTree", "HashTree", "verify_shared_hash_proof"]
 
 SIZE_MAX: Final = 1 << 63
 CHUNK: Final = 256  # As many as an entry bundle has; what is held is a two-hundredth of all hashes.
@@ -27,6 +27,31 @@ _NODE: Final = b"\x01"
 
 Read: TypeAlias = Callable[[int, int], Sequence[bytes]]
 """Returns so many items from a number on."""
+
+
+class GrowingHashTree:
+    """The root of items that come one after the other, in memory of one hash for each level."""
+
+    def __init__(self, algorithm: HashAlgorithm) -> None:
+        self._digest = algorithm.digest
+        self._edge: list[tuple[int, bytes]] = []
+
+    def append(self, item: bytes) -> None:
+        """Takes the next item."""
+        height, here = 0, self._digest(_LEAF + item)
+        while self._edge and self._edge[-1][0] == height:
+            here = self._digest(_NODE + self._edge.pop()[1] + here)
+            height += 1
+        self._edge.append((height, here))
+
+    def root(self) -> bytes:
+        """Returns the root over the items so far."""
+        if not self._edge:
+            return self._digest(b"")
+        root = self._edge[-1][1]
+        for _, left in reversed(self._edge[:-1]):
+            root = self._digest(_NODE + left + root)
+        return root
 
 
 class HashTree:

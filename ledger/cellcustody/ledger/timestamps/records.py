@@ -25,6 +25,7 @@ from cellcustody.ledger.transparency.encoding import decode_base64, decode_decim
 from cellcustody.v1 import timestamps_pb2
 
 __all__ = [
+    "ITEM_BYTES_MAX",
     "RENEWAL_HASHES",
     "RENEWAL_KIND",
     "STAMP_HASH",
