@@ -9,7 +9,7 @@ import pytest
 from courses import World
 
 from cellcustody.ledger.contract import DisclosureClass
-from cellcustody.ledger.replica import ReplicaStoppedError
+from cellcustody.ledger.replica import GivenEntry, ReplayFinding, ReplicaStoppedError
 from cellcustody.v1 import entry_pb2
 
 from .copies import BUT_IDENTITY, Copy, copy_of, replica_in
@@ -211,3 +211,53 @@ def test_records_that_were_not_signed_stop_the_replica(copy: Copy, tmp_path: Pat
     with replica_in(tmp_path / "copy") as replica, pytest.raises(ReplicaStoppedError) as stopped:
         replica.advance(copy.size, Copy(tuple(given)).at)
     assert stopped.value.values["leaf_index"] == str(leaf)
+
+
+class Cut(Exception):
+    """The machine goes down."""
+
+
+@pytest.mark.parametrize("classes", [BUT_IDENTITY, {DisclosureClass.PUBLIC, DisclosureClass.CUSTODY}])
+def test_a_replica_that_is_cut_off_anywhere_finds_no_more_and_no_less(
+    world: World, tmp_path: Path, classes: set[DisclosureClass]
+) -> None:
+    """In the middle of an entry and what it causes, and with streams closed before: they are closed after, too."""
+    copy = copy_of(world, classes)
+    taken = 0
+    for cut in (*range(3, copy.size, 7), *copy.leaves_of("JudgementsRevised"), copy.size + 1):
+
+        def at(leaf_index: int, cut: int = cut) -> GivenEntry | None:
+            if leaf_index == cut:
+                raise Cut
+            return copy.at(leaf_index)
+
+        with replica_in(tmp_path / "copy") as replica:
+            before = replica.size
+            try:
+                replayed = replica.advance(copy.size, at)
+            except Cut:
+                assert before <= replica.size <= cut
+                continue
+            assert replayed.findings == []
+            taken += replayed.entries
+            assert replica.size == copy.size
+    assert taken > 0
+
+
+def test_a_forgery_is_found_by_a_replica_that_was_cut_off(copy: Copy, tmp_path: Path) -> None:
+    leaf = copy.leaves_of("CollectionCompleted")[0]
+    forged = copy.forged(leaf, nonconforming)
+    for cut in (leaf - 1, leaf, leaf + 1):
+
+        def at(leaf_index: int, cut: int = cut) -> GivenEntry | None:
+            if leaf_index == cut:
+                raise Cut
+            return forged.at(leaf_index)
+
+        found: list[ReplayFinding] = []
+        with replica_in(tmp_path / f"copy-{cut}") as replica, pytest.raises(Cut):
+            replica.advance(forged.size, at, found=found.append)
+        with replica_in(tmp_path / f"copy-{cut}") as replica:
+            replica.advance(forged.size, forged.at, found=found.append)
+            assert replica.disputed
+        assert [one.leaf_index for one in found] == [leaf]

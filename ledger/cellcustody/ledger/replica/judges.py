@@ -142,6 +142,10 @@ class ReplayJudge(LedgerJudge):
         """Tells that an entry of this stream was recorded, up to that size of the log, without having been judged."""
         self.cases.touch(stream)
         self.abandon()
+        self.settled(size)
+
+    def settled(self, size: int) -> None:
+        """Tells how large the log is with what was recorded without this judge."""
         self._committed_size = self._planned_size = size
 
 

@@ -18,7 +18,7 @@ it, is unverified. The copy keeps what is open of bodies, sealed under a key of 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 from google.protobuf.message import Message
@@ -114,13 +114,21 @@ class _Read:
 
 @dataclass(slots=True)
 class _Group:
-    """What is committed to the copy at once."""
+    """What is committed to the copy at once; an entry and the re-judgements that it causes are never parted."""
 
-    entries: list[PendingEntry]
-    claims: list[Claim]
-    links: list[StreamLink]
-    macs: list[IdentityMac]
-    sealed: list[tuple[bytes, DisclosureClass, bytes, bytes]]
+    entries: list[PendingEntry] = field(default_factory=list)
+    claims: list[Claim] = field(default_factory=list)
+    links: list[StreamLink] = field(default_factory=list)
+    macs: list[IdentityMac] = field(default_factory=list)
+    sealed: list[tuple[bytes, DisclosureClass, bytes, bytes]] = field(default_factory=list)
+
+    def take(self, other: _Group) -> None:
+        """Adds another group after this one."""
+        self.entries += other.entries
+        self.claims += other.claims
+        self.links += other.links
+        self.macs += other.macs
+        self.sealed += other.sealed
 
 
 class Replica:
@@ -141,9 +149,11 @@ class Replica:
         self._disputed = {note.detail for note in noted if note.code == _DISPUTED}
         self._blind = {note.detail for note in noted if note.code == _CLOSED}
         self._entry_at: Callable[[int], GivenEntry | None] = lambda leaf_index: None
+        self._found: Callable[[ReplayFinding], None] = lambda finding: None
         self._read_ahead: dict[int, _Read] = {}
         self._heads: dict[bytes, tuple[int, bytes]] = {}
-        self._group = _Group([], [], [], [], [])
+        self._group = _Group()
+        self._unit = _Group()
 
     @property
     def size(self) -> int:
@@ -171,32 +181,42 @@ class Replica:
         entry_at: Callable[[int], GivenEntry | None],
         *,
         told: Callable[[GivenEntry, Sequence[Opening]], None] = lambda given, openings: None,
+        found: Callable[[ReplayFinding], None] = lambda finding: None,
     ) -> Replayed:
         """Takes the entries up to `size` into the copy, and returns what was found of them.
 
         `entry_at` gives the entry of a leaf below `size`, None beyond it. `told` is called with each entry in order,
-        and what is open of its body, after its records were found to be those that were signed.
+        and what is open of its body, after its records were found to be those that were signed. `found` is called with
+        each finding before its entry is in the copy, so that it can be kept: it is not found a second time.
 
         Raises:
             ReplicaStoppedError: the log cannot be followed any further; what came before is in the copy.
         """
         self._entry_at = lambda leaf_index: entry_at(leaf_index) if leaf_index < size else None
         self._read_ahead.clear()
+        self._found = found
         replayed = Replayed()
         leaf_index = self._head.size
         try:
             while leaf_index < size:
-                read = self._read(leaf_index)
-                taken = self._take(read, replayed)
+                taken = self._take(self._read(leaf_index), replayed)
+                self._merge()
                 for one in taken:
                     told(GivenEntry(one.leaf_index, one.raw), one.prepared.openings)
                 leaf_index = taken[-1].leaf_index + 1
-                if len(self._group.entries) >= GROUP_ENTRIES_MAX:
-                    self._commit()
+                if len(self._group.entries) >= GROUP_ENTRIES_MAX or taken[0].kind in _REGISTRY_KINDS:
+                    self._commit()  # What the registry knows is never taken back with somebody else's entry.
                 if len(replayed.findings) >= FINDINGS_MAX:
                     raise ReplicaStoppedError("too much is false to go on", leaf_index=leaf_index, limit=FINDINGS_MAX)
-        finally:
-            self._commit()
+        except BaseException:
+            # What was being taken is left out whole, so that an entry is never there without what it causes.
+            self._unit = _Group()
+            self._judge.abandon()
+            self._commit(is_judged=False)
+            self._judge.settled(self._head.size)
+            self._heads.clear()
+            raise
+        self._commit()
         return replayed
 
     # One entry. ----------------------------------------------------------------------------------------------------
@@ -235,7 +255,9 @@ class Replica:
             raise
         except Exception as fault:
             if not self._is_clouded():
-                raise
+                raise ReplicaStoppedError(
+                    "the rules cannot take an entry", leaf_index=read.leaf_index, failure=repr(fault)
+                ) from fault
             self._drop(read)
             self._skip(read, replayed, f"the rules met what is closed: {type(fault).__name__}")
             return [read]
@@ -255,27 +277,27 @@ class Replica:
             )
         replayed.count(ReplayOutcome.FALSE)
         replayed.findings.append(finding)
+        self._found(finding)
         self._note(_DISPUTED, read, read.statement.stream)
         self._note(_DISPUTED, read, finding.stream)
         self._disputed.update((read.statement.stream, finding.stream))
         self._record(read)
-        self._commit()
+        self._merge()
+        self._commit(is_judged=False)
         self._judge.skipped(read.statement.stream, self._head.size)
         return [read]
 
     def _taken(self, read: _Read, plan: Plan, replayed: Replayed) -> list[_Read]:
         """Puts an entry whose judgement was found right into the group, and the re-judgements that it causes."""
         self._record(read)
-        self._group.claims.extend(plan.claims)
-        self._group.links.extend(plan.links)
-        self._group.macs.extend(plan.identity_macs)
+        self._unit.claims.extend(plan.claims)
+        self._unit.links.extend(plan.links)
+        self._unit.macs.extend(plan.identity_macs)
         caused = [self._read(leaf_index) for leaf_index, _ in self._voice.found]
         for one in caused:
             self._check_chain(one)
             self._record(one)
             replayed.count(ReplayOutcome.JUDGED)
-        if read.kind in _REGISTRY_KINDS:
-            self._commit()  # What the registry knows is never taken back with somebody else's entry.
         return [read, *caused]
 
     def _drop(self, read: _Read) -> None:
@@ -293,6 +315,7 @@ class Replica:
             self._note(_CLOSED, read, read.statement.stream)
             self._blind.add(read.statement.stream)
         self._record(read)
+        self._merge()
         self._commit(is_judged=False)
         self._judge.skipped(read.statement.stream, self._head.size)
 
@@ -364,7 +387,7 @@ class Replica:
         return read
 
     def _planned_size(self) -> int:
-        return self._head.size + len(self._group.entries)
+        return self._head.size + len(self._group.entries) + len(self._unit.entries)
 
     def _checked(self, given: GivenEntry) -> _Read:
         to_verify = EntryToVerify(given.leaf_index, given.entry, given.records)
@@ -416,7 +439,7 @@ class Replica:
 
     def _record(self, read: _Read) -> None:
         statement = read.statement
-        self._group.entries.append(
+        self._unit.entries.append(
             PendingEntry(
                 read.leaf_index,
                 statement.stream,
@@ -429,10 +452,14 @@ class Replica:
         )
         self._heads[statement.stream] = (read.entry.sequence, leaf_hash_of(read.raw))
         for subject, disclosed, openings in classes_in(read.prepared):
-            self._group.sealed.append((subject, disclosed, statement.digest, encode_openings(openings)))
+            self._unit.sealed.append((subject, disclosed, statement.digest, encode_openings(openings)))
+
+    def _merge(self) -> None:
+        unit, self._unit = self._unit, _Group()
+        self._group.take(unit)
 
     def _commit(self, *, is_judged: bool = True) -> None:
-        group, self._group = self._group, _Group([], [], [], [], [])
+        group, self._group = self._group, _Group()
         if not group.entries:
             return
         self.vault.ensure_subjects(

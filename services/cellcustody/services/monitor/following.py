@@ -29,7 +29,7 @@ from cellcustody.ledger.completeness.following import MapFollower, MapVerdict
 from cellcustody.ledger.errors import CellcustodyError, NotFoundError, VerificationError
 from cellcustody.ledger.recording.replaying import openings_of
 from cellcustody.ledger.registry import Anchor
-from cellcustody.ledger.replica import GivenEntry, ReplicaStoppedError
+from cellcustody.ledger.replica import GivenEntry, ReplayFinding, ReplicaStoppedError
 from cellcustody.ledger.statements import Opening, parse_recorded_statement
 from cellcustody.ledger.transparency import (
     TILE_WIDTH,
@@ -221,23 +221,19 @@ class Monitor:
                 self._found(look, "ENTRY_SHOWN_TWICE", leaf_index=leaf_index)
             return GivenEntry(leaf_index, raw, told.records)
 
+        def found(one: ReplayFinding) -> None:
+            stream = one.stream.hex()
+            self._found(look, one.code, leaf_index=one.leaf_index, stream=stream, said=one.said, expected=one.expected)
+
         before = self._replica.size
-        follow = self._follower(look)
         try:
-            replayed = self._replica.advance(shown.size, entry_at, told=follow)
+            replayed = self._replica.advance(shown.size, entry_at, told=self._follower(look), found=found)
         finally:
             look.entries = self._replica.size - before
         look.judged, look.unverified = replayed.judged, replayed.unverified
-        look.comparisons, look.reasons = replayed.comparisons, replayed.reasons
-        for one in replayed.findings:
-            self._found(
-                look,
-                one.code,
-                leaf_index=one.leaf_index,
-                stream=one.stream.hex(),
-                said=one.said,
-                expected=one.expected,
-            )
+        look.comparisons = replayed.comparisons
+        for reason, count in replayed.reasons.items():
+            look.reasons[reason] = look.reasons.get(reason, 0) + count
 
     def _check_witnesses(self, look: Look, raw: bytes, shown: VerifiedCheckpoint) -> None:
         try:
