@@ -13,10 +13,9 @@ from typing import Annotated
 import typer
 
 from cellcustody.ledger.recording.scrubbing import scrub
-from cellcustody.ledger.store import KeyStore, Vault
+from cellcustody.ledger.store import KeyStore, Vault, back_up_key_store
 from cellcustody.ledger.store.journal import read_last_note
 from cellcustody.ledger.transparency import parse_checkpoint
-from cellcustody.ledger.store import back_up_key_store
 from cellcustody.services.backups import back_up, restore
 from cellcustody.services.configuration import load_configuration
 from cellcustody.services.open_ledger import open_store
