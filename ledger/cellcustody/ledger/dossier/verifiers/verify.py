@@ -950,6 +950,7 @@ class Registry:
         self.persons: dict[bytes, Person] = {}
         self.devices: dict[bytes, bytes | None] = {}
         self.keys: dict[bytes, Held] = {}
+        self.public: dict[bytes, Key] = {}  # The same keys without their states.
         self.tls: dict[bytes, bytes | None] = {}
         self.emergencies: dict[bytes, list[tuple[frozenset[str], int, int]]] = {}
         self.policies: dict[bytes, Any] = {}
@@ -959,10 +960,6 @@ class Registry:
         self.in_effect_at: dict[bytes, int] = {}
         self.joined: dict[bytes, list[Entry]] = {}
         self.affirmations: dict[bytes, list[tuple[bytes, bytes]]] = {}
-
-    def known(self) -> dict[bytes, Key]:
-        """Returns every key enrolled so far, by its id."""
-        return {key_id: held.key for key_id, held in self.keys.items()}
 
     def keys_of(self, holder: bytes) -> list[Held]:
         """Returns the keys of a person or device, whatever their state."""
@@ -1477,6 +1474,7 @@ class Registry:
     def _add_key(self, holder: bytes, enrolled: Message, leaf: int) -> bytes:
         key = read_key(enrolled.spki)
         self.keys.setdefault(key.id, Held(key, holder, leaf))
+        self.public[key.id] = key
         return key.id
 
     def _retire(self, key_id: bytes, signed_at: int, grace_seconds: int) -> None:
@@ -1888,7 +1886,7 @@ def verify_statement(entry: Entry, final: Registry, now: Registry, report: Repor
     """Verifies one entry by itself; `now` is the registry as of this entry, `final` with all that came later."""
     contract = now.contract
     with checking("SIGNATURES", entry.leaf):
-        entry.verify_signatures(final.known(), report)
+        entry.verify_signatures(final.public, report)
         is_founding = entry.leaf == 0 and not entry.header.ledger_id and entry.kind == "registry"
         need(entry.header.ledger_id == final.ledger_id or is_founding, "a statement is of another ledger")
         act = contract.acts.get(entry.body_type)
@@ -2125,7 +2123,7 @@ class Between:
 def check_manifest(files: dict[str, bytes], registry: Registry, size: int, report: Report) -> Message:
     """Returns the manifest: the ledger's signed word on what it gave."""
     envelope, kind, pae = read_envelope(files["manifest.binpb"])
-    signed = verify_envelope(envelope, pae, registry.known(), report)
+    signed = verify_envelope(envelope, pae, registry.public, report)
     is_by_ledger = kind == "dossier-manifest" and signed == (registry.service_key,)
     need(is_by_ledger, "the manifest is not signed by the ledger's service key")
     manifest = parse(SHAPES, "Manifest", envelope.payload)
@@ -2427,7 +2425,7 @@ def replay(of_registry: list[Entry], contract: Contract, report: Report) -> Regi
     registry = Registry(contract, report)
     for entry in of_registry:
         with checking("REGISTRY", entry.leaf):
-            keys = registry.known()
+            keys = registry.public
             if entry.name == "LedgerFounded" and entry.body:
                 named = (read_key(one.key.spki) for one in entry.body.registrars if one.key)
                 keys = {**{key.id: key for key in named}, **keys}
