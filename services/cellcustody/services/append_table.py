@@ -38,7 +38,9 @@ _MODULES: Final[tuple[ModuleType, ...]] = (
     registry_service_pb2,
 )
 
-WITHOUT_RPC: Final = frozenset({"LedgerFounded", "JudgementsRevised", "ExportMade", "HeadsMapped"})
+WITHOUT_RPC: Final = frozenset(
+    {"LedgerFounded", "JudgementsRevised", "ExportMade", "HeadsMapped", "TimeEvidenceRecorded"}
+)
 """Acts that no caller sends: a ledger is founded where it lies, and says by itself what it found and gave out."""
 
 
