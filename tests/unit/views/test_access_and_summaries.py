@@ -5,6 +5,7 @@ from __future__ import annotations
 from string import Formatter
 
 import pytest
+from google.protobuf.message import Message
 
 from cellcustody.ledger.contract import BODIES, SHREDDABLE, DisclosureClass
 from cellcustody.ledger.custody.act import Act
@@ -18,7 +19,7 @@ NAMES = {HOSPITAL: "University Hospital", COURIER: "Courier"}
 ALL = frozenset(DisclosureClass)
 
 
-def act_of(body: transport_pb2.CustodyReleased | modification_pb2.ResultReported) -> Act:
+def act_of(body: Message) -> Act:
     """Returns an act with this body."""
     return Act(
         digest=bytes(32),
