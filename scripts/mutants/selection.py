@@ -3,8 +3,8 @@
 The rules:
 
 * The tests run once, unchanged, under coverage, which is told the test that runs; they must all pass.
-* A line's tests are those that ran it, the quickest first; caches are emptied before each test. A line that no test runs
-  has none, and its mutants live.
+* A line's tests are those that ran it, the quickest first; caches are emptied before each test. A line that no test
+  runs has none, and its mutants live.
 * What follows happens in the same run of pytest, with all tests collected: a fork need not collect them again.
 * Tests of the rules alone are taken: they need no server, and nothing that a fork would break.
 """
