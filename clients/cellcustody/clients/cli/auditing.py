@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -134,8 +135,14 @@ def log_anchor(
     to: Annotated[Path, typer.Option(help="File to write; an existing one is not replaced.")],
 ) -> None:
     """Write an anchor with the log's present keys, followed through its registry from the profile's anchor."""
-    with _auditor(context_of(context)) as auditor:
+    found = context_of(context)
+    with _auditor(found) as auditor:
         renewed = auditor.renewed_anchor()
+    before = parse_anchor(_read(found.profile.paths["anchor"]))
+    # Whom the auditor believes beside the log is nothing that the log could say.
+    renewed = replace(
+        renewed, time_authorities=before.time_authorities, time_authorities_min=before.time_authorities_min
+    )
     try:
         with to.open("xb") as stream:
             stream.write(encode_anchor(renewed))

@@ -4,6 +4,7 @@ The rules (docs/formats/timestamps.md):
 
 * Given are, for the dossier's entries, the first item above each and the last recorded one below each, the newest item
   and every renewal; of more than 32 stamps, evenly fewer.
+* Of certificates, those that paths of these items' tokens may go through.
 * Nothing beyond the dossier's checkpoint is given: no item of a larger tree, and no entry there.
 """
 
@@ -17,13 +18,14 @@ from cellcustody.ledger.entries import read_entry
 from cellcustody.ledger.statements import Opening, parse_statement
 from cellcustody.ledger.store import LedgerStore
 from cellcustody.ledger.store.time_evidence import TimeEvidenceFile
-from cellcustody.ledger.timestamps import HashTree, Renewal
+from cellcustody.ledger.timestamps import HashTree, Renewal, certificates_for
 from cellcustody.ledger.transparency import TileTree
 from cellcustody.v1 import entry_pb2, timestamps_pb2
 
 __all__ = ["EVIDENCE_MAX", "OpeningsOf", "RenewedTrees", "build_timestamps", "evidence_wanted"]
 
 EVIDENCE_MAX: Final = 64
+CERTIFICATES_MAX: Final = 64  # Thirty items by two authorities that change certificates each year need no more.
 STAMPS_MAX: Final = 32  # Some 3.5 kB each with their proofs; a therapy of 120 statements stays below a megabyte.
 
 
@@ -105,8 +107,11 @@ def build_timestamps(
     if not numbers:
         return b""
     given: list[timestamps_pb2.DossierEvidence] = []
+    pool = evidence.certificates
+    needed: set[bytes] = set()
     for number in numbers:
         item = evidence.item(number)
+        needed.update(der for token in item.tokens for der in certificates_for(token, pool))
         shape = timestamps_pb2.DossierEvidence(
             item=item.raw, consistency=tree.consistency_proof(item.record.size, size)
         )
@@ -121,7 +126,7 @@ def build_timestamps(
             shape.renewed_entries = b"".join(of_entries)
             shape.renewed_evidence = b"".join(of_items)
         given.append(shape)
-    message = timestamps_pb2.DossierTimestamps(certificates=evidence.certificates, evidence=given)
+    message = timestamps_pb2.DossierTimestamps(certificates=sorted(needed)[:CERTIFICATES_MAX], evidence=given)
     return message.SerializeToString(deterministic=True)
 
 

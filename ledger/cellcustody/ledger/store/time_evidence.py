@@ -43,7 +43,7 @@ from cellcustody.v1 import timestamps_pb2
 
 __all__ = ["KeptItem", "TimeEvidenceFile", "TimeEvidenceInUseError", "copy_time_evidence"]
 
-CERTIFICATES_MAX: Final = 64  # As many as a dossier carries.
+CERTIFICATES_MAX: Final = 1_024  # A handful of authorities, each with a new certificate every year.
 _HEAD: Final = struct.Struct(">II")
 _RECORDED: Final = struct.Struct(">QQI")
 _HASH_BYTES: Final = 64

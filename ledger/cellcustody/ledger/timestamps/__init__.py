@@ -44,7 +44,7 @@ from cellcustody.ledger.timestamps.requests import (
     build_request,
     token_in_response,
 )
-from cellcustody.ledger.timestamps.tokens import VerifiedToken, parse_token, verify_token
+from cellcustody.ledger.timestamps.tokens import VerifiedToken, certificates_for, parse_token, verify_token
 from cellcustody.ledger.timestamps.validity import HeldItem, held_items
 
 __all__ = [
@@ -76,6 +76,7 @@ __all__ = [
     "VerifiedToken",
     "accept_response",
     "build_request",
+    "certificates_for",
     "encode_item",
     "format_record",
     "held_items",

@@ -48,7 +48,7 @@ from cellcustody.ledger.timestamps.paths import (
     load_certificate,
 )
 
-__all__ = ["TOKEN_BYTES_MAX", "ParsedToken", "VerifiedToken", "parse_token", "verify_token"]
+__all__ = ["TOKEN_BYTES_MAX", "ParsedToken", "VerifiedToken", "certificates_for", "parse_token", "verify_token"]
 
 TOKEN_BYTES_MAX: Final = 65_536  # With four certificates of 4,096 bits a token has some 8 kB.
 ACCURACY_MAX: Final = timedelta(seconds=60)
@@ -181,6 +181,21 @@ def verify_token(
         policy=token.policy,
         nonce=token.nonce,
     )
+
+
+def certificates_for(token: bytes, pool: Sequence[bytes]) -> frozenset[bytes]:
+    """Returns those of `pool` (DER) that a path from this token's signer may go through, by their names alone."""
+    parsed = parse_token(token)
+    every = (*parsed.certificates, *pool)
+    reached = {der for name in parsed.names for der in every if _digest_of(name, der) == name.digest}
+    waiting = list(reached)
+    while waiting:
+        issuer = load_certificate(waiting.pop()).issuer
+        for der in every:
+            if der not in reached and load_certificate(der).subject == issuer:
+                reached.add(der)
+                waiting.append(der)
+    return frozenset(reached & set(pool))
 
 
 def _believed(authorities: Sequence[TimeAuthority]) -> tuple[bytes, ...]:
