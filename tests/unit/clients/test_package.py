@@ -18,7 +18,7 @@ from cellcustody.v1 import (
     transport_service_pb2,
 )
 
-WITHOUT_RPC = {"LedgerFounded", "JudgementsRevised", "ExportMade", "HeadsMapped"}
+WITHOUT_RPC = {"LedgerFounded", "JudgementsRevised", "ExportMade", "HeadsMapped", "TimeEvidenceRecorded"}
 """What founds a ledger and what the ledger says itself: no client signs these through an rpc."""
 
 
