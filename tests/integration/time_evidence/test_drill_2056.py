@@ -5,13 +5,18 @@ What was covered in time stays VALID; what rests on broken algorithms alone fail
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from stamped_ledger import StampedLedger, stamped_ledger
+from typer.testing import CliRunner
 
+from cellcustody.clients.cli.app import app
+from cellcustody.ledger.registry import encode_anchor
 from cellcustody.ledger.timestamps import AlgorithmPolicy, Broken
 from cellcustody.ledger.verification import (
     Check,
@@ -223,3 +228,37 @@ def test_a_checkpoint_signed_by_what_is_broken_alone_falls(ledger: StampedLedger
     assert report.outcome is Outcome.VERIFIED
     assert report.line(Check.CHECKPOINT).result is Result.PASSED
     assert all(verdict.time is TimeFinding.BOUNDED for verdict in report.statements)
+
+
+def test_the_drill_by_the_command_that_auditors_type(ledger: StampedLedger, tmp_path: Path) -> None:
+    """`verify --now --algorithms`: 0 for the dossier of 2027, 1 for that of 2050, which names what fails."""
+    authority = ledger.trusts("tsa-2027.example", years=10)
+    ledger.stamps()
+    old = ledger.dossier()
+    broken_from = ledger.position
+    ledger.is_year(2050)
+    later = ledger.says("signed with what was broken by then").position - 1
+    for name, content in (("old", old), ("new", ledger.dossier())):
+        (tmp_path / name).write_bytes(content)
+    (tmp_path / "anchor").write_bytes(encode_anchor(ledger.anchor(authority)))
+    members = {
+        "format": "cellcustody-algorithm-policy",
+        "format_version": 1,
+        "broken": [{"algorithm": "ed25519", "from_leaf": broken_from}],
+    }
+    (tmp_path / "algorithms").write_text(json.dumps(members), encoding="utf-8")
+
+    def verified(name: str) -> tuple[int, dict[str, Any]]:
+        options = ["--anchor", str(tmp_path / "anchor"), "--algorithms", str(tmp_path / "algorithms")]
+        options += ["--now", "2056-01-01T00:00:00+00:00", "--json"]
+        done = CliRunner().invoke(app, ["verify", str(tmp_path / name), *options])
+        return done.exit_code, json.loads(done.output)
+
+    code, told = verified("old")
+    assert (code, told["outcome"]) == (0, "VERIFIED")
+    assert {one["key"] for one in told["statements"]} == {"VALID"}
+
+    code, told = verified("new")
+    assert (code, told["outcome"]) == (1, "BROKEN")
+    assert told["first_broken_link"]["reason"] == "ALGORITHM_BROKEN"
+    assert [one["leaf_index"] for one in told["statements"] if one["key"] != "VALID"] == [later]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Iterator
 
 import pytest
@@ -178,3 +179,28 @@ def test_an_item_left_out_of_what_a_renewal_proves(ledger: StampedLedger) -> Non
 @pytest.mark.parametrize("raw", [b"\x00", b"\x0a", b"\x0a\x00", b"\x12\x00", b"\x18\x01"])
 def test_bytes_that_are_no_evidence(ledger: StampedLedger, raw: bytes) -> None:
     assert "TIME_INVALID" in forged(ledger, lambda _: raw)
+
+
+def test_a_bit_turned_shows_no_more(ledger: StampedLedger) -> None:
+    """The operator turns one bit of the evidence and signs the manifest anew: it is refused, or shows no more."""
+    anchor = ledger.anchor(*ledger.authorities)
+    note = ledger.harness.ledger.checkpoint()
+    kept: list[bytes] = []
+    honest = verify_dossier(ledger.dossier_under(note, lambda raw: kept.append(raw) or raw), anchor)
+    drawn = random.Random(2056)
+    for _ in range(60):
+        at = drawn.randrange(len(kept[0]) * 8)
+
+        def turned(raw: bytes, at: int = at) -> bytes:
+            changed = bytearray(raw)
+            changed[at // 8] ^= 1 << at % 8
+            return bytes(changed)
+
+        try:
+            report = verify_dossier(ledger.dossier_under(note, turned), anchor)
+        except TimeInvalidError:
+            continue
+        for before, after in zip(honest.statements, report.statements, strict=True):
+            # A token that is nobody's any more shows less, as if it had been left out; never more.
+            assert after.not_before is None or (before.not_before and after.not_before <= before.not_before), at
+            assert after.not_after is None or (before.not_after and after.not_after >= before.not_after), at
