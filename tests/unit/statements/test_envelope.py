@@ -179,4 +179,5 @@ def test_every_bit_of_an_envelope_is_looked_at() -> None:
 
 def test_logged_kinds_are_told_from_the_others() -> None:
     not_logged = {payload_type.name for payload_type in PayloadType if not payload_type.is_logged}
-    assert not_logged == {"KEY_POSSESSION", "READ_TOKEN", "READINESS_CERTIFICATE", "DOSSIER_MANIFEST"}
+    unlogged = {"KEY_POSSESSION", "READ_TOKEN", "READINESS_CERTIFICATE", "DOSSIER_MANIFEST", "VERIFICATION_REPORT"}
+    assert not_logged == unlogged
