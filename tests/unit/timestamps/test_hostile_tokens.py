@@ -142,6 +142,15 @@ def test_an_hour_of_accuracy() -> None:
     )
 
 
+def test_a_time_in_whole_seconds_is_no_more_exact_than_that() -> None:
+    keys = authority()
+    whole = AT.replace(microsecond=0)
+    verified = verify_token(token(keys, gen_time=whole, accuracy_seconds=0), STAMPED, (believed(keys),))
+    assert verified.latest - whole == whole - verified.earliest == timedelta(seconds=1)
+    exact = verify_token(token(keys, accuracy_seconds=0), STAMPED, (believed(keys),))
+    assert exact.latest == exact.earliest == AT
+
+
 def test_a_short_rsa_key() -> None:
     keys = authority("rsa-short")
     with pytest.raises(TokenInvalidError, match="too short"):

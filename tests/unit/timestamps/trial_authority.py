@@ -72,6 +72,7 @@ class Changes(TypedDict, total=False):
 
     imprint_oid: str
     imprint: bytes
+    gen_time: datetime
     nonce: int | None
     policy: str
     accuracy_seconds: int | None

@@ -53,6 +53,7 @@ __all__ = ["TOKEN_BYTES_MAX", "ParsedToken", "VerifiedToken", "certificates_for"
 TOKEN_BYTES_MAX: Final = 65_536  # With four certificates of 4,096 bits a token has some 8 kB.
 ACCURACY_MAX: Final = timedelta(seconds=60)
 ACCURACY_UNSTATED: Final = timedelta(seconds=1)  # RFC 3161 leaves it open; ETSI EN 319 421 asks for a second or better.
+WHOLE_SECOND: Final = timedelta(seconds=1)  # A time in whole seconds was within that one, however exact the clock.
 CERTIFICATES_MAX: Final = 32
 
 _SIGNED_DATA: Final = "1.2.840.113549.1.7.2"
@@ -281,8 +282,11 @@ def _with_signer(signer: Reader, tst_info: bytes, certificates: tuple[bytes, ...
     if len(digest) != imprint_hash.size_bytes:
         raise TokenMalformedError("an imprint is not as long as its hash", length=len(digest))
     serial = body.integer()
-    gen_time = _time(body.take(GENERALIZED_TIME))
+    written = body.take(GENERALIZED_TIME)
+    gen_time = _time(written)
     accuracy = _accuracy(body.inside(SEQUENCE)) if body.next_tag() == SEQUENCE else ACCURACY_UNSTATED
+    if b"." not in written:
+        accuracy = max(accuracy, WHOLE_SECOND)
     if body.next_tag() == BOOLEAN and not body.boolean():
         raise TokenMalformedError("a default is never written")
     nonce = body.integer() if body.next_tag() == INTEGER else None
