@@ -187,6 +187,10 @@ class KeyWorld:
         """Returns the digest of a signed statement."""
         return bytes(parse_statement(submission.envelope).digest)
 
+    def digest_at(self, leaf_index: int) -> bytes:
+        """Returns the digest of the statement recorded at a leaf."""
+        return bytes(parse_statement(read_entry(self.harness.store.entry(leaf_index)).envelope).digest)
+
     def dossier(self) -> bytes:
         """Returns the therapy's dossier under the last checkpoint, with everything open."""
         return build_dossier(

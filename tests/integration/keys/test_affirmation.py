@@ -228,3 +228,29 @@ def test_a_registrar_is_replaced_by_the_quorum(world: KeyWorld) -> None:
     proposed = harness.say(stays, REGISTRY, registry_pb2.KeySuspended(key_id=world.nurse.signer.key_id), seen={})
     with pytest.raises(CoSignerNotPermittedError):
         harness.co_sign(former, REGISTRY, proposed.statement_digest)
+
+
+def test_for_a_registrars_key_only_the_quorum_speaks(world: KeyWorld) -> None:
+    """What a stolen registrar's key enacted is suspect; its holder alone cannot affirm it, nor administrators."""
+    harness = world.harness
+    first, second = harness.registrars
+    harness.site("laboratory", 5)
+    leaf = harness.store.head().size - 2  # The proposal, which the first registrar signed.
+    renewed = Ed25519Signer(os.urandom(32))
+    key = enrolled_key(renewed, ledger_id=harness.ledger_id, holder=first.person, signed_at=harness.clock)
+    world.enacts(registry_pb2.KeyAdded(holder=first.person, key=key))
+    stolen = first.signer
+    world.enacts(registry_pb2.KeyRevoked(key_id=stolen.key_id, compromised_since_leaf=leaf))
+    digest = world.digest_at(leaf)
+    registry = harness.ledger.registry
+    assert registry.is_suspect(digest, [stolen.key_id], leaf)
+
+    harness.registrars = [Signing(first.person, renewed, "registrar"), second]
+    body = registry_pb2.StatementsAffirmed(key_id=stolen.key_id, statement_digests=[digest])
+    with pytest.raises(RegistryRoleError):
+        harness.say(world.administrators[0], REGISTRY, body, seen={})
+    harness.say(harness.registrars[0], REGISTRY, body, seen={})
+    assert registry.is_suspect(digest, [stolen.key_id], leaf)  # Pending: one registrar is no quorum.
+    world.enacts(body)
+    assert not registry.is_suspect(digest, [stolen.key_id], leaf)
+    assert verify_dossier(world.dossier(), world.anchor).outcome is Outcome.VERIFIED
