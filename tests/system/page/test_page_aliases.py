@@ -103,7 +103,7 @@ def test_what_the_page_checks_is_what_the_format_says_of_it(page: VerifierPage) 
     report = page.verify(forge.dossier(), forge.forge.anchor, forge.key)
     checks = report["checks"]
     assert isinstance(checks, list)
-    results = {one["check"]: one["result"] for one in checks if isinstance(one, dict)}
+    results = {str(one["check"]): one["result"] for one in checks if isinstance(one, dict)}
 
     text = DOCUMENT.read_text(encoding="utf-8")
     rows = text[text.index("<!-- checks by verifier") :].split("\n\n")[0].splitlines()[3:]
