@@ -16,6 +16,8 @@ MADE_FOR_EACH_STATEMENT = {
     "custody/act.py",
     "custody/fold_state.py",
     "custody/scan_comparison.py",
+    "custody/therapy_state.py",
+    "custody/treatment.py",
     "entries.py",
     "recording/answers.py",
     "recording/planning.py",

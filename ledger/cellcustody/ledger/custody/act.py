@@ -104,7 +104,7 @@ class Act:
         return tuple(i for i, number in enumerate(self.field_numbers) if number in numbers)
 
 
-@dataclass(frozen=True, slots=True, order=True)
+@value(frozen=True, slots=True, order=True)
 class UnitRef:
     """A part of a site that answers for materials; an empty `unit` means the site as a whole."""
 

@@ -62,14 +62,12 @@ def band_of(pack: PolicyPack, material: MaterialState) -> TemperatureBand | None
 
 
 def _is_frozen(material: MaterialState, band: TemperatureBand) -> bool:
-    handlings = sorted(material.handlings, key=lambda one: (one.start, one.digest))
-    is_frozen = False
-    for one in handlings:
+    for one in reversed(material.handlings):
         if one.kind is HandlingKind.STORED and one.millicelsius is not None:
-            is_frozen = band.holds(one.millicelsius)
-        elif one.kind is HandlingKind.THAWED:
-            is_frozen = False
-    return is_frozen
+            return band.holds(one.millicelsius)
+        if one.kind is HandlingKind.THAWED:
+            return False
+    return False
 
 
 def is_store_in_band(
@@ -82,7 +80,11 @@ def is_store_in_band(
     if frozen is not None and material.thawed_at is None and (was_frozen or _is_frozen(material, frozen)):
         bands = [frozen]
     found = amount(temperature, "Cel")
-    return not bands or (found is not None and any(band.holds(found * _THOUSANDTHS) for band in bands))
+    if not bands or found is None:
+        return not bands
+    thousandths = found * _THOUSANDTHS
+    exact = thousandths.numerator if thousandths.denominator == 1 else thousandths
+    return any(band.holds(exact) for band in bands)
 
 
 def use_findings(state: TherapyState, pack: PolicyPack, material: bytes) -> Iterable[str]:

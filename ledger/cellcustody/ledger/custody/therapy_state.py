@@ -38,6 +38,7 @@ from cellcustody.ledger.custody.quantities import EXPONENT_MAX
 from cellcustody.ledger.custody.recall_records import RecallActionDone
 from cellcustody.ledger.custody.therapy_harvest_state import HarvestState
 from cellcustody.ledger.custody.treatment import Handling, Treatment
+from cellcustody.ledger.values import value
 
 __all__ = [
     "Amount",
@@ -98,7 +99,7 @@ class MaterialKind(IntEnum):
     RETAIN = 5
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Amount:
     """A quantity as stated: mantissa x 10^exponent in a UCUM unit; `comparator` and `basis` as in the contract."""
 

@@ -16,6 +16,7 @@ Times are microseconds since 1970-01-01T00:00:00Z.
 
 from __future__ import annotations
 
+from bisect import insort
 from collections.abc import Iterable
 from functools import lru_cache
 from typing import Final
@@ -25,7 +26,7 @@ from cellcustody.ledger.custody.policy import PolicyPack
 from cellcustody.ledger.custody.therapy_evolution import end_of
 from cellcustody.ledger.custody.therapy_judging import amount_of
 from cellcustody.ledger.custody.therapy_state import Amount, MaterialKind, MaterialState, TherapyState
-from cellcustody.ledger.custody.treatment import Handling, HandlingKind
+from cellcustody.ledger.custody.treatment import Handling, HandlingKind, when
 from cellcustody.v1 import common_pb2 as common
 from cellcustody.v1 import harvest_pb2 as harvest
 from cellcustody.v1 import return_pb2 as returned
@@ -151,4 +152,6 @@ def note_handling(state: TherapyState, act: Act) -> None:
     for one in materials:
         material = state.materials.get(one)
         if material is not None:
-            material.handlings.append(Handling(act.occurred_start, end_of(act), kind, act.digest, millicelsius))
+            handling = Handling(act.occurred_start, end_of(act), kind, act.digest, millicelsius)
+            # Kept in their order: whoever asks where a material is looks at the last alone. Most come last.
+            insort(material.handlings, handling, key=when)

@@ -14,6 +14,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from enum import Enum
 
+from cellcustody.ledger.values import value
+
 __all__ = [
     "Breach",
     "FollowUp",
@@ -24,6 +26,7 @@ __all__ = [
     "RecordPassed",
     "ResultNotice",
     "Treatment",
+    "when",
 ]
 
 
@@ -38,7 +41,7 @@ class HandlingKind(Enum):
     FROZEN = "frozen"
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Handling:
     """One act by which a material left or reached a store, from its start to its end.
 
@@ -50,6 +53,11 @@ class Handling:
     kind: HandlingKind
     digest: bytes
     millicelsius: int | None = None
+
+
+def when(handling: Handling) -> tuple[int, bytes]:
+    """Returns what handlings are ordered by: their start, then the digest of the act."""
+    return handling.start, handling.digest
 
 
 @dataclass(slots=True)

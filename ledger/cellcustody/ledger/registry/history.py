@@ -43,6 +43,11 @@ class History(Generic[T]):
             count = bisect_left(leaf_indexes, position, 0, count)
         return self._values[count - 1] if count else None
 
+    def last_change(self, position: int) -> tuple[int, T] | None:
+        """Returns (leaf index, value) of the last change as of `position`, or None where there was none yet."""
+        count = bisect_left(self._leaf_indexes, position)
+        return (self._leaf_indexes[count - 1], self._values[count - 1]) if count else None
+
     def changes(self, position: int) -> tuple[tuple[int, T], ...]:
         """Returns (leaf index, value) of every change as of `position`, oldest first."""
         count = bisect_left(self._leaf_indexes, position)

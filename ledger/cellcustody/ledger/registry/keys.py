@@ -50,12 +50,13 @@ class KeyHistory:
 
     def standing_at(self, position: int) -> KeyStanding:
         """Returns the key's state as of `position`, with what was known then."""
-        changes = self.changes.changes(position)
-        if not changes:
+        latest = self.changes.last_change(position)
+        if latest is None:
             return _UNKNOWN
-        since, last = changes[-1]
+        since, last = latest
         if last.state is not KeyState.REVOKED:
             return KeyStanding(last.state, since, last.retired_signed_at, last.grace_until)
+        changes = self.changes.changes(position)
         revocations = [(leaf, change) for leaf, change in changes if change.state is KeyState.REVOKED]
         compromised = [
             change.compromised_since_leaf for _, change in revocations if change.compromised_since_leaf is not None
