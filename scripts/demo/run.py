@@ -47,11 +47,12 @@ def run(folder: Path) -> None:
     """Runs the whole demonstration in a folder."""
     print(
         "A ledger is founded: three registrars, two of whom it takes; SQLite; a server on loopback with mTLS; two\n"
-        "witnesses of other organisations, whom the anchor asks for both."
+        "witnesses of other organisations, whom the anchor asks for both; a time authority that stamps what the log\n"
+        "signs."
     )
     (folder / "one").mkdir()
     witnesses = DemoWitnesses.make(folder, WITNESSES)
-    with World(folder / "one", begin=_begin(), witnesses=witnesses) as world:
+    with World(folder / "one", begin=_begin(), witnesses=witnesses, is_stamped=True) as world:
         world.start_server()
         story = Story(world, enrol_cast(world))
         _introduce(story)

@@ -36,6 +36,7 @@ from cellcustody.ledger.statements.key_files import COST_LIGHT, load_signer, rea
 from cellcustody.services.certificates import IssuedCertificate, issue_client_certificate
 from cellcustody.services.founding import Founded, FoundingWishes, found_ledger
 from cellcustody.v1 import options_pb2, registry_pb2
+from demo.authorities import stamping
 from demo.clock import StoryClock
 from demo.witnesses import DemoWitnesses
 
@@ -95,6 +96,7 @@ class World:
         http_listen: str = "127.0.0.1:0",
         begin: datetime | None = None,
         witnesses: DemoWitnesses | None = None,
+        is_stamped: bool = False,
     ) -> None:
         self.folder = folder
         self.tell = tell
@@ -120,6 +122,9 @@ class World:
             registrar_passphrase=PASSPHRASE,
             now=self.clock.now,
         )
+        if is_stamped:
+            stamped = stamping(self.founded, folder / "tsa", folder / "time-authority.log", self.clock.now)
+            self._stack.enter_context(stamped)
         if witnesses is not None:
             log, clock = folder / "witnesses.log", self.clock
             running = witnesses.running(self.founded.anchor, log, lambda: int(clock.now().timestamp()))

@@ -157,7 +157,12 @@ def found_ledger(
     keys = load_ledger_keys(configuration.keys, environment or {}, origin=wishes.origin)
     vkeys = tuple(signer.vkey for signer in keys.log_signers)
     with open_ledger(
-        configuration, origin=wishes.origin, keys=keys, environment=environment or {}, random_bytes=random_bytes
+        configuration,
+        origin=wishes.origin,
+        keys=keys,
+        environment=environment or {},
+        now=lambda: int(now().timestamp() * 1_000_000),  # Founders and ledger go by one clock.
+        random_bytes=random_bytes,
     ) as ledger:
         first = _Founder(ledger, registrars, now, random_bytes)
         ledger_id, founding_digest = first.found(service, wishes.threshold, wishes.origin, vkeys)
