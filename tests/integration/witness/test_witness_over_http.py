@@ -24,6 +24,7 @@ from cellcustody.services.witness.running import RunningWitness
 from cellcustody.services.witness.store import WitnessRolledBackError
 
 from .small_log import NOW_SECONDS, ORIGIN, SmallLog, Told, ask, configuration_of, running, submit
+from .witnessed_ledger import eventually
 
 OTHER = "other.example/log"
 SIZE = "text/x.tlog.size"
@@ -243,6 +244,7 @@ def test_lines_of_the_log_tell_what_was_asked_and_not_by_whom(
 ) -> None:
     submit(witness.port, log.request(0))
     submit(witness.port, log.grow(1).request(0))
+    eventually(lambda: text.getvalue().count("\n") == 2)  # A line is written after its answer was sent.
     lines = [json.loads(line) for line in text.getvalue().splitlines()]
     assert [(line["status"], line.get("reason")) for line in lines] == [(200, None), (409, "WITNESS_STATE")]
     assert "127.0.0.1" not in text.getvalue()
