@@ -64,7 +64,7 @@ def test_an_act_waits_for_witnesses_and_is_asked_for_again(world: World) -> None
             witnesses.stop(number)
         draft = site.session.draft(ledger.therapy(), body, {})
         signed = site.session.sign(draft, {})
-        later = site.resubmit(signed, witnessed=True, timeout_seconds=2)
+        later = site.resubmit(signed, witnessed=True, timeout_seconds=6)
         assert (later.witnessed, later.position > at_once.position) == (False, True)
         assert not site.act(ledger.therapy(), body).witnessed
         for number in range(len(NAMES)):

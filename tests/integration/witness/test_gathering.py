@@ -95,7 +95,7 @@ def test_without_a_quorum_it_is_recorded_and_said_not_to_be_witnessed(
     witnesses.stop(0)
     witnesses.stop(2)
     request = said(ledger, plant, witnessed=True)
-    first = ledger.ledger_service("plant").Append(request, timeout=3)
+    first = ledger.ledger_service("plant").Append(request, timeout=6)
     assert (first.witnessed, bool(first.receipt)) == (False, True)
     with pytest.raises(WitnessQuorumError) as unmet:
         verify_receipt(first.receipt, entry_at(ledger, first.position), anchor_of(ledger))
