@@ -207,3 +207,19 @@ def test_what_a_stolen_log_key_signed_alone_is_suspect(world: KeyWorld) -> None:
     now = harness.store.head().size
     assert checkpoint_standing(registry, now) is KeyFinding.VALID
     assert verify_dossier(world.dossier(), world.anchor).outcome is Outcome.VERIFIED
+
+
+def test_a_key_that_was_found_again_signs_again(world: KeyWorld) -> None:
+    """Suspect is what it signed before it was said to be lost; what it signs after it was taken back is not."""
+    harness = world.harness
+    first = harness.log_signers
+    safe = harness.store.head().size
+    world.says(world.second)
+    world.enacts(rotation(world, 0, tuple(one.vkey for one in first), compromised_since_size=safe))
+    between = harness.store.head().size
+    world.enacts(registry_pb2.LogKeysRotated(log_keys=[one.vkey for one in first]))
+    registry = harness.ledger.registry
+    assert checkpoint_standing(registry, safe + 1) is KeyFinding.SUSPECT
+    assert checkpoint_standing(registry, between) is KeyFinding.VALID
+    assert checkpoint_standing(registry, harness.store.head().size) is KeyFinding.VALID
+    assert verify_dossier(world.dossier(), world.anchor).outcome is Outcome.VERIFIED

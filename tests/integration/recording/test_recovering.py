@@ -28,6 +28,7 @@ from cellcustody.ledger.recording.shown_records import kept_leaf_hashes
 from cellcustody.ledger.statements import ClosedRecord, parse_statement
 from cellcustody.ledger.store import Head, KeyStore, StoreRolledBackError, Vault, back_up_sqlite, open_sqlite
 from cellcustody.ledger.verification import open_dossier
+from cellcustody.v1 import entry_pb2
 
 SEALED = {"vault"}  # Sealed anew, under a nonce of its own.
 SHREDDABLE = {DisclosureClass.CLINICAL, DisclosureClass.IDENTITY}
@@ -186,3 +187,18 @@ def test_missing_entries_are_told_as_ranges(lost: Lost) -> None:
     with pytest.raises(RecoveryIncompleteError) as incomplete:
         lost.recover(copies)
     assert incomplete.value.values["missing"] == f"{lost.size}-{lost.size + 2} {lost.size + 5}"
+
+
+def test_an_entry_that_was_not_signed_for_does_not_come_in(lost: Lost) -> None:
+    """A copy in which one entry was recorded a second later makes another root: nothing is recorded."""
+    copies = lost.copies()
+    copied = copies.entries[lost.size + 3]
+    entry = entry_pb2.Entry.FromString(copied.entry)
+    entry.recorded_at_unix_micros += 1_000_000
+    copied.entry = entry.SerializeToString(deterministic=True)
+    with pytest.raises(RecoveryConflictError) as refused:
+        lost.recover(copies)
+    assert refused.value.values["signed_root"] == lost.signed.root_hash.hex()
+    store = open_sqlite(lost.harness.database)
+    assert store.head().size == lost.size
+    store.close()
