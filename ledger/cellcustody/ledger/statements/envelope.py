@@ -2,7 +2,7 @@
 
 The rules:
 
-* The bytes are the exact wire form of `cellcustody.v1.Envelope`, at most `ENVELOPE_BYTES_MAX` long.
+* The bytes are the exact wire form of `cellcustody.v1.Envelope`, at most `ENVELOPE_BYTES_MAX` long if it is logged.
 * The payload type is one of the format's; the payload is not empty; there are one to four signatures, none empty.
 * What is signed is the pre-authentication encoding (PAE) of DSSE v1 over payload type and payload.
 * The statement digest is SHA-256 of that encoding, so signing again changes no digest.
@@ -128,16 +128,18 @@ def pae(payload_type: str, payload: bytes) -> bytes:
     return b"DSSEv1 %d %b %d %b" % (len(name), name, len(payload), payload)
 
 
-def parse_envelope(raw: bytes) -> Envelope:
+def parse_envelope(raw: bytes, *, bytes_max: int = ENVELOPE_BYTES_MAX) -> Envelope:
     """Returns the envelope that `raw` is the exact wire form of. Verifies no signature.
 
+    `bytes_max` is the limit of what is never in a log, and may be larger than an entry.
+
     Raises:
-        OversizeError: it has more than `ENVELOPE_BYTES_MAX` bytes or too many signatures.
+        OversizeError: it has more than `bytes_max` bytes or too many signatures.
         EnvelopeMalformedError: it is not in the exact wire form, or lacks a part.
         PayloadTypeUnknownError: the payload type is none of the format's.
     """
-    if len(raw) > ENVELOPE_BYTES_MAX:
-        raise OversizeError("an envelope is too large", length=len(raw), limit=ENVELOPE_BYTES_MAX)
+    if len(raw) > bytes_max:
+        raise OversizeError("an envelope is too large", length=len(raw), limit=bytes_max)
     try:
         message = parse_wire_form(envelope_pb2.Envelope, raw)
     except WireFormError as defect:

@@ -31,9 +31,12 @@ from cellcustody.ledger.verification.report import Report, Result
 from cellcustody.ledger.verification.verdicts import structured_verdicts
 from cellcustody.v1 import verification_report_pb2
 
-__all__ = ["FORMAT_VERSION", "read_report", "report_message", "sign_report"]
+__all__ = ["FORMAT_VERSION", "REPORT_BYTES_MAX", "read_report", "report_message", "sign_report"]
 
 FORMAT_VERSION: Final = 1
+REPORT_BYTES_MAX: Final = 16 << 20
+"""A statement takes about 220 bytes, so that a report may tell of 70,000; a therapy has hundreds. It is in no log."""
+
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _RESULTS: Final = {
     Result.PASSED: verification_report_pb2.VERIFICATION_RESULT_PASSED,
@@ -115,8 +118,15 @@ def _micros(moment: datetime) -> int:
 
 
 def sign_report(message: verification_report_pb2.VerificationReport, signers: Sequence[Signer]) -> bytes:
-    """Returns the file: an envelope, signed by whoever verified."""
-    return sign_envelope(message.SerializeToString(deterministic=True), PayloadType.VERIFICATION_REPORT, signers)
+    """Returns the file: an envelope, signed by whoever verified.
+
+    Raises:
+        ReportInvalidError: it would have more than `REPORT_BYTES_MAX` bytes, which nobody reads back.
+    """
+    raw = sign_envelope(message.SerializeToString(deterministic=True), PayloadType.VERIFICATION_REPORT, signers)
+    if len(raw) > REPORT_BYTES_MAX:
+        raise ReportInvalidError("the report is too large", length=len(raw), limit=REPORT_BYTES_MAX)
+    return raw
 
 
 def read_report(raw: bytes, key: PublicKey) -> verification_report_pb2.VerificationReport:
@@ -126,7 +136,7 @@ def read_report(raw: bytes, key: PublicKey) -> verification_report_pb2.Verificat
         ReportInvalidError: this key did not sign it, or it is not in its form.
     """
     try:
-        envelope = parse_envelope(raw)
+        envelope = parse_envelope(raw, bytes_max=REPORT_BYTES_MAX)
         if envelope.payload_type is not PayloadType.VERIFICATION_REPORT:
             raise ReportInvalidError("this is no verification report", payload_type=envelope.payload_type.value)
         # The signature covers these very bytes. Nothing in the payload is believed before this step.
