@@ -214,3 +214,24 @@ def test_the_program_starts_by_its_name() -> None:
 
     for command in ("act", "co-sign", "worklist", "verify", "outbox", "enrol", "export", "audit"):
         assert f"  {command} " in printed
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["absent", "01" + "00" * 16, "--position", "99999999999999999999"],
+        ["absent", "01" + "00" * 16, "--position", "-1"],
+        ["log", "receipt", "--leaf-index", "99999999999999999999"],
+        ["custody", "01" + "00" * 16, "--known-at", "99999999999999999999"],
+        ["inspect", "recall", "x", "--page-size", "4294967296"],
+        ["watch", "--after", "-1"],
+        ["outbox", "requeue", "99999999999999999999"],
+        ["enrol", "policy", "pack", "--product", "x", "--jurisdiction", "x", "--version", "4294967296"],
+    ],
+)
+def test_a_number_that_no_log_has_is_refused_as_typed(command: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    """It ends with 2, and names the option: nobody is asked."""
+    with pytest.raises(SystemExit) as ended:
+        run(command)
+    assert ended.value.code == 2
+    assert "Invalid value for" in capsys.readouterr().err

@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from cellcustody.clients.absence import alias_key_of, prove_heads
-from cellcustody.clients.cli.context import AsJson, Context, context_of
+from cellcustody.clients.cli.context import POSITION_MAX, AsJson, Context, context_of
 from cellcustody.clients.cli.plain import Plain, as_json
 from cellcustody.clients.cli.profile import id_from_text
 from cellcustody.clients.cli.reading import therapy_of
@@ -43,7 +43,9 @@ def absent(
     alias_key: Annotated[Path | None, typer.Option(help="Alias key file; else the server is asked.")] = None,
     proof: Annotated[Path | None, typer.Option(help="Verify this proof instead of asking a server.")] = None,
     to: Annotated[Path | None, typer.Option(help="Keep the proof in this file.")] = None,
-    position: Annotated[int, typer.Option(help="Demand a map that covers the log up to this size.")] = 0,
+    position: Annotated[
+        int, typer.Option(min=0, max=POSITION_MAX, help="Demand a map that covers the log up to this size.")
+    ] = 0,
     json: AsJson = False,
 ) -> None:
     """Prove that a stream is not in the log, or that an alias names no therapy, or none but one.

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from cellcustody.clients.auditor import AuditorClient
-from cellcustody.clients.cli.context import AsJson, Context, context_of
+from cellcustody.clients.cli.context import POSITION_MAX, AsJson, Context, context_of
 from cellcustody.clients.cli.plain import Plain, as_json
 from cellcustody.clients.cli.profile import id_from_text
 from cellcustody.clients.cli.reading import therapy_of
@@ -19,7 +19,7 @@ from cellcustody.ledger.registry.anchor import Anchor, encode_anchor, parse_anch
 
 __all__ = ["register"]
 
-LeafIndex = Annotated[int, typer.Option(help="Leaf index, from 0.")]
+LeafIndex = Annotated[int, typer.Option(min=-1, max=POSITION_MAX, help="Leaf index, from 0.")]
 
 
 def register(app: typer.Typer) -> None:
@@ -33,10 +33,6 @@ def register(app: typer.Typer) -> None:
     log.command("receipt")(log_receipt)
     log.command("anchor")(log_anchor)
     app.add_typer(log, name="log")
-
-
-def _group() -> None:
-    """Keeps a group of one command a group."""
 
 
 def export_therapy(

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
 
 from cellcustody.clients.cli.profile import Profile, read_profile
 from cellcustody.clients.regulator import RegulatorClient
 
-__all__ = ["AsJson", "Context", "Yes", "context_of"]
+__all__ = ["POSITION_MAX", "AsJson", "Context", "Yes", "context_of"]
+
+POSITION_MAX: Final = (1 << 63) - 1
+"""What a position, an index or a count may be at most: stores number entries with 63 bits."""
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")]
 Yes = Annotated[bool, typer.Option("--yes", help="Sign without being asked; the statement is still shown.")]

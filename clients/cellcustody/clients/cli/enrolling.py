@@ -165,7 +165,7 @@ def enrol_policy(
     file: Annotated[Path, typer.Argument(help="The pack: JSON, keys sorted, no spaces.")],
     product: Annotated[str, typer.Option(help="Product it is for.")],
     jurisdiction: Annotated[str, typer.Option(help="Jurisdiction it is for.")],
-    version: Annotated[int, typer.Option(help="Its version, from 1.")],
+    version: Annotated[int, typer.Option(min=1, max=(1 << 32) - 1, help="Its version, from 1.")],
     yes: Yes = False,
     json: AsJson = False,
 ) -> None:

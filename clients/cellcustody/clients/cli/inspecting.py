@@ -9,7 +9,7 @@ import typer
 from google.protobuf.message import Message
 
 from cellcustody.clients.cli.answers_in_tables import print_answer, statement_in_words
-from cellcustody.clients.cli.context import AsJson, context_of
+from cellcustody.clients.cli.context import POSITION_MAX, AsJson, context_of
 from cellcustody.clients.cli.names import Names, names_of
 from cellcustody.clients.cli.plain import as_json, as_json_line
 from cellcustody.clients.cli.profile import id_from_text
@@ -30,8 +30,11 @@ Subject = Annotated[
 At = Annotated[str, typer.Option(help="As it was at this time, ISO 8601 with offset.")]
 Since = Annotated[str, typer.Option("--from", help="Only from this time on, ISO 8601 with offset.")]
 Before = Annotated[str, typer.Option("--until", help="Only before this time, ISO 8601 with offset.")]
-KnownAt = Annotated[int, typer.Option(help="As it was known at this position.")]
-PageSize = Annotated[int, typer.Option(help="Streams or rows in one answer; 0 means as many as the server gives.")]
+KnownAt = Annotated[int, typer.Option(min=0, max=POSITION_MAX, help="As it was known at this position.")]
+PageSize = Annotated[
+    int,
+    typer.Option(min=0, max=(1 << 32) - 1, help="Streams or rows in one answer; 0 means as many as the server gives."),
+]
 PageToken = Annotated[str, typer.Option(help="Go on after the answer that printed this token.")]
 OfSite = Annotated[str, typer.Option(help="Only of this site, in hexadecimal.")]
 OfStream = Annotated[str, typer.Option(help="Only of this stream, in hexadecimal.")]

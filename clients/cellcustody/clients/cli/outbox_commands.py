@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from cellcustody.clients.answers import Recorded
-from cellcustody.clients.cli.context import AsJson, context_of
+from cellcustody.clients.cli.context import POSITION_MAX, AsJson, context_of
 from cellcustody.clients.cli.plain import as_json
 from cellcustody.clients.cli.screen import moment, print_table, say
 from cellcustody.clients.errors import StatementRefused
@@ -122,7 +122,8 @@ def relay(
 
 
 def requeue(
-    context: typer.Context, number: Annotated[int, typer.Argument(help="Number of a parked statement.")]
+    context: typer.Context,
+    number: Annotated[int, typer.Argument(min=0, max=POSITION_MAX, help="Number of a parked statement.")],
 ) -> None:
     """Put a parked statement back into the queue, after what it was refused for has been mended."""
     profile = context_of(context).profile

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from cellcustody.clients.cli.answers_in_tables import key_in_words
-from cellcustody.clients.cli.context import AsJson, context_of
+from cellcustody.clients.cli.context import POSITION_MAX, AsJson, context_of
 from cellcustody.clients.cli.names import NO_NAMES, Names, names_of
 from cellcustody.clients.cli.plain import as_json, as_json_line
 from cellcustody.clients.cli.profile import id_from_text
@@ -83,7 +83,7 @@ def custody(
     context: typer.Context,
     name: Therapy,
     at: Annotated[str, typer.Option(help="As it was at this time, ISO 8601 with offset.")] = "",
-    known_at: Annotated[int, typer.Option(help="As it was known at this position.")] = 0,
+    known_at: Annotated[int, typer.Option(min=0, max=POSITION_MAX, help="As it was known at this position.")] = 0,
     json: AsJson = False,
 ) -> None:
     """Show who answers for each material and who has it."""
@@ -103,7 +103,7 @@ def custody(
 def history(
     context: typer.Context,
     name: Therapy,
-    known_at: Annotated[int, typer.Option(help="As it was known at this position.")] = 0,
+    known_at: Annotated[int, typer.Option(min=0, max=POSITION_MAX, help="As it was known at this position.")] = 0,
     json: AsJson = False,
 ) -> None:
     """Show what happened to a therapy, with its consignments, in order of occurrence."""
@@ -240,7 +240,7 @@ def trace(
 def watch(
     context: typer.Context,
     stream: Annotated[str, typer.Option(help="Only of this stream, in hexadecimal.")] = "",
-    after: Annotated[int, typer.Option(help="From this position on; 0 means from now.")] = 0,
+    after: Annotated[int, typer.Option(min=0, max=POSITION_MAX, help="From this position on; 0 means from now.")] = 0,
     seconds: Annotated[float, typer.Option(help="Stop after this long; 0 means never.")] = 0,
     count: Annotated[int, typer.Option(help="Stop after this many; 0 means never.")] = 0,
     json: AsJson = False,
