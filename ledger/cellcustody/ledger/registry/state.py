@@ -10,7 +10,7 @@ The rules:
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 from typing import TypeVar
 
@@ -73,6 +73,7 @@ class RegistryState:
         self.keys_of: dict[bytes, list[bytes]] = {}
         self.emergencies: dict[bytes, History[tuple[EmergencyGrant, ...]]] = {}
         self.affirmations: dict[bytes, History[tuple[Affirmation, ...]]] = {}
+        self._standing: tuple[tuple[int, int], frozenset[bytes]] | None = None
         self.tls_keys: dict[bytes, History[bytes | None]] = {}
         self.policies: dict[bytes, History[Policy]] = {}
         self.policies_for: dict[tuple[str, str], History[Policy]] = {}
@@ -131,27 +132,54 @@ class RegistryState:
     def is_suspect(self, digest: bytes, key_ids: Iterable[bytes], leaf_index: int) -> bool:
         """Tells whether every key of a statement is said to have been compromised by then, and nobody affirmed it."""
         keys = tuple(key_ids)
-        for key_id in keys:
-            history = self.keys.get(key_id)
-            if history is None or not history.is_compromised_at(leaf_index):
-                return False
-        return not any(self._is_affirmed(digest, key_id) for key_id in keys)
+        return self._is_compromised(keys, leaf_index) and not self._is_affirmed(
+            digest, keys, self._standing_affirmations()
+        )
 
-    def _is_affirmed(self, digest: bytes, key_id: bytes) -> bool:
+    def _is_compromised(self, keys: tuple[bytes, ...], leaf_index: int) -> bool:
+        histories = [self.keys.get(key_id) for key_id in keys]
+        return all(history is not None and history.is_compromised_at(leaf_index) for history in histories)
+
+    def _is_affirmed(self, digest: bytes, keys: tuple[bytes, ...], standing: Collection[bytes]) -> bool:
+        return any(one.key_id in keys and one.digest in standing for one in self._affirmations_of(digest))
+
+    def _affirmations_of(self, digest: bytes) -> tuple[Affirmation, ...]:
         history = self.affirmations.get(digest)
-        affirmations = () if history is None else history.at(POSITION_MAX) or ()
-        return any(one.key_id == key_id and self._stands(one) for one in affirmations)
+        return () if history is None else history.at(POSITION_MAX) or ()
 
-    def _stands(self, affirmation: Affirmation) -> bool:
-        """Tells whether none of those who affirmed did so with a key that was compromised by then itself.
+    def _standing_affirmations(self) -> frozenset[bytes]:
+        """Returns the affirmations that count: none of those who signed did so with a key compromised by then itself.
 
-        It ends: an affirmation names digests of what was signed before it, so those that affirm it are all later.
+        One whose signers are suspect counts once another one affirms what they signed. An affirmation names digests of
+        what was signed before it, so that these chains end. They are followed from the latest on, in rounds until
+        nothing is added: they may be long, and one may be recorded before what it rests on.
         """
-        joined = self.acts.get(affirmation.digest)
-        if joined is None:
-            return False
-        signed = ((joined.leaf_index, joined.statement), *joined.co_signatures)
-        return not any(self.is_suspect(one.digest, one.key_ids, leaf) for leaf, one in signed)
+        acts = {one.digest for digest in self.affirmations for one in self._affirmations_of(digest)}
+        signed = {digest: self._signed_in(digest) for digest in acts if digest in self.acts}
+        state = (len(self.acts), sum(map(len, signed.values())))
+        if self._standing is not None and self._standing[0] == state:
+            return self._standing[1]
+        waiting = sorted(signed, key=lambda digest: self.acts[digest].leaf_index, reverse=True)
+        standing: set[bytes] = set()
+        while waiting:
+            left = []
+            for digest in waiting:
+                if any(
+                    self._is_compromised(one.key_ids, leaf) and not self._is_affirmed(one.digest, one.key_ids, standing)
+                    for leaf, one in signed[digest]
+                ):
+                    left.append(digest)
+                else:
+                    standing.add(digest)
+            if len(left) == len(waiting):
+                break
+            waiting = left
+        self._standing = (state, frozenset(standing))
+        return self._standing[1]
+
+    def _signed_in(self, digest: bytes) -> tuple[tuple[int, RegistryStatement], ...]:
+        joined = self.acts[digest]
+        return ((joined.leaf_index, joined.statement), *joined.co_signatures)
 
     def pending(self) -> tuple[Joined, ...]:
         """Returns the acts that wait for co-signatures, in the order of the log."""
@@ -159,6 +187,7 @@ class RegistryState:
 
     def rewind(self, position: int) -> None:
         """Takes back everything applied for entries at leaf index `position` and after, which were not committed."""
+        self._standing = None
         if position <= 0:
             self.founding = None
         self.registrars.rewind(position)
