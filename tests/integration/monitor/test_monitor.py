@@ -228,7 +228,9 @@ def test_the_command_ends_with_what_was_found(shown: ShownLog, copy: Copy, ancho
         assert lying.exit_code == 1
         proof = json.loads(lying.stdout)["findings"][0]["proof"]
         shown.show(copy.size, copy)
-        assert runner.invoke(command, arguments).exit_code == 1, "what was found once stays found"
+        again = runner.invoke(command, arguments)
+        assert again.exit_code == 1, "what was found once stays found"
+        assert "1 found FALSE, now or before" in again.stderr, "a look that finds nothing says why it ends with 1"
     verified = runner.invoke(command, ["verify-fork", proof, "--anchor", str(trusted)])
     assert (verified.exit_code, json.loads(verified.stdout)["outcome"]) == (0, "FORK")
     made = runner.invoke(

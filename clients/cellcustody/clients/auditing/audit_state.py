@@ -87,8 +87,8 @@ def read_state(path: Path, anchor: Anchor) -> AuditState:
         raise ConfigurationError(
             "the folder remembers the audit of another ledger",
             path=path,
-            there=state.log_origin,
-            asked=anchor.log_origin,
+            there=f"{state.log_origin}, {state.founding_digest.hex()}",
+            asked=f"{anchor.log_origin}, {anchor.founding_digest.hex()}",
         )
     return state
 

@@ -90,7 +90,9 @@ def run(
                 print(f"monitor: {silence}", file=sys.stderr)
             if not follow or ended.wait(follow):
                 break
-        if known.findings():
+        if count := len(known.findings()):
+            # Each look shows its own findings alone: why a quiet one ends with 1 must be told.
+            print(f"monitor: {count} found FALSE, now or before: {state / 'findings.jsonl'}", file=sys.stderr)
             raise typer.Exit(1)
 
 
