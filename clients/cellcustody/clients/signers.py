@@ -137,13 +137,17 @@ def read_passphrase(
     """Returns the passphrase from the environment, or else asks for it without echo; twice where it is chosen.
 
     Raises:
-        KeyFileError: the two answers differ, or the passphrase is empty.
+        KeyFileError: the two answers differ, the passphrase is empty, or nobody is there to answer.
     """
     if given := environment.get(variable):
         return given
-    answer = ask(prompt)
+    try:
+        answer = ask(prompt)
+        again = ask("Once more: ") if confirm and answer else answer
+    except EOFError as absence:
+        raise KeyFileError("a passphrase is asked for, and nobody answers", variable=variable) from absence
     if not answer:
         raise KeyFileError("a passphrase is empty", variable=variable)
-    if confirm and ask("Once more: ") != answer:
+    if again != answer:
         raise KeyFileError("the two passphrases differ")
     return answer

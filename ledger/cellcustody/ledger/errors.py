@@ -42,7 +42,7 @@ class CellcustodyError(Exception):
     def __str__(self) -> str:
         if not self.values:
             return f"{self.reason}: {self.message}"
-        shown = ", ".join(f"{name}={value}" for name, value in self.values.items())
+        shown = ", ".join(f"{name}={_visible(value)}" for name, value in self.values.items())
         return f"{self.reason}: {self.message} ({shown})"
 
 
@@ -55,6 +55,11 @@ def _error_again(kind: type[CellcustodyError], message: str, carried: dict[str, 
 
 def _as_text(value: object) -> str:
     return value.hex() if isinstance(value, bytes | bytearray | memoryview) else str(value)
+
+
+def _visible(text: str) -> str:
+    """Returns a text with what no screen shows, or takes for a command, written as an escape."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)
 
 
 class RefusedError(CellcustodyError):

@@ -11,6 +11,7 @@ import pytest
 
 from cellcustody.ledger.contract import DisclosureClass
 from cellcustody.ledger.custody.act import Act
+from cellcustody.ledger.identifiers import CheckCharacterError, IdentifierMalformedError
 from cellcustody.ledger.views import (
     ConsignmentNotFoundError,
     LotNotFoundError,
@@ -221,6 +222,23 @@ def test_a_carrier_sees_its_consignment_and_no_therapy(asking: Asking) -> None:
         views.lists.trace_lot(pb.TraceLotRequest(lot_number="V-1"), courier, wait_seconds=1)
     with pytest.raises(ReadNotPermittedError):
         next(views.watch(pb.WatchRequest(stream=THERAPY), lambda: courier, threading.Event()))
+
+
+def test_a_name_typed_with_a_slip_is_answered_with_nobodys_therapy(asking: Asking) -> None:
+    """A printed identifier is held to its check character, and nothing may follow it."""
+    story = Story()
+    in_transit(story)
+    asking.tell(*story.acts)
+    wrong = f"{COI[:-1]}0"
+
+    for typed in (COI, f" {COI}\n", COI[:-1], f"&/{COI[:-1]}"):
+        name = pb.TherapyName(alias=common_pb2.Alias(scheme="isbt128-coi", value=typed))
+        answer = asking.views.get_therapy(pb.GetTherapyRequest(therapy=name), asking.hospital, wait_seconds=1)
+        assert answer.stream == THERAPY
+    for typed, error in ((wrong, CheckCharacterError), (f"{COI}0", IdentifierMalformedError)):
+        name = pb.TherapyName(alias=common_pb2.Alias(scheme="isbt128-coi", value=typed))
+        with pytest.raises(error):
+            asking.views.get_therapy(pb.GetTherapyRequest(therapy=name), asking.hospital, wait_seconds=1)
 
 
 def test_a_site_that_takes_no_part_finds_nothing(asking: Asking) -> None:

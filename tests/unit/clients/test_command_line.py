@@ -7,6 +7,7 @@ from pathlib import Path
 
 import grpc
 import pytest
+import typer
 from tests.unit.clients.client_faults import (
     CONSIGNMENT,
     DEVICE,
@@ -106,6 +107,25 @@ def test_what_a_person_does_not_confirm_is_not_sent(server: FaultyServer, monkey
     assert server.received == []
 
 
+@pytest.mark.usefixtures("profile")
+def test_where_nobody_confirms_nothing_is_sent(server: FaultyServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A script without an input ends with 3, as a person who says no; 1 would tell of a false proof."""
+
+    def break_off(*_: object, **__: object) -> bool:
+        raise typer.Abort
+
+    monkeypatch.setattr("typer.confirm", break_off)
+
+    assert exit_of(*RELEASE) == 3
+    assert server.received == []
+
+
+def test_what_no_screen_shows_is_printed_as_an_escape(capsys: pytest.CaptureFixture[str]) -> None:
+    """A scanned control character is named, and commands nothing to the terminal."""
+    assert exit_of("scan", "parse", "=A9999211\x1b[31m") == 2
+    assert "offset=9, rule=sequence must be a digit, value=\\x1b)" in capsys.readouterr().err
+
+
 def test_an_unknown_outcome_is_kept_and_settled_by_delivery(
     server: FaultyServer, profile: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -148,6 +168,7 @@ def test_each_failure_has_its_exit_code(
         ("act", "release-custody", "--stream", "02", "--body", "{}"),
         ("no-such-command",),
         ("custody", "--at", "yesterday", "ab"),
+        ("inspect", "corrections", "--page-token", "no-token"),
     ],
 )
 @pytest.mark.usefixtures("profile")

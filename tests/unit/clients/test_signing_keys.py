@@ -95,3 +95,14 @@ def test_a_passphrase_comes_from_the_environment_or_a_prompt() -> None:
     assert read_passphrase(environment={"CELLCUSTODY_PASSPHRASE": "given"}) == "given"
     with pytest.raises(KeyFileError, match="differ"):
         read_passphrase(environment={}, confirm=True, ask=lambda prompt: next(answers))
+
+
+def test_a_passphrase_that_nobody_gives_is_a_fault_of_the_environment() -> None:
+    """Without a terminal and without the variable it says so, with the variable's name."""
+
+    def end_of_input(prompt: str) -> str:
+        raise EOFError(prompt)
+
+    with pytest.raises(KeyFileError) as refused:
+        read_passphrase(environment={}, ask=end_of_input)
+    assert refused.value.values["variable"] == "CELLCUSTODY_PASSPHRASE"

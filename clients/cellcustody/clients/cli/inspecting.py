@@ -17,6 +17,7 @@ from cellcustody.clients.cli.reading import time_of
 from cellcustody.clients.cli.screen import moment, print_table, say
 from cellcustody.clients.errors import ServerUnavailable
 from cellcustody.clients.inspections import QUESTIONS, Question
+from cellcustody.ledger.errors import ConfigurationError
 from cellcustody.v1 import inspection_service_pb2
 
 __all__ = ["register"]
@@ -73,7 +74,7 @@ def _command(question: Question[Message]) -> Callable[..., None]:
                 before=time_of(before) if before else None,
                 known_at_position=known_at or None,
                 page_size=page_size,
-                page_token=bytes.fromhex(page_token) if page_token else b"",
+                page_token=_token_from_text(page_token),
             )
             names = Names() if json else names_of(reader)
         if json:
@@ -85,6 +86,13 @@ def _command(question: Question[Message]) -> Callable[..., None]:
             say(f"There is more: --page-token {token.hex()}")
 
     return ask
+
+
+def _token_from_text(text: str) -> bytes:
+    try:
+        return bytes.fromhex(text)
+    except ValueError as refusal:
+        raise ConfigurationError("a page token is written in hexadecimal, as it was printed", text=text) from refusal
 
 
 def alerts(

@@ -54,7 +54,10 @@ def print_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]
 def confirm_on_screen(showing: Showing) -> bool:
     """Shows what will be signed and asks."""
     say(showing.text)
-    return typer.confirm("Sign this?", err=True)
+    try:
+        return typer.confirm("Sign this?", err=True)
+    except typer.Abort:  # Nobody is there to answer, or the answer was broken off: both are no yes.
+        return False
 
 
 def print_recorded(recorded: Recorded, *, as_json_text: bool) -> None:

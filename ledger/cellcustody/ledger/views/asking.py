@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from cellcustody.ledger.identifiers import ChainOfIdentity
 from cellcustody.ledger.statements import StreamKind
 from cellcustody.ledger.views.access import Reach, Reader
 from cellcustody.ledger.views.database import Snapshot
@@ -24,13 +25,25 @@ from cellcustody.ledger.views.errors import (
     ReadNotPermittedError,
     TherapyNotFoundError,
 )
-from cellcustody.ledger.views.rows_therapy import alias_value
+from cellcustody.ledger.views.rows_therapy import COI_SCHEME, alias_value
 from cellcustody.ledger.views.tables import Value
 from cellcustody.v1 import common_pb2, custody_query_service_pb2
 
 __all__ = ["Asked"]
 
 _IS_PARTY: Final = "EXISTS (SELECT 1 FROM party WHERE party.stream = {table}.stream AND party.site = ?)"
+_COI_CONTENT_CHARACTERS: Final = 15
+
+
+def _alias_asked(scheme: str, value: str) -> str:
+    """Returns an alias as it is looked up; an identifier with more than its content is held to its check character.
+
+    Else a slip of a digit that the check character tells would be answered with another patient's therapy.
+    """
+    if scheme == COI_SCHEME and len("".join(value.split()).removeprefix("&/")) > _COI_CONTENT_CHARACTERS:
+        typed = value.strip()
+        return (ChainOfIdentity.parse if typed.startswith("&/") else ChainOfIdentity.parse_printed)(typed).content
+    return alias_value(scheme, value)
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +125,7 @@ class Asked:
 
         Raises:
             QuestionIncompleteError, ReadNotPermittedError, TherapyNotFoundError.
+            IdentifierMalformedError: a chain of identity identifier is longer than its content, and not as printed.
         """
         self.refuse_without_therapies()
         parameters: tuple[Value, ...]
@@ -122,7 +136,7 @@ class Asked:
             case "alias":
                 scheme, value = name.alias.scheme, name.alias.value
                 sql = "SELECT DISTINCT stream FROM alias WHERE scheme = ? AND value = ?"
-                parameters = (scheme, alias_value(scheme, value))
+                parameters = (scheme, _alias_asked(scheme, value))
                 asked = f"{scheme} {value}"
             case _:
                 raise QuestionIncompleteError("the question names no therapy")
