@@ -25,6 +25,7 @@ from cellcustody.clients.cli.main import EXIT_CODES, run
 from cellcustody.clients.cli.plain import body_from_json, plain_of
 from cellcustody.clients.signers import COST_LIGHT
 from cellcustody.ledger.errors import ConfigurationError
+from cellcustody.ledger.identifiers import Din
 from cellcustody.v1 import common_pb2, transport_pb2
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -120,6 +121,16 @@ def test_where_nobody_confirms_nothing_is_sent(server: FaultyServer, monkeypatch
     assert server.received == []
 
 
+def test_a_file_that_cannot_be_written_ends_with_two(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Whatever a command was to write, and without a traceback."""
+    nowhere = tmp_path / "missing" / "label.svg"
+    named = ("--coi", "CHA999925000001G", "--din", "A9999 25 000001 " + Din("A99992500000100").check_character)
+
+    assert exit_of("label", "draw", "--out", str(nowhere), *named, "--product", "S1234100") == 2
+    said = f"a file cannot be used (path={nowhere}, because=No such file or directory)"
+    assert capsys.readouterr().err == f"cellcustody: CONFIGURATION_INVALID: {said}\n"
+
+
 def test_what_no_screen_shows_is_printed_as_an_escape(capsys: pytest.CaptureFixture[str]) -> None:
     """A scanned control character is named, and commands nothing to the terminal."""
     assert exit_of("scan", "parse", "=A9999211\x1b[31m") == 2
@@ -168,6 +179,7 @@ def test_each_failure_has_its_exit_code(
         ("act", "release-custody", "--stream", "02", "--body", "{}"),
         ("no-such-command",),
         ("custody", "--at", "yesterday", "ab"),
+        ("custody", "--at", "9999-12-31T23:59:59-12:00", "ab"),
         ("inspect", "corrections", "--page-token", "no-token"),
     ],
 )

@@ -44,7 +44,7 @@ def run(arguments: Sequence[str] | None = None) -> None:
     except ModuleNotFoundError as missing:
         print(f"{missing.name} is not installed: install cellcustody[cli]", file=sys.stderr)
         sys.exit(2)
-    from cellcustody.ledger.errors import CellcustodyError
+    from cellcustody.ledger.errors import CellcustodyError, ConfigurationError
 
     _add_commands_of_other_parts(app, given)
     try:
@@ -52,6 +52,15 @@ def run(arguments: Sequence[str] | None = None) -> None:
     except CellcustodyError as error:
         print(f"cellcustody: {error}", file=sys.stderr)
         sys.exit(exit_code_of(error))
+    except OSError as fault:
+        if fault.filename is None:
+            raise
+        # A folder that is not there, a full disk, no permission: whichever command it was, the place was given to it.
+        print(
+            f"cellcustody: {ConfigurationError('a file cannot be used', path=fault.filename, because=fault.strerror)}",
+            file=sys.stderr,
+        )
+        sys.exit(2)
     except KeyboardInterrupt:
         sys.exit(130)
 

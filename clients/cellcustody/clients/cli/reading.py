@@ -272,7 +272,10 @@ def time_of(text: str) -> datetime:
         raise ConfigurationError("a time is written in ISO 8601", text=text) from refusal
     if parsed.tzinfo is None:
         raise ConfigurationError("a time is written with its offset, such as 2026-05-01T10:30+02:00", text=text)
-    return parsed.astimezone(UTC)
+    try:
+        return parsed.astimezone(UTC)
+    except OverflowError as refusal:
+        raise ConfigurationError("a time lies in the years 1 to 9999 in UTC", text=text) from refusal
 
 
 def _note_shown(store: LocalStore, items: Iterable[custody_query_service_pb2.HistoryItem]) -> None:
