@@ -203,7 +203,8 @@ class Connection:
             case grpc.StatusCode.RESOURCE_EXHAUSTED:
                 return MessageTooLarge(message) if _TOO_LARGE in message else Busy(message, **values)
             case grpc.StatusCode.INVALID_ARGUMENT | grpc.StatusCode.OUT_OF_RANGE | grpc.StatusCode.FAILED_PRECONDITION:
-                values |= {violation.name: violation.description for violation in details.bad_fields}
+                named = set(values.values())  # A rule that ErrorInfo names already is no field, and is told once.
+                values |= {bad.name: bad.description for bad in details.bad_fields if bad.name not in named}
                 return RequestInvalid(message, **values)
             case _:
                 return ServerFailed(message, code=code.name, **{k: v for k, v in values.items() if k != "code"})

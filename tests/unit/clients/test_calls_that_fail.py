@@ -13,6 +13,7 @@ from cellcustody.clients import (
     LedgerStopped,
     MessageTooLarge,
     OutcomeUnknown,
+    RequestInvalid,
     ServerUnavailable,
     Session,
     SiteClient,
@@ -148,6 +149,24 @@ def test_a_message_too_large_for_the_server_is_no_refusal_and_no_overload(server
         connection.append(TransportServiceStub(connection.channel).ReleaseCustody, large)
 
     assert server.received == []
+
+
+def test_a_rule_that_a_question_breaks_is_told_once(server: FaultyServer) -> None:
+    """Servers name it twice, for callers of either kind of detail; people read it once."""
+    rule = "nothing may follow here"
+    violations = [error_details_pb2.BadRequest.FieldViolation(field=rule, description="not well-formed")]
+    server.answers = [
+        failing(
+            grpc.StatusCode.INVALID_ARGUMENT,
+            "not well-formed",
+            information("IDENTIFIER_MALFORMED", rule=rule),
+            error_details_pb2.BadRequest(field_violations=violations),
+        )
+    ]
+    with server.connect() as connection, pytest.raises(RequestInvalid) as refused:
+        connection.ask(TransportServiceStub(connection.channel).ReleaseCustody, ledger_service_pb2.SubmitRequest())
+
+    assert refused.value.values == {"rule": rule}
 
 
 def test_a_ledger_that_has_stopped_is_asked_once(server: FaultyServer, session: Session) -> None:

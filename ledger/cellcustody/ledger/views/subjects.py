@@ -17,6 +17,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
+from cellcustody.ledger.identifiers import Din
 from cellcustody.ledger.views.access import Reach
 from cellcustody.ledger.views.asking import Asked
 from cellcustody.ledger.views.errors import NameNotFoundError, QuestionIncompleteError
@@ -32,6 +33,7 @@ _THERAPY_FROM: Final = b"\x01"
 _CONSIGNMENT_FROM: Final = b"\x02"
 _LOT_FROM: Final = b"\x03"
 _END: Final = b"\xff"
+_DIN_CHARACTERS: Final = 13
 
 
 class Wanted:
@@ -158,7 +160,7 @@ def _candidates(asked: Asked, request: pb.InspectRequest) -> tuple[str, list[Val
     named = "SELECT stream FROM named WHERE kind = ? AND value = ?"
     kind = subject.WhichOneof("subject")
     lookups: dict[str, Callable[[], tuple[str, list[Value]]]] = {
-        "din": lambda: (named, ["din", din_content(subject.din)]),
+        "din": lambda: (named, ["din", _din_asked(subject.din)]),
         "lot": lambda: ("SELECT stream FROM lot_use WHERE lot_number = ?", [subject.lot]),
         "shipper": lambda: (named, ["shipper", subject.shipper]),
         "logger": lambda: (named, ["logger", subject.logger]),
@@ -182,3 +184,16 @@ def _told(subject: pb.Subject) -> str:
     kind = subject.WhichOneof("subject") or ""
     value: object = getattr(subject, kind, "")
     return f"{kind} {value.hex() if isinstance(value, bytes) else value}"
+
+
+def _din_asked(text: str) -> str:
+    """Returns a donation number as it is looked up; as printed, it is held to its check character, and ends there.
+
+    Raises:
+        IdentifierMalformedError: it is longer than a number, and neither as scanned nor as printed.
+    """
+    typed = text.strip().upper()
+    compact = "".join(typed.split())
+    if len(compact.removeprefix("=")) <= _DIN_CHARACTERS:
+        return din_content(typed)
+    return (Din.parse if compact.startswith("=") else Din.parse_printed)(typed).number
