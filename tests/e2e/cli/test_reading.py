@@ -79,7 +79,8 @@ def test_watching_ends_after_the_time_asked(desks: Desks) -> None:
 @pytest.mark.parametrize(
     ("arguments", "code", "reason"),
     [
-        (("therapy", "CHA0000000000000"), 5, "NOT_FOUND"),
+        (("therapy", "CHA9999990000008"), 5, "NOT_FOUND"),
+        (("therapy", "CHA9999990000009"), 2, "check character"),
         (("trace", "lot", "NO-SUCH-LOT"), 5, "NOT_FOUND"),
         (("worklist", "--site", "00" * 16), 6, "ACCESS_DENIED"),
         (("readiness", "ab"), 2, "CONFIGURATION_INVALID"),
