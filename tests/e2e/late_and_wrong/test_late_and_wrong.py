@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import os
+import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import TypeVar
@@ -14,7 +15,7 @@ from tests.e2e.thirty_questions.story_making import Making
 from tests.e2e.thirty_questions.story_people import unit
 
 from cellcustody.clients.answers import Recorded
-from cellcustody.clients.errors import StatementRefused
+from cellcustody.clients.errors import NotFound, StatementRefused
 from cellcustody.clients.inspections import CORRECTIONS, DEVIATIONS, HANDOFFS, HISTORY, HOLDINGS, Question
 from cellcustody.ledger.custody.act import Status
 from cellcustody.ledger.entries import read_entry, read_judgement
@@ -93,8 +94,15 @@ def stored(course: Making, place: str) -> harvest_pb2.MaterialMoved:
 
 
 def says(by: Person, stream: bytes, body: object, **options: object) -> Recorded:
-    """Has somebody who has read the stream say something."""
-    by.client.refresh(stream)
+    """Has somebody who has read the stream say something; what others said a moment ago may still be on its way."""
+    until = time.monotonic() + 30
+    while True:
+        try:
+            by.client.refresh(stream)
+            break
+        except NotFound:
+            assert time.monotonic() < until
+            time.sleep(0.02)
     recorded = by.client.act(stream, body, **options)  # type: ignore[arg-type]  # Bodies and options as they come.
     return heard(recorded)
 

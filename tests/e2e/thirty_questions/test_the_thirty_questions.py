@@ -35,7 +35,7 @@ def test_each_question_is_one_call_on_the_command_line(
 def test_the_installed_program_asks(told: Inspected) -> None:
     """As a process of its own, and about what is not there it ends as documented."""
     assert told.prints("inspect", "history", told.story.coi).returncode == 0
-    assert told.prints("inspect", "consent", "CHA0000000000000").returncode == 5
+    assert told.prints("inspect", "consent", "CHA000000000000R").returncode == 5
     assert told.prints("inspect", "consent").returncode == 2
 
 

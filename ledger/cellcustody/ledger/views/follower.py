@@ -8,7 +8,8 @@ The rules:
   one transaction with the leaf index followed to. A consignment's news reaches the therapies linked to it.
 * Views are a function of the log: to stop anywhere and go on, or to drop them and begin again, ends in the same rows.
 * While the log moves on and nobody waits to read, the thread lets some seconds of it come together, and pauses after
-  each batch for many times as long as that took: nobody who appends waits for views.
+  each batch for many times as long as that took: nobody who appends waits for views. When nothing has been written for
+  a moment the pause ends: what one person says, another reads at once.
 * What is kept in memory is bounded by statements, not by the length of the log.
 """
 
@@ -42,6 +43,7 @@ __all__ = ["Follower", "LedgerSource", "Packs"]
 BATCH_ENTRIES_MAX: Final = 2_048
 KEPT_STATEMENTS_MAX: Final = 6_000  # About 15 MiB of acts and folds; fifty therapies of ordinary length.
 IDLE_SECONDS: Final = 0.02  # Between two looks at the checkpoint; a reader who wants a position wakes the thread.
+QUIET_SECONDS: Final = 0.04  # Without news for so long, nobody is writing who would have to wait for views.
 GATHER_SECONDS_MAX: Final = 2.0  # What is written to one stream within it is folded once; a lone entry does not wait.
 PAUSE_FACTOR: Final = 19  # Under load, views take a twentieth of the interpreter at most; nobody waits for the pause.
 # With more streams written to than are kept, a batch folds most of them anew, seconds of work: at a limit of two
@@ -167,10 +169,18 @@ class Follower:
             if followed:
                 # What is being written comes first, unless somebody waits to read it.
                 if self._position >= self._wanted:
-                    self._wake.wait(min(PAUSE_FACTOR * (time.monotonic() - began), PAUSE_SECONDS_MAX))
+                    self._pause(min(PAUSE_FACTOR * (time.monotonic() - began), PAUSE_SECONDS_MAX))
             else:
                 self._wake.wait(IDLE_SECONDS)
             still_since = time.monotonic()
+
+    def _pause(self, seconds: float) -> None:
+        """Waits so long, or until a reader wants a position, or nothing has been written for a moment."""
+        until, size = time.monotonic() + seconds, self._source.checkpoint_size()
+        while not self._wake.wait(QUIET_SECONDS) and time.monotonic() < until:
+            last, size = size, self._source.checkpoint_size()
+            if size == last:
+                return
 
     def follow_batch(self) -> int:
         """Follows at most one batch and returns how many entries it had; 0 if the views are up to the checkpoint."""
