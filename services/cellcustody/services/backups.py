@@ -26,13 +26,13 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from cellcustody.ledger.entries import leaf_hash_of
 from cellcustody.ledger.errors import StoreError
-from cellcustody.ledger.store import Head, HeadJournal, LedgerStore, back_up_sqlite
+from cellcustody.ledger.recording.scrubbing import scrub
+from cellcustody.ledger.store import Head, HeadJournal, back_up_sqlite
 from cellcustody.ledger.store.recorder import head_of
 from cellcustody.ledger.store.tables import HEAD
 from cellcustody.ledger.store.time_evidence import copy_time_evidence
-from cellcustody.ledger.transparency import RightEdge, parse_checkpoint
+from cellcustody.ledger.transparency import parse_checkpoint
 from cellcustody.services.configuration import Configuration, PostgresSettings, StoreKind
 from cellcustody.services.open_ledger import open_store, read_anchor
 
@@ -47,7 +47,6 @@ MANIFEST: Final = "backup.json"
 SQLITE_FILE: Final = "ledger.sqlite"
 POSTGRES_FILE: Final = "ledger.pgdump"
 MANIFEST_BYTES_MAX: Final = 16_384
-READ_AT_ONCE: Final = 1_024
 PROGRAM_SECONDS_MAX: Final = 24 * 3_600.0
 
 
@@ -132,6 +131,7 @@ def restore(
 
     Raises:
         BackupError: it is not whole, of another ledger or store, or something lies where it is to go.
+        StoreDamagedError: what was put in place is damaged, and where.
     """
     made = _read_manifest(folder)
     anchor = read_anchor(configuration.ledger.anchor)
@@ -149,7 +149,7 @@ def restore(
     copy_time_evidence(folder, configuration.ledger.data_directory)  # What is there already is no older, and stays.
     store = open_store(configuration, environment)
     try:
-        head = _verify_whole(store)
+        head = scrub(store, None).head  # The keys of bodies may not be in their place yet.
     finally:
         store.close()
     if (head.size, head.root_hash.hex()) != (made.size, made.root_hash):
@@ -180,23 +180,6 @@ def _told(configuration: Configuration, head: Head) -> Restored:
         return Restored(head.size, head.root_hash.hex(), signed.size, False, advice)
     advice = "nothing that was signed is missing; start compares the roots again"
     return Restored(head.size, head.root_hash.hex(), signed.size, True, advice)
-
-
-def _verify_whole(store: LedgerStore) -> Head:
-    """Returns the head after every entry was read and hashed, and every tile found to be what they make."""
-    head = store.head()
-    edge = RightEdge()
-    while edge.size < head.size:
-        entries = store.entries(edge.size, min(READ_AT_ONCE, head.size - edge.size))
-        if not entries:
-            raise BackupError("an entry is missing", leaf_index=edge.size)
-        for tile in edge.extend([leaf_hash_of(raw) for raw in entries]):
-            stored = store.tile(tile.level, tile.index)
-            if stored is None or stored[: len(tile.hashes)] != tile.hashes:
-                raise BackupError("a tile is not what its entries make", level=tile.level, index=tile.index)
-    if edge.root() != head.root_hash:
-        raise BackupError("the entries do not make the head's root", size=head.size)
-    return head
 
 
 def _copy_into_place(file: Path, database: Path) -> None:
